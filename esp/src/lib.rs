@@ -1,0 +1,2 @@
+//! ESP transforms on byte slices (RFC 4303, 3948)
+#![forbid(unsafe_code)]

@@ -1,0 +1,23 @@
+//! What adit's protocol crates share, and no protocol.
+//!
+//! - [`Instant`]: time as an argument,
+//! - [`Path`], [`PeerId`], [`Ports`]: where a datagram travels and whose it is,
+//! - [`Secret`]: bytes that are wiped, compared in constant time and never printed,
+//! - [`Rng`]: the one kind of generator, seeded at construction,
+//! - [`parse`] and [`emit`]: a thin layer over nom, and its counterpart for writing,
+//! - [`DecodeError`]: what is wrong with some bytes, and where.
+#![forbid(unsafe_code)]
+
+pub mod emit;
+mod error;
+pub mod parse;
+mod path;
+mod secret;
+mod testing;
+mod time;
+
+pub use error::DecodeError;
+pub use path::{Carrier, Path, PeerId, Ports};
+pub use rand_chacha::ChaCha20Rng as Rng;
+pub use secret::Secret;
+pub use time::Instant;
