@@ -1,0 +1,224 @@
+//! Ciphers with their key schedules.
+
+use aes::{Aes128Dec, Aes128Enc, Aes192Dec, Aes192Enc, Aes256Dec, Aes256Enc};
+use aes_gcm::AesGcm;
+use aes_gcm::aead::AeadInOut;
+use cbc::{Decryptor, Encryptor};
+use cipher::array::{Array, ArraySize};
+use cipher::consts::U12;
+use cipher::{
+    BlockCipherDecrypt, BlockCipherEncrypt, BlockModeDecrypt, BlockModeEncrypt, BlockSizeUser,
+    InnerIvInit, KeyInit,
+};
+use des::TdesEde3;
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use crate::suite::{Cipher, KeyError};
+
+/// Something did not have the length its caller had promised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LengthError;
+
+fn schedule<C: KeyInit>(key: &[u8]) -> Result<C, KeyError> {
+    C::new_from_slice(key).map_err(|_| KeyError::EncryptionKeyLength)
+}
+
+/// AES-GCM needs the forward cipher only, in both directions, so both share this.
+pub(crate) struct Gcm<C> {
+    aead: AesGcm<C, U12>,
+    salt: Zeroizing<[u8; 4]>,
+}
+
+impl<C> Gcm<C>
+where
+    C: KeyInit + BlockCipherEncrypt + BlockSizeUser<BlockSize = cipher::consts::U16>,
+{
+    fn new(material: &[u8]) -> Result<Self, KeyError> {
+        let (key, salt) = material
+            .split_last_chunk::<4>()
+            .ok_or(KeyError::EncryptionKeyLength)?;
+        Ok(Self {
+            aead: schedule(key)?,
+            salt: Zeroizing::new(*salt),
+        })
+    }
+
+    /// Salt and explicit vector together are the nonce (RFC 4106 §4).
+    fn nonce(&self, iv: &[u8; 8]) -> Array<u8, U12> {
+        let mut nonce = Array::default();
+        let (salt, explicit) = nonce.split_at_mut(4);
+        salt.copy_from_slice(self.salt.as_slice());
+        explicit.copy_from_slice(iv);
+        nonce
+    }
+
+    fn encrypt(&self, iv: &[u8; 8], aad: &[u8], body: &mut [u8]) -> Result<[u8; 16], LengthError> {
+        let tag = self
+            .aead
+            .encrypt_inout_detached(&self.nonce(iv), aad, body.into());
+        tag.map(Into::into).map_err(|_| LengthError)
+    }
+
+    /// Checks the tag in constant time, then decrypts; a wrong tag leaves `body` as it was.
+    fn decrypt(&self, iv: &[u8; 8], aad: &[u8], body: &mut [u8], tag: &[u8; 16]) -> bool {
+        self.aead
+            .decrypt_inout_detached(&self.nonce(iv), aad, body.into(), tag.into())
+            .is_ok()
+    }
+}
+
+/// Authenticated encryption, either direction.
+pub(crate) enum Aead {
+    Aes128(Gcm<Aes128Enc>),
+    Aes192(Gcm<Aes192Enc>),
+    Aes256(Gcm<Aes256Enc>),
+}
+
+impl Aead {
+    pub(crate) fn new(cipher: Cipher, material: &[u8]) -> Result<Self, KeyError> {
+        match cipher {
+            Cipher::AesGcm128 => Gcm::new(material).map(Self::Aes128),
+            Cipher::AesGcm192 => Gcm::new(material).map(Self::Aes192),
+            Cipher::AesGcm256 => Gcm::new(material).map(Self::Aes256),
+            _ => Err(KeyError::Combination),
+        }
+    }
+
+    pub(crate) fn encrypt(
+        &self,
+        iv: &[u8; 8],
+        aad: &[u8],
+        body: &mut [u8],
+    ) -> Result<[u8; 16], LengthError> {
+        match self {
+            Self::Aes128(gcm) => gcm.encrypt(iv, aad, body),
+            Self::Aes192(gcm) => gcm.encrypt(iv, aad, body),
+            Self::Aes256(gcm) => gcm.encrypt(iv, aad, body),
+        }
+    }
+
+    pub(crate) fn decrypt(
+        &self,
+        iv: &[u8; 8],
+        aad: &[u8],
+        body: &mut [u8],
+        tag: &[u8; 16],
+    ) -> bool {
+        match self {
+            Self::Aes128(gcm) => gcm.decrypt(iv, aad, body, tag),
+            Self::Aes192(gcm) => gcm.decrypt(iv, aad, body, tag),
+            Self::Aes256(gcm) => gcm.decrypt(iv, aad, body, tag),
+        }
+    }
+}
+
+/// CBC, the sending direction.
+pub(crate) enum CbcEncrypt {
+    Aes128(Aes128Enc),
+    Aes192(Aes192Enc),
+    Aes256(Aes256Enc),
+    TripleDes(Box<TdesEde3>),
+}
+
+impl CbcEncrypt {
+    pub(crate) fn new(cipher: Cipher, key: &[u8]) -> Result<Self, KeyError> {
+        match cipher {
+            Cipher::AesCbc128 => schedule(key).map(Self::Aes128),
+            Cipher::AesCbc192 => schedule(key).map(Self::Aes192),
+            Cipher::AesCbc256 => schedule(key).map(Self::Aes256),
+            Cipher::TripleDesCbc => schedule(key).map(Box::new).map(Self::TripleDes),
+            _ => Err(KeyError::Combination),
+        }
+    }
+
+    /// Chooses the vector for packet `sequence`, writes it to `iv`, and encrypts `body`.
+    pub(crate) fn encrypt(
+        &self,
+        sequence: u32,
+        iv: &mut [u8],
+        body: &mut [u8],
+    ) -> Result<(), LengthError> {
+        match self {
+            Self::Aes128(cipher) => cbc_encrypt(cipher, sequence, iv, body),
+            Self::Aes192(cipher) => cbc_encrypt(cipher, sequence, iv, body),
+            Self::Aes256(cipher) => cbc_encrypt(cipher, sequence, iv, body),
+            Self::TripleDes(cipher) => cbc_encrypt(&**cipher, sequence, iv, body),
+        }
+    }
+}
+
+/// The vector of CBC must be unpredictable to whoever chooses the plaintext, but need not be
+/// random: it is the sequence number, which never repeats under one key, encrypted as one block
+/// under that key (NIST SP 800-38A, appendix C, first method). So no generator is in the path of
+/// a packet, and sealing is a pure function.
+fn cbc_encrypt<C: BlockCipherEncrypt>(
+    cipher: &C,
+    sequence: u32,
+    iv: &mut [u8],
+    body: &mut [u8],
+) -> Result<(), LengthError> {
+    let mut vector = Array::<u8, C::BlockSize>::default();
+    let number = vector.last_chunk_mut::<4>().ok_or(LengthError)?;
+    *number = sequence.to_be_bytes();
+    cipher.encrypt_block(&mut vector);
+    if iv.len() != vector.len() {
+        return Err(LengthError);
+    }
+    iv.copy_from_slice(&vector);
+    let blocks = whole_blocks(body)?;
+    Encryptor::inner_iv_init(cipher, &vector).encrypt_blocks(blocks);
+    Ok(())
+}
+
+/// CBC, the receiving direction.
+pub(crate) enum CbcDecrypt {
+    Aes128(Aes128Dec),
+    Aes192(Aes192Dec),
+    Aes256(Aes256Dec),
+    TripleDes(Box<TdesEde3>),
+}
+
+impl CbcDecrypt {
+    pub(crate) fn new(cipher: Cipher, key: &[u8]) -> Result<Self, KeyError> {
+        match cipher {
+            Cipher::AesCbc128 => schedule(key).map(Self::Aes128),
+            Cipher::AesCbc192 => schedule(key).map(Self::Aes192),
+            Cipher::AesCbc256 => schedule(key).map(Self::Aes256),
+            Cipher::TripleDesCbc => schedule(key).map(Box::new).map(Self::TripleDes),
+            _ => Err(KeyError::Combination),
+        }
+    }
+
+    pub(crate) fn decrypt(&self, iv: &[u8], body: &mut [u8]) -> Result<(), LengthError> {
+        match self {
+            Self::Aes128(cipher) => cbc_decrypt(cipher, iv, body),
+            Self::Aes192(cipher) => cbc_decrypt(cipher, iv, body),
+            Self::Aes256(cipher) => cbc_decrypt(cipher, iv, body),
+            Self::TripleDes(cipher) => cbc_decrypt(&**cipher, iv, body),
+        }
+    }
+}
+
+fn cbc_decrypt<C: BlockCipherDecrypt>(
+    cipher: &C,
+    iv: &[u8],
+    body: &mut [u8],
+) -> Result<(), LengthError> {
+    let iv = <&Array<u8, C::BlockSize>>::try_from(iv).map_err(|_| LengthError)?;
+    let blocks = whole_blocks(body)?;
+    Decryptor::inner_iv_init(cipher, iv).decrypt_blocks(blocks);
+    Ok(())
+}
+
+fn whole_blocks<B: ArraySize>(body: &mut [u8]) -> Result<&mut [Array<u8, B>], LengthError> {
+    match Array::slice_as_chunks_mut(body) {
+        (blocks, []) => Ok(blocks),
+        _ => Err(LengthError),
+    }
+}
+
+/// Whether two check values are equal, in time that does not depend on where they differ.
+pub(crate) fn equal(a: &[u8], b: &[u8]) -> bool {
+    a.ct_eq(b).into()
+}

@@ -1,0 +1,185 @@
+//! Receiving: RFC 4303 §3.4.
+
+use std::ops::Range;
+
+use crate::HEADER_LEN;
+use crate::cipher::{Aead, CbcDecrypt, equal};
+use crate::integrity::Authenticator;
+use crate::suite::{KeyError, Keys, Suite};
+
+/// Opens the packets of one inbound security association.
+///
+/// It keeps no state between packets: the caller checks its [`crate::ReplayWindow`] before, and
+/// updates it after.
+pub struct Opener {
+    suite: Suite,
+    transform: Transform,
+}
+
+enum Transform {
+    Cbc(CbcDecrypt, Authenticator),
+    Aead(Aead),
+}
+
+impl std::fmt::Debug for Opener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Opener({})", self.suite)
+    }
+}
+
+/// What an authentic packet held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opened {
+    /// Its sequence number.
+    pub sequence: u32,
+    /// The IP protocol of the payload: 17 for UDP in transport mode.
+    pub next_header: u8,
+    /// Where in the packet the payload lies now, in clear.
+    pub payload: Range<usize>,
+}
+
+/// Why a packet does not open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// Shorter than an empty packet of this suite, or not whole blocks. Nothing was changed.
+    #[error("the packet's length is not one of this suite's")]
+    Length,
+    /// The integrity check value is wrong. Nothing was decrypted.
+    #[error("the integrity check failed")]
+    Integrity,
+    /// Authentic, but the pad length is longer than the packet or the padding is not 1, 2, 3 …
+    #[error("the padding is malformed")]
+    Padding,
+}
+
+/// SPI and sequence number of a packet, unauthenticated; `None` if it is too short to have them.
+pub fn peek(packet: &[u8]) -> Option<(u32, u32)> {
+    let (spi, rest) = packet.split_first_chunk::<4>()?;
+    let (sequence, _) = rest.split_first_chunk::<4>()?;
+    Some((u32::from_be_bytes(*spi), u32::from_be_bytes(*sequence)))
+}
+
+impl Opener {
+    /// Prepares the keys.
+    ///
+    /// # Errors
+    /// If the suite is not a valid combination or a key has the wrong length.
+    pub fn new(suite: Suite, keys: &Keys) -> Result<Self, KeyError> {
+        suite.check()?;
+        if keys.encryption.len() != suite.cipher.key_len() {
+            return Err(KeyError::EncryptionKeyLength);
+        }
+        let transform = match suite.integrity {
+            Some(integrity) => Transform::Cbc(
+                CbcDecrypt::new(suite.cipher, keys.encryption.expose())?,
+                Authenticator::new(integrity, keys.integrity.expose())?,
+            ),
+            None if keys.integrity.is_empty() => {
+                Transform::Aead(Aead::new(suite.cipher, keys.encryption.expose())?)
+            }
+            None => return Err(KeyError::IntegrityKeyLength),
+        };
+        Ok(Self { suite, transform })
+    }
+
+    /// What the packets are sealed with.
+    pub const fn suite(&self) -> Suite {
+        self.suite
+    }
+
+    /// Opens a packet in place. `packet` starts at the SPI, which is not compared with anything,
+    /// and ends with the check value.
+    ///
+    /// # Errors
+    /// See [`OpenError`]. The check value is verified, in constant time, before a byte is
+    /// decrypted or looked at.
+    pub fn open(&self, packet: &mut [u8]) -> Result<Opened, OpenError> {
+        let (_, sequence) = peek(packet).ok_or(OpenError::Length)?;
+        let at = packet
+            .len()
+            .checked_sub(self.suite.icv_len())
+            .ok_or(OpenError::Length)?;
+        let (message, icv) = packet.split_at_mut_checked(at).ok_or(OpenError::Length)?;
+        let header = self.suite.header_len();
+        let body_len = message.len().checked_sub(header).ok_or(OpenError::Length)?;
+        let alignment = self.suite.cipher.alignment();
+        // At least the trailer must be there. Whole blocks: of the cipher (RFC 3602 §2.4), or the
+        // four bytes that RFC 4303 §2.4 wants of every cipher.
+        if body_len < 2 || !body_len.is_multiple_of(alignment) {
+            return Err(OpenError::Length);
+        }
+
+        match &self.transform {
+            Transform::Cbc(cipher, authenticator) => {
+                let sum = authenticator.icv(message);
+                if !equal(sum.get(..icv.len()).ok_or(OpenError::Length)?, icv) {
+                    return Err(OpenError::Integrity);
+                }
+                let (head, body) = message
+                    .split_at_mut_checked(header)
+                    .ok_or(OpenError::Length)?;
+                let iv = head.get(HEADER_LEN..).ok_or(OpenError::Length)?;
+                cipher.decrypt(iv, body).map_err(|_| OpenError::Length)?;
+            }
+            Transform::Aead(aead) => {
+                let (head, body) = message
+                    .split_at_mut_checked(header)
+                    .ok_or(OpenError::Length)?;
+                let (aad, iv) = head.split_at_checked(HEADER_LEN).ok_or(OpenError::Length)?;
+                let iv = iv.first_chunk::<8>().ok_or(OpenError::Length)?;
+                let icv = icv.first_chunk::<16>().ok_or(OpenError::Length)?;
+                if !aead.decrypt(iv, aad, body, icv) {
+                    return Err(OpenError::Integrity);
+                }
+            }
+        }
+
+        let body = message.get(header..).ok_or(OpenError::Length)?;
+        let (payload_len, next_header) = read_trailer(body)?;
+        Ok(Opened {
+            sequence,
+            next_header,
+            payload: header..header.saturating_add(payload_len),
+        })
+    }
+}
+
+/// Length of the payload, and the next header. RFC 4303 §2.4: the padding should be inspected.
+fn read_trailer(body: &[u8]) -> Result<(usize, u8), OpenError> {
+    let (rest, &[padding, next_header]) = body.split_last_chunk::<2>().ok_or(OpenError::Length)?;
+    let len = rest
+        .len()
+        .checked_sub(usize::from(padding))
+        .ok_or(OpenError::Padding)?;
+    let pad = rest.get(len..).ok_or(OpenError::Padding)?;
+    if pad
+        .iter()
+        .zip(1..)
+        .all(|(byte, value): (&u8, u8)| *byte == value)
+    {
+        Ok((len, next_header))
+    } else {
+        Err(OpenError::Padding)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trailers() {
+        assert_eq!(read_trailer(&[9, 9, 1, 2, 2, 17]), Ok((2, 17)));
+        assert_eq!(read_trailer(&[0, 59]), Ok((0, 59)));
+        assert_eq!(read_trailer(&[9, 9, 1, 3, 2, 17]), Err(OpenError::Padding));
+        assert_eq!(read_trailer(&[1, 2, 3, 17]), Err(OpenError::Padding));
+        assert_eq!(read_trailer(&[17]), Err(OpenError::Length));
+    }
+
+    #[test]
+    fn the_longest_padding() {
+        let mut body: Vec<u8> = (1..=255).collect();
+        body.extend([255, 17]);
+        assert_eq!(read_trailer(&body), Ok((0, 17)));
+    }
+}

@@ -1,0 +1,255 @@
+//! Sending: RFC 4303 §3.3.
+
+use std::ops::Range;
+
+use crate::HEADER_LEN;
+use crate::cipher::{Aead, CbcEncrypt, LengthError};
+use crate::integrity::Authenticator;
+use crate::suite::{KeyError, Keys, Suite};
+
+/// Seals the packets of one outbound security association.
+///
+/// Key schedule and HMAC state are made once. Sequence numbers come from outside (see
+/// [`crate::SequenceCounter`]), so that whoever owns the association decides about their order.
+pub struct Sealer {
+    suite: Suite,
+    spi: u32,
+    transform: Transform,
+}
+
+enum Transform {
+    Cbc(CbcEncrypt, Authenticator),
+    Aead(Aead),
+}
+
+impl std::fmt::Debug for Sealer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Sealer({}, spi {:#010x})", self.suite, self.spi)
+    }
+}
+
+/// A packet that cannot be sealed where it lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SealError {
+    /// Not [`Suite::header_len`] bytes in front of the payload.
+    #[error("not enough room in front of the payload")]
+    Headroom,
+    /// Not [`Suite::trailer_len`] bytes behind the payload.
+    #[error("not enough room behind the payload")]
+    Tailroom,
+    /// The payload's range does not lie in the buffer, or is too long for the cipher.
+    #[error("the payload does not fit")]
+    Payload,
+    /// Sequence number 0 is never sent (RFC 4303 §3.3.3).
+    #[error("sequence number 0 is never sent")]
+    Sequence,
+}
+
+impl From<LengthError> for SealError {
+    fn from(_: LengthError) -> Self {
+        Self::Payload
+    }
+}
+
+impl Sealer {
+    /// Prepares the keys.
+    ///
+    /// # Errors
+    /// If the suite is not a valid combination or a key has the wrong length.
+    pub fn new(suite: Suite, spi: u32, keys: &Keys) -> Result<Self, KeyError> {
+        suite.check()?;
+        if keys.encryption.len() != suite.cipher.key_len() {
+            return Err(KeyError::EncryptionKeyLength);
+        }
+        let transform = match suite.integrity {
+            Some(integrity) => Transform::Cbc(
+                CbcEncrypt::new(suite.cipher, keys.encryption.expose())?,
+                Authenticator::new(integrity, keys.integrity.expose())?,
+            ),
+            None if keys.integrity.is_empty() => {
+                Transform::Aead(Aead::new(suite.cipher, keys.encryption.expose())?)
+            }
+            None => return Err(KeyError::IntegrityKeyLength),
+        };
+        Ok(Self {
+            suite,
+            spi,
+            transform,
+        })
+    }
+
+    /// What the packets are sealed with.
+    pub const fn suite(&self) -> Suite {
+        self.suite
+    }
+
+    /// The peer's number for this association, in front of each packet.
+    pub const fn spi(&self) -> u32 {
+        self.spi
+    }
+
+    /// Seals the payload that lies at `payload` in `buffer`: writes header and initialisation
+    /// vector in front of it, padding and check value behind it, and returns where the ESP packet
+    /// lies. [`crate::MAX_HEADROOM`] and [`crate::MAX_TAILROOM`] bytes around the payload are
+    /// always enough.
+    ///
+    /// A `sequence` must never be given twice: with AES-GCM that would give the key away
+    /// (RFC 4106 §3).
+    ///
+    /// # Errors
+    /// If the buffer is too small, or `sequence` is 0; the payload may then be overwritten.
+    pub fn seal(
+        &self,
+        sequence: u32,
+        next_header: u8,
+        buffer: &mut [u8],
+        payload: Range<usize>,
+    ) -> Result<Range<usize>, SealError> {
+        if sequence == 0 {
+            return Err(SealError::Sequence);
+        }
+        let len = payload
+            .end
+            .checked_sub(payload.start)
+            .ok_or(SealError::Payload)?;
+        let padding = self.suite.padding_len(len);
+        let header = self.suite.header_len();
+        let start = payload
+            .start
+            .checked_sub(header)
+            .ok_or(SealError::Headroom)?;
+        let end = payload.end.saturating_add(self.suite.trailer_len(len));
+        if payload.end > buffer.len() {
+            return Err(SealError::Payload);
+        }
+        let packet = buffer.get_mut(start..end).ok_or(SealError::Tailroom)?;
+
+        let at = packet
+            .len()
+            .checked_sub(self.suite.icv_len())
+            .ok_or(SealError::Tailroom)?;
+        let (message, icv) = packet.split_at_mut_checked(at).ok_or(SealError::Tailroom)?;
+        let (head, body) = message
+            .split_at_mut_checked(header)
+            .ok_or(SealError::Headroom)?;
+        write_trailer(body, padding, next_header)?;
+        let (head, iv) = head
+            .split_at_mut_checked(HEADER_LEN)
+            .ok_or(SealError::Headroom)?;
+        let (spi, number) = head.split_at_mut_checked(4).ok_or(SealError::Headroom)?;
+        spi.copy_from_slice(&self.spi.to_be_bytes());
+        number.copy_from_slice(&sequence.to_be_bytes());
+
+        match &self.transform {
+            Transform::Cbc(cipher, authenticator) => {
+                cipher.encrypt(sequence, iv, body)?;
+                let sum = authenticator.icv(message);
+                icv.copy_from_slice(sum.get(..icv.len()).ok_or(SealError::Tailroom)?);
+            }
+            Transform::Aead(aead) => {
+                // RFC 4106 §3.1: the vector must never repeat under one key; a counter will do.
+                let vector = u64::from(sequence).to_be_bytes();
+                iv.copy_from_slice(&vector);
+                let sum = aead.encrypt(&vector, head, body)?;
+                icv.copy_from_slice(&sum);
+            }
+        }
+        Ok(start..end)
+    }
+}
+
+/// Padding 1, 2, 3 …, its length, and the next header (RFC 4303 §2.4 to §2.6).
+fn write_trailer(body: &mut [u8], padding: usize, next_header: u8) -> Result<(), SealError> {
+    let count = u8::try_from(padding).map_err(|_| SealError::Payload)?;
+    let (rest, trailer) = body
+        .split_last_chunk_mut::<2>()
+        .ok_or(SealError::Tailroom)?;
+    *trailer = [count, next_header];
+    let at = rest.len().checked_sub(padding).ok_or(SealError::Tailroom)?;
+    let pad = rest.get_mut(at..).ok_or(SealError::Tailroom)?;
+    pad.iter_mut()
+        .zip(1..)
+        .for_each(|(byte, value)| *byte = value);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::suite::{Cipher, Integrity};
+
+    const SUITE: Suite = Suite::new(Cipher::AesCbc128, Some(Integrity::HmacSha1_96));
+
+    fn sealer() -> Sealer {
+        let keys = Keys {
+            encryption: vec![1; 16].into(),
+            integrity: vec![2; 20].into(),
+        };
+        Sealer::new(SUITE, 0x0102_0304, &keys).unwrap()
+    }
+
+    #[test]
+    fn refuses_buffers_without_room() {
+        let mut buffer = [0; 128];
+        let sealer = sealer();
+        assert_eq!(
+            sealer.seal(1, 17, &mut buffer, 23..40),
+            Err(SealError::Headroom)
+        );
+        assert_eq!(
+            sealer.seal(1, 17, &mut buffer, 24..128),
+            Err(SealError::Tailroom)
+        );
+        assert_eq!(
+            sealer.seal(1, 17, &mut buffer, 24..129),
+            Err(SealError::Payload)
+        );
+        #[expect(clippy::reversed_empty_ranges, reason = "the very thing to refuse")]
+        let backwards = 40..30;
+        assert_eq!(
+            sealer.seal(1, 17, &mut buffer, backwards),
+            Err(SealError::Payload)
+        );
+        assert_eq!(
+            sealer.seal(0, 17, &mut buffer, 24..40),
+            Err(SealError::Sequence)
+        );
+        assert_eq!(sealer.seal(1, 17, &mut buffer, 24..54), Ok(0..68));
+    }
+
+    #[test]
+    fn header_and_vector_are_where_they_belong() {
+        let mut buffer = [0; 128];
+        let range = sealer().seal(7, 17, &mut buffer, 24..40).unwrap();
+        assert_eq!(
+            buffer[range.start..range.start + 8],
+            [1, 2, 3, 4, 0, 0, 0, 7]
+        );
+        let first = buffer[8..24].to_vec();
+        sealer().seal(8, 17, &mut buffer, 24..40).unwrap();
+        assert_ne!(first, buffer[8..24], "each packet has another vector");
+    }
+
+    #[test]
+    fn keys_of_wrong_length_are_refused() {
+        let keys = |e, i| Keys {
+            encryption: vec![0; e].into(),
+            integrity: vec![0; i].into(),
+        };
+        let new = |suite, e, i| Sealer::new(suite, 256, &keys(e, i)).map(|_| ());
+        assert_eq!(new(SUITE, 32, 20), Err(KeyError::EncryptionKeyLength));
+        assert_eq!(new(SUITE, 16, 16), Err(KeyError::IntegrityKeyLength));
+        let gcm = Suite::new(Cipher::AesGcm128, None);
+        assert_eq!(new(gcm, 16, 0), Err(KeyError::EncryptionKeyLength));
+        assert_eq!(new(gcm, 20, 20), Err(KeyError::IntegrityKeyLength));
+        assert_eq!(new(gcm, 20, 0), Ok(()));
+    }
+
+    #[test]
+    fn debug_shows_no_key() {
+        assert_eq!(
+            format!("{:?}", sealer()),
+            "Sealer(aes128-sha1, spi 0x01020304)"
+        );
+    }
+}
