@@ -1,0 +1,371 @@
+//! What can be configured. One struct per section of the file, every field with a default, so that
+//! the empty file is a configuration. `etc/adit.toml` shows all of it; a test compares the two.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::proposals::{Legacy, Phase1Proposal, Phase2Proposal};
+use super::values::{AddressRange, SocketMode, duration, optional};
+
+/// The whole configuration.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct Config {
+    /// `[listen]`: where clients reach us.
+    pub listen: Listen,
+    /// `[ipsec]`: keys and algorithms.
+    pub ipsec: Ipsec,
+    /// `[l2tp]`: tunnels.
+    pub l2tp: L2tp,
+    /// `[ppp]`: users and what they are given.
+    pub ppp: Ppp,
+    /// `[pool]`: inner addresses.
+    pub pool: Pool,
+    /// `[tun]`: the interface of all clients.
+    pub tun: Tun,
+    /// `[clients]`: what clients may do.
+    pub clients: Clients,
+    /// `[threads]`: how the work is spread.
+    pub threads: Threads,
+    /// `[control]`: the socket of `adit status`.
+    pub control: Control,
+    /// `[log]`: what is written down, and how.
+    pub log: Log,
+}
+
+/// `[listen]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct Listen {
+    /// Addresses of IKE and ESP; `0.0.0.0` is every IPv4 address of the host.
+    pub addresses: Vec<IpAddr>,
+    /// UDP port of IKE. Clients built into systems know no other than 500.
+    pub ike_port: u16,
+    /// UDP port of IKE and ESP behind NAT. Clients built into systems know no other than 4500.
+    pub natt_port: u16,
+    /// The address clients use when it is not one of this host (a cloud server, a port forward):
+    /// sent as our identity.
+    #[serde(with = "optional")]
+    pub public_address: Option<IpAddr>,
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self {
+            addresses: vec![Ipv4Addr::UNSPECIFIED.into()],
+            ike_port: 500,
+            natt_port: 4500,
+            public_address: None,
+        }
+    }
+}
+
+/// When ESP travels inside UDP.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Encapsulation {
+    /// Only when there is NAT on the way.
+    #[default]
+    Auto,
+    /// Always: for paths that lose protocol 50.
+    Always,
+}
+
+/// `[ipsec]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct Ipsec {
+    /// The file of pre-shared keys, in the form of strongSwan and libreswan.
+    pub secrets: PathBuf,
+    /// When ESP travels inside UDP.
+    pub encapsulation: Encapsulation,
+    /// Weak algorithms let in for old clients.
+    pub legacy: Vec<Legacy>,
+    /// Phase 1 proposals in our order of preference; empty: the built-in list.
+    pub phase1: Vec<Phase1Proposal>,
+    /// Phase 2 proposals in our order of preference; empty: the built-in list.
+    pub phase2: Vec<Phase2Proposal>,
+    /// Longest life of a phase 1 SA; also what the client role asks for.
+    #[serde(with = "duration")]
+    pub phase1_lifetime: Duration,
+    /// Longest life of a phase 2 SA; also what the client role asks for.
+    #[serde(with = "duration")]
+    pub phase2_lifetime: Duration,
+    /// Quiet time after which a peer is asked whether it lives (RFC 3706); `0s`: never.
+    #[serde(with = "duration")]
+    pub dpd_interval: Duration,
+    /// Time without an answer after which a peer is taken for dead.
+    #[serde(with = "duration")]
+    pub dpd_timeout: Duration,
+    /// Packets by which ESP may arrive out of order; a multiple of 64.
+    pub replay_window: u32,
+    /// Unfinished phase 1 exchanges, in all.
+    pub half_open: u32,
+    /// Unfinished phase 1 exchanges, of one source address.
+    pub half_open_per_source: u32,
+    /// Time after which an unfinished phase 1 exchange is forgotten.
+    #[serde(with = "duration")]
+    pub half_open_timeout: Duration,
+}
+
+impl Default for Ipsec {
+    fn default() -> Self {
+        Self {
+            secrets: PathBuf::from("/etc/ipsec.secrets"),
+            encapsulation: Encapsulation::default(),
+            legacy: Vec::new(),
+            phase1: Vec::new(),
+            phase2: Vec::new(),
+            phase1_lifetime: Duration::from_secs(24 * 3600),
+            phase2_lifetime: Duration::from_secs(24 * 3600),
+            dpd_interval: Duration::from_secs(30),
+            dpd_timeout: Duration::from_secs(150),
+            replay_window: 1024,
+            half_open: 1000,
+            half_open_per_source: 50,
+            half_open_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// `[l2tp]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct L2tp {
+    /// Our Host Name AVP; empty: the name of this host.
+    pub host_name: String,
+    /// Quiet time after which a HELLO is sent (RFC 2661 §5.5); `0s`: never.
+    #[serde(with = "duration")]
+    pub hello: Duration,
+    /// Receive window: control messages the other side may send before it waits for us.
+    pub window: u16,
+    /// How often a control message is repeated before its tunnel is given up (RFC 2661 §5.8).
+    pub retransmissions: u16,
+    /// The file with the secret of tunnel authentication (its first line); empty: none is asked.
+    #[serde(with = "optional")]
+    pub secret_file: Option<PathBuf>,
+    /// Whether we hide the AVPs that may be hidden; needs `secret-file`.
+    pub hide_avps: bool,
+}
+
+impl Default for L2tp {
+    fn default() -> Self {
+        Self {
+            host_name: String::new(),
+            hello: Duration::from_secs(60),
+            window: 8,
+            retransmissions: 5,
+            secret_file: None,
+            hide_avps: false,
+        }
+    }
+}
+
+/// A way for a user to prove who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Authentication {
+    /// MS-CHAPv2 (RFC 2759), which proves the server to the client as well.
+    MschapV2,
+    /// CHAP with MD5 (RFC 1994).
+    Chap,
+    /// The password in the clear within the tunnel (RFC 1334).
+    Pap,
+}
+
+/// `[ppp]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct Ppp {
+    /// The file of users, in the form of pppd.
+    pub secrets: PathBuf,
+    /// Our name: the server column of the users' file, and what clients are told in CHAP.
+    pub name: String,
+    /// What we ask for, the best first.
+    #[serde(
+        serialize_with = "authentication_words",
+        deserialize_with = "authentication_list"
+    )]
+    pub authentication: Vec<Authentication>,
+    /// Up to two name servers given to clients.
+    pub dns: Vec<IpAddr>,
+    /// Up to two WINS servers given to clients.
+    pub wins: Vec<IpAddr>,
+    /// The largest packet we ask to be sent, in bytes.
+    pub mru: u16,
+    /// Quiet time after which an LCP echo is sent; `0s`: never.
+    #[serde(with = "duration")]
+    pub echo_interval: Duration,
+    /// Unanswered echoes after which the session ends.
+    pub echo_failures: u16,
+}
+
+impl Default for Ppp {
+    fn default() -> Self {
+        Self {
+            secrets: PathBuf::from("/etc/ppp/chap-secrets"),
+            name: "l2tpd".to_owned(),
+            authentication: vec![Authentication::MschapV2],
+            dns: Vec::new(),
+            wins: Vec::new(),
+            mru: 1400,
+            echo_interval: Duration::from_secs(30),
+            echo_failures: 4,
+        }
+    }
+}
+
+/// `[pool]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct Pool {
+    /// Our own inner address, the same towards every client.
+    pub local: IpAddr,
+    /// The addresses lent to clients.
+    pub ranges: Vec<AddressRange>,
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        Self {
+            local: Ipv4Addr::new(10, 10, 1, 1).into(),
+            ranges: vec![AddressRange {
+                first: Ipv4Addr::new(10, 10, 1, 2).into(),
+                last: Ipv4Addr::new(10, 10, 1, 100).into(),
+            }],
+        }
+    }
+}
+
+/// `[tun]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct Tun {
+    /// Name of the interface, at most 15 bytes.
+    pub name: String,
+    /// Its MTU in bytes.
+    pub mtu: u16,
+}
+
+impl Default for Tun {
+    fn default() -> Self {
+        Self {
+            name: "adit0".to_owned(),
+            mtu: 1400,
+        }
+    }
+}
+
+/// `[clients]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct Clients {
+    /// Whether packets from one client to another are dropped.
+    pub isolation: bool,
+    /// Whether the MSS of TCP connections is lowered to what fits the tunnel.
+    pub mss_clamp: bool,
+    /// Sessions one user may hold at a time; 0: any number.
+    pub sessions_per_user: u32,
+}
+
+impl Default for Clients {
+    fn default() -> Self {
+        Self {
+            isolation: false,
+            mss_clamp: true,
+            sessions_per_user: 0,
+        }
+    }
+}
+
+/// `[threads]`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct Threads {
+    /// Threads that move packets; 0: as many as there are processors.
+    pub packets: u16,
+    /// Threads for Diffie-Hellman; 0: half as many as there are processors, at least one.
+    pub compute: u16,
+}
+
+/// `[control]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct Control {
+    /// The unix socket of `adit status`; empty: none.
+    #[serde(with = "optional")]
+    pub socket: Option<PathBuf>,
+    /// The group that owns the socket; empty: that of the process.
+    pub group: String,
+    /// Permission bits of the socket, in octal.
+    pub mode: SocketMode,
+}
+
+impl Default for Control {
+    fn default() -> Self {
+        Self {
+            socket: Some(PathBuf::from("/run/adit/control.sock")),
+            group: String::new(),
+            mode: SocketMode(0o600),
+        }
+    }
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One object a line.
+    Json,
+}
+
+/// `[log]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct Log {
+    /// `error`, `warn`, `info`, `debug`, `trace`, or a filter such as `info,ike=debug`.
+    pub level: String,
+    /// How lines look.
+    pub format: LogFormat,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            level: "info".to_owned(),
+            format: LogFormat::default(),
+        }
+    }
+}
+
+/// The word that stands for "mschap-v2" in serde's kebab case is that word already; the list is
+/// read with pppd's and Windows' spellings of it as well.
+fn authentication_list<'de, D: serde::Deserializer<'de>>(
+    from: D,
+) -> Result<Vec<Authentication>, D::Error> {
+    let words = Vec::<String>::deserialize(from)?;
+    words
+        .iter()
+        .map(|word| match word.to_ascii_lowercase().as_str() {
+            "mschap-v2" | "mschapv2" | "ms-chap-v2" | "mschap_v2" => Ok(Authentication::MschapV2),
+            "chap" | "chap-md5" => Ok(Authentication::Chap),
+            "pap" => Ok(Authentication::Pap),
+            _ => Err(serde::de::Error::custom(format!(
+                "{word:?} is not a way to authenticate; known are mschap-v2, chap and pap"
+            ))),
+        })
+        .collect()
+}
+
+fn authentication_words<S: serde::Serializer>(
+    list: &[Authentication],
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    to.collect_seq(list)
+}

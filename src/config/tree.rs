@@ -1,0 +1,347 @@
+//! A layer as a flat list of settings, each with its place.
+//!
+//! The `config` crate merges layers but has no line numbers, and stops at the first mistake. So each
+//! layer is first taken apart here: TOML with spans for files, names for environment variables. Each
+//! setting is tried alone against the model, which is possible because every field has a default,
+//! and that gives all mistakes at once, each with its line. What passes goes on to be merged.
+
+use serde::de::Deserialize;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, ValueDeserializer};
+
+use super::model::Config;
+use crate::diagnostic::{Diagnostic, Place};
+
+/// One `key = value` of a layer.
+#[derive(Clone, Debug)]
+pub(super) struct Setting {
+    /// `section.key`.
+    pub path: String,
+    pub value: toml::Value,
+    pub place: Place,
+    /// Where the elements of a list stand.
+    pub elements: Vec<Place>,
+}
+
+/// Every `section.key` there is, with its default, as JSON.
+pub(super) fn known() -> serde_json::Map<String, serde_json::Value> {
+    match serde_json::to_value(Config::default()) {
+        Ok(serde_json::Value::Object(sections)) => sections,
+        // The model is structs of plain values: a test holds that it serialises.
+        _ => serde_json::Map::new(),
+    }
+}
+
+fn is_known(section: &str, key: &str) -> bool {
+    known()
+        .get(section)
+        .is_some_and(|section| section.get(key).is_some())
+}
+
+/// Takes a TOML file apart.
+pub(super) fn settings_of_file(
+    file: &Place,
+    text: &str,
+    findings: &mut Vec<Diagnostic>,
+) -> Vec<Setting> {
+    let (document, errors) = DeTable::parse_recoverable(text);
+    for error in &errors {
+        let place = error
+            .span()
+            .map_or_else(|| file.clone(), |span| file.at_offset(text, span.start));
+        findings.push(Diagnostic::error(
+            place,
+            error.message().replace('\n', ", "),
+        ));
+    }
+    let at = |span: std::ops::Range<usize>| file.at_offset(text, span.start);
+    let sections = known();
+    let mut settings = Vec::new();
+    for (name, body) in document.into_inner() {
+        let (place, section) = (at(name.span()), name.into_inner());
+        if !sections.contains_key(section.as_ref()) {
+            findings.push(unknown_section(place, &section));
+            continue;
+        }
+        let DeValue::Table(keys) = body.into_inner() else {
+            let found = Diagnostic::error(place, format!("{section} is a section, not a value"));
+            findings.push(found.hint(format!("write [{section}] and its settings below it")));
+            continue;
+        };
+        for (name, value) in keys {
+            let (place, key) = (at(name.span()), name.into_inner());
+            if !is_known(&section, &key) {
+                findings.push(unknown_key(place, &section, &key));
+                continue;
+            }
+            if let Some(setting) = setting(format!("{section}.{key}"), value, at, findings) {
+                findings.extend(faults(&setting));
+                settings.push(setting);
+            }
+        }
+    }
+    settings
+}
+
+fn setting(
+    path: String,
+    value: Spanned<DeValue<'_>>,
+    at: impl Fn(std::ops::Range<usize>) -> Place,
+    findings: &mut Vec<Diagnostic>,
+) -> Option<Setting> {
+    let place = at(value.span());
+    let elements = match value.get_ref().as_array() {
+        Some(list) => list.iter().map(|element| at(element.span())).collect(),
+        None => Vec::new(),
+    };
+    match toml::Value::deserialize(ValueDeserializer::from(value)) {
+        Ok(value) => Some(Setting {
+            path,
+            value,
+            place,
+            elements,
+        }),
+        Err(error) => {
+            findings.push(Diagnostic::error(place, error.message().to_owned()));
+            None
+        }
+    }
+}
+
+/// Takes `ADIT_SECTION__KEY` variables apart. Variables without the double underscore are not
+/// settings: `ADIT_PSK` and `ADIT_PASSWORD` hold secrets of `adit connect`.
+pub(super) fn settings_of_environment<'a>(
+    variables: impl Iterator<Item = (&'a str, &'a str)>,
+    findings: &mut Vec<Diagnostic>,
+) -> Vec<Setting> {
+    let mut settings = Vec::new();
+    for (name, text) in variables {
+        let Some((section, key)) = name.strip_prefix("ADIT_").and_then(|n| n.split_once("__"))
+        else {
+            continue;
+        };
+        let word = |part: &str| part.to_ascii_lowercase().replace('_', "-");
+        let (section, key) = (word(section), word(key));
+        let place = Place::variable(name);
+        if !known().contains_key(&section) {
+            findings.push(unknown_section(place, &section));
+            continue;
+        }
+        if !is_known(&section, &key) {
+            findings.push(unknown_key(place, &section, &key));
+            continue;
+        }
+        let path = format!("{section}.{key}");
+        // A variable has no type: it means the first of these that the model takes.
+        let readings = readings(text);
+        let of = |value: &toml::Value| Setting {
+            path: path.clone(),
+            value: value.clone(),
+            place: place.clone(),
+            elements: Vec::new(),
+        };
+        match readings
+            .iter()
+            .map(of)
+            .find(|setting| faults(setting).is_empty())
+        {
+            Some(setting) => settings.push(setting),
+            None => findings.extend(readings.iter().map(of).last().iter().flat_map(faults)),
+        }
+    }
+    settings
+}
+
+/// What the text of a variable may mean: itself, a TOML value, a list with commas. The last one
+/// is the reading to complain about.
+fn readings(text: &str) -> Vec<toml::Value> {
+    let mut readings = vec![toml::Value::String(text.to_owned())];
+    let value = DeValue::parse(text)
+        .ok()
+        .and_then(|value| toml::Value::deserialize(ValueDeserializer::from(value)).ok());
+    let words = text
+        .split(',')
+        .map(str::trim)
+        .filter(|word| !word.is_empty());
+    let list = words
+        .map(|word| toml::Value::String(word.to_owned()))
+        .collect();
+    readings.push(toml::Value::Array(list));
+    match value {
+        Some(value) => readings.push(value),
+        // Not TOML: complain about the text as it stands, or about the list.
+        None if text.contains(',') => {}
+        None => readings.reverse(),
+    }
+    readings
+}
+
+/// What is wrong with one setting: nothing, one finding, or one for each bad element of a list.
+fn faults(setting: &Setting) -> Vec<Diagnostic> {
+    let Err(message) = try_alone(&setting.path, &setting.value) else {
+        return Vec::new();
+    };
+    if let toml::Value::Array(list) = &setting.value {
+        let wrong: Vec<_> = list
+            .iter()
+            .enumerate()
+            .filter_map(|(index, element)| {
+                let single = toml::Value::Array(vec![element.clone()]);
+                let message = try_alone(&setting.path, &single).err()?;
+                let place = setting
+                    .elements
+                    .get(index)
+                    .unwrap_or(&setting.place)
+                    .clone();
+                Some(fault(setting, place, message))
+            })
+            .collect();
+        if !wrong.is_empty() {
+            return wrong;
+        }
+    }
+    vec![fault(setting, setting.place.clone(), message)]
+}
+
+fn fault(setting: &Setting, place: Place, message: String) -> Diagnostic {
+    let found = Diagnostic::error(place, format!("{}: {message}", setting.path));
+    let default = setting
+        .path
+        .split_once('.')
+        .and_then(|(section, key)| known().get(section)?.get(key).map(ToString::to_string));
+    match default.as_deref() {
+        // Nothing to show as an example.
+        None | Some("\"\"" | "[]") => found,
+        Some(default) => found.hint(format!("the default is {default}")),
+    }
+}
+
+/// Reads the model with this one setting and defaults for the rest.
+fn try_alone(path: &str, value: &toml::Value) -> Result<(), String> {
+    let (section, key) = path.split_once('.').unwrap_or((path, ""));
+    let table = |key: &str, value: toml::Value| {
+        toml::Value::Table(toml::Table::from_iter([(key.to_owned(), value)]))
+    };
+    let document = table(section, table(key, value.clone()));
+    match Config::deserialize(document) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(in_words(error.message())),
+    }
+}
+
+/// serde names Rust's types; operators have numbers.
+fn in_words(message: &str) -> String {
+    const TYPES: [(&str, &str); 7] = [
+        ("expected u16", "expected a whole number from 0 to 65535"),
+        (
+            "expected u32",
+            "expected a whole number from 0 to 4294967295",
+        ),
+        ("expected a sequence", "expected a list, such as [\"…\"]"),
+        ("expected path string", "expected a path"),
+        ("expected a boolean", "expected true or false"),
+        ("sequence", "list"),
+        ("invalid IP address syntax", "not an IP address"),
+    ];
+    let mut message = message.trim().replace('\n', ", ");
+    for (from, to) in TYPES {
+        message = message.replace(from, to);
+    }
+    message
+}
+
+fn unknown_section(place: Place, section: &str) -> Diagnostic {
+    let sections = known();
+    let found = Diagnostic::warning(place, format!("unknown section [{section}]"));
+    match nearest(section, sections.keys().map(String::as_str)) {
+        Some(word) => found.hint(format!("did you mean [{word}]?")),
+        None => {
+            // A key written above the first section header.
+            let home = sections
+                .iter()
+                .find(|(_, keys)| keys.get(section).is_some());
+            match home {
+                Some((home, _)) => found.hint(format!("{section} belongs in [{home}]")),
+                None => found.hint(format!("known are {}", join(sections.keys()))),
+            }
+        }
+    }
+}
+
+fn unknown_key(place: Place, section: &str, key: &str) -> Diagnostic {
+    let sections = known();
+    let found = Diagnostic::warning(place, format!("unknown setting {key} in [{section}]"));
+    let own = sections.get(section).and_then(serde_json::Value::as_object);
+    let own_keys = || own.into_iter().flat_map(|keys| keys.keys());
+    if let Some(word) = nearest(key, own_keys().map(String::as_str)) {
+        return found.hint(format!("did you mean {word}?"));
+    }
+    match sections.iter().find(|(_, keys)| keys.get(key).is_some()) {
+        Some((home, _)) => found.hint(format!("{key} belongs in [{home}]")),
+        None => found.hint(format!("known are {}", join(own_keys()))),
+    }
+}
+
+fn join<'a>(words: impl Iterator<Item = &'a String>) -> String {
+    words.map(String::as_str).collect::<Vec<_>>().join(", ")
+}
+
+/// The word that `typed` was probably meant to be: at most a third of its letters differ.
+fn nearest<'a>(typed: &str, words: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let typed = typed.to_ascii_lowercase().replace('_', "-");
+    words
+        .map(|word| (distance(&typed, word), word))
+        .filter(|(distance, word)| *distance <= word.len().max(3) / 3)
+        .min()
+        .map(|(_, word)| word)
+}
+
+/// Levenshtein's distance, in bytes.
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut diagonal = i;
+        let mut left = i + 1;
+        for (cell, y) in row.iter_mut().skip(1).zip(b.bytes()) {
+            let next = (diagonal + usize::from(x != y))
+                .min(left + 1)
+                .min(*cell + 1);
+            diagonal = *cell;
+            *cell = next;
+            left = next;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = i + 1;
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_words_are_found_and_far_ones_are_not() {
+        assert_eq!(distance("kitten", "sitting"), 3);
+        assert_eq!(distance("", "abc"), 3);
+        let words = ["ike-port", "natt-port", "addresses", "public-address"];
+        let near = |typed| nearest(typed, words.into_iter());
+        assert_eq!(near("ike_port"), Some("ike-port"));
+        assert_eq!(near("adresses"), Some("addresses"));
+        assert_eq!(near("zebra"), None);
+    }
+
+    #[test]
+    fn the_model_serialises_to_two_levels() {
+        let known = known();
+        assert!(known.len() >= 10);
+        for (section, keys) in &known {
+            let keys = keys.as_object().unwrap();
+            assert!(!keys.is_empty(), "{section}");
+            for (key, value) in keys {
+                assert!(!value.is_object() && !value.is_null(), "{section}.{key}");
+            }
+        }
+    }
+}

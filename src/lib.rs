@@ -1,0 +1,19 @@
+//! The parts of the program `adit`, as a library for the program itself and its tests.
+//!
+//! - [`config`], [`compat`]: what operators write, with [`diagnostic`]s for what is wrong with it,
+//! - [`cli`], [`quickstart`], [`logging`]: what they see,
+//! - [`control`]: the socket through which a running server is asked,
+//! - [`io`]: sockets, TUN and threads.
+#![forbid(unsafe_code)]
+// The protocol crates may not touch files, clocks, threads and the environment; this is the shell
+// in which those live.
+#![allow(clippy::disallowed_types, clippy::disallowed_methods)]
+
+pub mod cli;
+pub mod compat;
+pub mod config;
+pub mod control;
+pub mod diagnostic;
+pub mod io;
+pub mod logging;
+pub mod quickstart;
