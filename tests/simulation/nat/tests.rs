@@ -361,3 +361,13 @@ fn when_ports_run_out_the_silent_ones_go_first() {
     );
     assert_eq!(nat.mappings(), 2);
 }
+
+#[test]
+fn a_moved_mapping_does_not_get_its_old_port_even_if_it_is_the_last_one() {
+    let mut nat = nat(Behaviour::HOME);
+    for port in (1024..=u16::MAX).filter(|port| *port != 5000) {
+        out(&mut nat, START, udp(&format!("192.168.1.2:{port}"), SERVER)).expect("passes");
+    }
+    assert_eq!(nat.free_port(Some(5000)), None);
+    assert_eq!(nat.free_port(None), Some(5000));
+}

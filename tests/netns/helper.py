@@ -1,0 +1,147 @@
+#!/usr/bin/env python3
+"""What tests/netns/run would rather not do in shell.
+
+helper.py echo ADDRESS PORT         answers each datagram with its source, as "address port"
+helper.py ask ADDRESS PORT LOCAL    sends a datagram from the port LOCAL and prints the answer
+helper.py garbage ADDRESS COUNT     sends COUNT datagrams of nonsense to ports 500, 4500 and 1701
+helper.py contains TEXT...          whether each TEXT is in some string of the JSON document on
+                                    standard input, an address also with a port behind it
+helper.py round-trips               the shortest round trip of the report on standard input
+helper.py rate                      what iperf3 --json on standard input says was received
+"""
+
+import json
+import random
+import socket
+import struct
+import sys
+
+
+def echo(address, port):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.bind((address, int(port)))
+        while True:
+            _, source = s.recvfrom(2048)
+            s.sendto(f"{source[0]} {source[1]}".encode(), source)
+
+
+def ask(address, port, local):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.bind(("", int(local)))
+        s.settimeout(0.5)
+        for _ in range(10):
+            s.sendto(b"who am I?", (address, int(port)))
+            try:
+                print(s.recvfrom(2048)[0].decode())
+                return 0
+            except TimeoutError:
+                continue
+    return 1
+
+
+def nonsense(rng, port):
+    """Bytes that get a little further than noise does: something like an ISAKMP header, an SPI,
+    or an L2TP header, with lengths that are wrong as often as not."""
+    noise = rng.randbytes(rng.choice([0, 1, 3, 4, 8, 27, 28, 60, 200, 1400]))
+    length = rng.choice([len(noise) + 28, 0, 27, 0xFFFFFFFF])
+    kind = rng.randrange(4)
+    if kind == 0:
+        return noise
+    if kind == 1:
+        cookies = rng.randbytes(8) + rng.choice([bytes(8), rng.randbytes(8)])
+        exchange = rng.choice([2, 4, 5, 32, 34])
+        rest = struct.pack(">BBBBII", rng.randrange(16), 0x10, exchange, 0, 0, length)
+        return (bytes(4) if port == 4500 else b"") + cookies + rest + noise
+    if kind == 2:
+        return struct.pack(">II", rng.getrandbits(32), rng.getrandbits(32)) + noise
+    flags = rng.choice([0xC802, 0x0002, 0x4002, 0xCA02])
+    return struct.pack(">HHHHHH", flags, length & 0xFFFF, 0, 0, 0, 0) + noise
+
+
+def garbage(address, count):
+    rng = random.Random(1)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        for _ in range(int(count)):
+            port = rng.choice([500, 4500, 1701])
+            try:
+                s.sendto(nonsense(rng, port), (address, port))
+            except ConnectionError:
+                pass  # nobody listens on 1701, and the kernel says so
+    return 0
+
+
+def strings(value):
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for inner in value:
+            yield from strings(inner)
+    elif isinstance(value, str):
+        yield value
+
+
+def contains(*texts):
+    found = list(strings(json.load(sys.stdin)))
+    missing = [
+        text
+        for text in texts
+        if not any(s == text or s.startswith((text + ":", text + "/")) for s in found)
+    ]
+    for text in missing:
+        print(f"{text} is not among {found}")
+    return 1 if missing else 0
+
+
+def numbers(value):
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for inner in value:
+            yield from numbers(inner)
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        yield value
+
+
+def fields(value):
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield key, inner
+            yield from fields(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from fields(inner)
+
+
+def round_trips():
+    trips = [
+        number
+        for key, value in fields(json.load(sys.stdin))
+        if "round_trip" in key
+        for number in numbers(value)
+    ]
+    if not trips or min(trips) <= 0:
+        print(f"no round trips: {trips}")
+        return 1
+    print(f"{min(trips):.1f} ms")
+    return 0
+
+
+def rate():
+    received = json.load(sys.stdin)["end"]["sum_received"]
+    print(f"{received['bits_per_second'] / 1e6:.0f} Mbit/s")
+    return 0 if received["bytes"] > 0 else 1
+
+
+COMMANDS = {
+    "echo": echo,
+    "ask": ask,
+    "garbage": garbage,
+    "contains": contains,
+    "round-trips": round_trips,
+    "rate": rate,
+}
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2 or sys.argv[1] not in COMMANDS:
+        sys.exit(__doc__)
+    sys.exit(COMMANDS[sys.argv[1]](*sys.argv[2:]))
