@@ -1,2 +1,27 @@
-//! L2TPv2 (RFC 2661, 3145, 3193), LNS and client, sans-IO
+//! L2TPv2 (RFC 2661) as LNS and as client, sans-IO.
+//!
+//! - [`Endpoint`]: all tunnels and sessions of this host. Control messages and time go in, one
+//!   ordered queue of [`Output`] comes out;
+//! - [`codec`]: headers, AVPs and control messages as values;
+//! - [`reliable`]: the delivery of control messages (RFC 2661 §5.8), on its own.
+//!
+//! A tunnel belongs to a peer (a secured path, [`wire::PeerId`]) and is found by the peer and the
+//! tunnel id that we assigned, never by address and port. Data messages do not pass through here:
+//! the packet path handles them and reports signs of life with [`Endpoint::note_data`].
 #![forbid(unsafe_code)]
+
+pub mod codec;
+mod config;
+mod counters;
+mod endpoint;
+mod event;
+mod reason;
+pub mod reliable;
+mod tunnel;
+
+pub use config::{Config, Limits, Timing};
+pub use counters::{Counters, DropReason};
+pub use endpoint::Endpoint;
+pub use event::{Event, Output, PeerInfo, SessionUp, Timer, Transmit, TunnelUp};
+pub use reason::{CloseReason, DisconnectCause, PeerResult, Refusal};
+pub use tunnel::{Role, SessionId, TunnelId};

@@ -1,0 +1,185 @@
+//! The L2TP header (RFC 2661 §3.1).
+#![deny(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::arithmetic_side_effects
+)]
+
+use wire::DecodeError;
+use wire::emit::Emit;
+use wire::parse::{self, Parsed};
+
+const TYPE: u16 = 0x8000;
+const LENGTH: u16 = 0x4000;
+const SEQUENCE: u16 = 0x0800;
+const OFFSET: u16 = 0x0200;
+const PRIORITY: u16 = 0x0100;
+const VERSION_MASK: u16 = 0x000f;
+const VERSION: u16 = 2;
+
+/// Bytes of the largest control message that we build; ours are far below.
+pub const MAX_CONTROL: usize = 1_400;
+
+/// What follows a UDP header on port 1701.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Header<'a> {
+    /// A control message: its header and its AVPs.
+    Control(ControlHeader, &'a [u8]),
+    /// A data message: its header and the PPP frame.
+    Data(DataHeader, &'a [u8]),
+}
+
+/// The header of a control message. L and S are always set, O and P never.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ControlHeader {
+    /// The tunnel, by the id that the receiver assigned; 0 as long as it has assigned none.
+    pub tunnel: u16,
+    /// The session, likewise.
+    pub session: u16,
+    /// Number of this message.
+    pub ns: u16,
+    /// Number of the message expected next.
+    pub nr: u16,
+}
+
+/// The header of a data message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DataHeader {
+    /// Whether the Length field is present.
+    pub length: bool,
+    /// The P bit.
+    pub priority: bool,
+    /// The tunnel, by the id that the receiver assigned.
+    pub tunnel: u16,
+    /// The session, likewise.
+    pub session: u16,
+    /// Ns and Nr, the latter without meaning in data messages.
+    pub sequence: Option<(u16, u16)>,
+    /// Bytes of padding before the PPP frame, if the Offset field is present.
+    pub offset: Option<u16>,
+}
+
+/// Why a header cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum HeaderError {
+    /// Not the format.
+    #[error(transparent)]
+    Malformed(#[from] DecodeError),
+    /// A version other than 2 (L2F is 1, L2TPv3 is 3).
+    #[error("L2TP version {version}")]
+    Version {
+        /// The Ver field.
+        version: u8,
+        /// Whether the T bit is set.
+        control: bool,
+    },
+}
+
+impl<'a> Header<'a> {
+    /// Reads one UDP payload.
+    ///
+    /// A data header may have any of L, S, O and P. So may a control header, although RFC 2661
+    /// §3.1 fixes them there, as long as the numbers are present. Bytes beyond Length are padding.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, HeaderError> {
+        let flags = match bytes.first_chunk::<2>() {
+            Some(flags) => u16::from_be_bytes(*flags),
+            None => return Err(DecodeError::new(0, "L2TP flags").into()),
+        };
+        if flags & VERSION_MASK != VERSION {
+            let version = u8::try_from(flags & VERSION_MASK).unwrap_or(u8::MAX);
+            return Err(HeaderError::Version { version, control: flags & TYPE != 0 });
+        }
+        Ok(parse::finish(bytes, |input| Self::fields(bytes, input))?)
+    }
+
+    fn fields(whole: &'a [u8], input: &'a [u8]) -> Parsed<'a, Self> {
+        let (mut input, flags) = parse::be_u16("L2TP flags", input)?;
+        if flags & LENGTH != 0 {
+            let (rest, length) = parse::be_u16("L2TP length", input)?;
+            let after_length = whole.len().saturating_sub(rest.len());
+            let Some(left) = usize::from(length).checked_sub(after_length) else {
+                return parse::fault("L2TP length shorter than the header", input);
+            };
+            let (_, within) = parse::take("L2TP length beyond the datagram", left, rest)?;
+            input = within;
+        }
+        let (input, tunnel) = parse::be_u16("tunnel id", input)?;
+        let (mut input, session) = parse::be_u16("session id", input)?;
+        let mut sequence = None;
+        if flags & SEQUENCE != 0 {
+            let (rest, ns) = parse::be_u16("Ns", input)?;
+            let (rest, nr) = parse::be_u16("Nr", rest)?;
+            sequence = Some((ns, nr));
+            input = rest;
+        }
+        let mut offset = None;
+        if flags & OFFSET != 0 {
+            let (rest, size) = parse::be_u16("offset size", input)?;
+            let (rest, _) = parse::take("offset padding", usize::from(size), rest)?;
+            offset = Some(size);
+            input = rest;
+        }
+        let header = if flags & TYPE != 0 {
+            let Some((ns, nr)) = sequence else {
+                return parse::fault("control message without Ns and Nr", input);
+            };
+            Self::Control(ControlHeader { tunnel, session, ns, nr }, input)
+        } else {
+            let length = flags & LENGTH != 0;
+            let priority = flags & PRIORITY != 0;
+            Self::Data(DataHeader { length, priority, tunnel, session, sequence, offset }, input)
+        };
+        Ok((&[], header))
+    }
+}
+
+impl ControlHeader {
+    /// Writes header and body, exactly as long as the Length field says (QUIRK(Android): it drops
+    /// anything else).
+    pub fn emit(&self, body: &[u8], out: &mut Vec<u8>) {
+        out.put_u16(TYPE | LENGTH | SEQUENCE | VERSION);
+        out.put_len16(2, |out| {
+            out.put_u16(self.tunnel);
+            out.put_u16(self.session);
+            out.put_u16(self.ns);
+            out.put_u16(self.nr);
+            out.put(body);
+        });
+    }
+}
+
+impl DataHeader {
+    /// Writes header, padding of zeros and payload.
+    pub fn emit(&self, payload: &[u8], out: &mut Vec<u8>) {
+        let mut flags = VERSION;
+        for (present, bit) in [
+            (self.length, LENGTH),
+            (self.priority, PRIORITY),
+            (self.sequence.is_some(), SEQUENCE),
+            (self.offset.is_some(), OFFSET),
+        ] {
+            flags |= if present { bit } else { 0 };
+        }
+        out.put_u16(flags);
+        if self.length {
+            out.put_len16(2, |out| self.emit_rest(payload, out));
+        } else {
+            self.emit_rest(payload, out);
+        }
+    }
+
+    fn emit_rest(&self, payload: &[u8], out: &mut Vec<u8>) {
+        out.put_u16(self.tunnel);
+        out.put_u16(self.session);
+        if let Some((ns, nr)) = self.sequence {
+            out.put_u16(ns);
+            out.put_u16(nr);
+        }
+        if let Some(size) = self.offset {
+            out.put_u16(size);
+            out.resize(out.len().saturating_add(usize::from(size)), 0);
+        }
+        out.put(payload);
+    }
+}

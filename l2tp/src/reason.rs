@@ -1,0 +1,280 @@
+//! Why tunnels and sessions end or never begin, and the codes that tell the peer.
+
+use wire::DecodeError;
+
+use crate::codec::{
+    AvpType, DisconnectCode, DisconnectDirection, ErrorCode, MessageType, ResultCode, SessionResult,
+    TunnelResult, Vendor,
+};
+
+/// Well-formed or not, a request that was not met. Displays as a sentence for the operator.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// A version in the header other than 2.
+    #[error("the peer speaks version {0} of L2TP in its packet headers; only version 2 (RFC 2661) is served")]
+    HeaderVersion(u8),
+    /// A Protocol Version AVP other than 1.x.
+    #[error("the peer asks for L2TP protocol version {0}.{1}; only 1.0 (RFC 2661) is served")]
+    ProtocolVersion(u8, u8),
+    /// Bytes that do not follow the format.
+    #[error("the peer sent a malformed {message} message: {error}")]
+    Malformed {
+        /// The kind of message.
+        message: MessageType,
+        /// What is wrong with it.
+        error: DecodeError,
+    },
+    /// A message without an AVP that it cannot do without.
+    #[error("the peer sent {message} without a usable {avp} AVP")]
+    MissingAvp {
+        /// The kind of message.
+        message: MessageType,
+        /// What is missing.
+        avp: AvpType,
+    },
+    /// RFC 2661 §4.1: an AVP with the mandatory bit that we do not know or cannot read.
+    #[error("the peer insists on AVP {avp} of vendor {vendor} in {message}, which is not supported")]
+    MandatoryAvp {
+        /// The kind of message.
+        message: MessageType,
+        /// Its vendor.
+        vendor: Vendor,
+        /// Its type.
+        avp: AvpType,
+    },
+    /// RFC 2661 §4.4.1: a message type with the mandatory bit that we do not know.
+    #[error("the peer insists on message type {0}, which is not supported")]
+    MandatoryMessage(MessageType),
+    /// The peer sent a Challenge and we have no secret to answer with.
+    #[error(
+        "the peer demands L2TP tunnel authentication and no tunnel secret is set here; \
+         set the same L2TP secret on both sides or remove it from the peer"
+    )]
+    NoSecret,
+    /// The peer's Challenge Response is wrong.
+    #[error("the peer's answer to the L2TP tunnel challenge is wrong: the tunnel secrets differ")]
+    WrongSecret,
+    /// We sent a Challenge and no Challenge Response came.
+    #[error("the peer did not answer the L2TP tunnel challenge: it has no tunnel secret")]
+    NoChallengeResponse,
+    /// Too many tunnels in all.
+    #[error("all {0} L2TP tunnels are in use")]
+    Tunnels(usize),
+    /// Too many tunnels of this peer.
+    #[error("the peer already has {0} L2TP tunnels, which is the limit")]
+    TunnelsOfPeer(usize),
+    /// Too many sessions in this tunnel.
+    #[error("the tunnel already has {0} sessions, which is the limit")]
+    Sessions(usize),
+    /// OCRQ: nothing here can place an outgoing call.
+    #[error("the peer asked for an outgoing call (OCRQ), which this server does not place")]
+    OutgoingCall,
+    /// ICRQ towards the client role.
+    #[error("the peer, which is our server, asked for an incoming call (ICRQ)")]
+    CallTowardsClient,
+    /// A message that the state table answers with the end of the tunnel or session.
+    #[error("the peer sent {0} at a point where it has no place")]
+    OutOfOrder(MessageType),
+    /// A tunnel or session that did not come up in time.
+    #[error("the peer began to open a {0} and did not finish in time")]
+    HalfOpen(&'static str),
+    /// The peer ended what it had begun.
+    #[error("the peer gave up before the {0} was established: {1}")]
+    GaveUp(&'static str, PeerResult),
+}
+
+impl Refusal {
+    /// The Result Code AVP of a StopCCN that says so.
+    pub fn tunnel_result(&self) -> ResultCode {
+        let (result, error) = match self {
+            Self::HeaderVersion(_) | Self::ProtocolVersion(..) => {
+                return ResultCode::tunnel(TunnelResult::VERSION);
+            }
+            Self::NoSecret | Self::WrongSecret | Self::NoChallengeResponse => {
+                return ResultCode::tunnel(TunnelResult::UNAUTHORIZED).with_message(self);
+            }
+            Self::OutOfOrder(_) | Self::HalfOpen(_) | Self::CallTowardsClient => {
+                return ResultCode::tunnel(TunnelResult::STATE_MACHINE);
+            }
+            Self::GaveUp(..) => return ResultCode::tunnel(TunnelResult::CLEAR),
+            Self::Malformed { .. } => (TunnelResult::GENERAL_ERROR, ErrorCode::LENGTH),
+            Self::MissingAvp { .. } => (TunnelResult::GENERAL_ERROR, ErrorCode::VALUE),
+            Self::MandatoryAvp { .. } | Self::MandatoryMessage(_) => {
+                (TunnelResult::GENERAL_ERROR, ErrorCode::MANDATORY_AVP)
+            }
+            Self::Tunnels(_) | Self::TunnelsOfPeer(_) | Self::Sessions(_) => {
+                (TunnelResult::GENERAL_ERROR, ErrorCode::RESOURCES)
+            }
+            Self::OutgoingCall => (TunnelResult::GENERAL_ERROR, ErrorCode::VENDOR),
+        };
+        ResultCode::tunnel(result).with_error(error)
+    }
+
+    /// The Result Code AVP of a CDN that says so.
+    pub fn session_result(&self) -> ResultCode {
+        let (result, error) = match self {
+            Self::Malformed { .. } => (SessionResult::GENERAL_ERROR, ErrorCode::LENGTH),
+            Self::MissingAvp { .. } => (SessionResult::GENERAL_ERROR, ErrorCode::VALUE),
+            Self::MandatoryAvp { .. } | Self::MandatoryMessage(_) => {
+                (SessionResult::GENERAL_ERROR, ErrorCode::MANDATORY_AVP)
+            }
+            Self::Tunnels(_) | Self::TunnelsOfPeer(_) | Self::Sessions(_) => {
+                return ResultCode::session(SessionResult::NO_FACILITIES_NOW);
+            }
+            Self::OutgoingCall | Self::CallTowardsClient => {
+                return ResultCode::session(SessionResult::NO_FACILITIES);
+            }
+            Self::HalfOpen(_) => return ResultCode::session(SessionResult::TOO_SLOW),
+            Self::OutOfOrder(_) => (SessionResult::GENERAL_ERROR, ErrorCode::VENDOR),
+            Self::HeaderVersion(_)
+            | Self::ProtocolVersion(..)
+            | Self::NoSecret
+            | Self::WrongSecret
+            | Self::NoChallengeResponse
+            | Self::GaveUp(..) => {
+                return ResultCode::session(SessionResult::ADMINISTRATIVE);
+            }
+        };
+        ResultCode::session(result).with_error(error)
+    }
+}
+
+/// Why a tunnel or session ended.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CloseReason {
+    /// The operator ended it.
+    #[error("closed by the operator")]
+    Administrative,
+    /// This program is going down.
+    #[error("this side is shutting down")]
+    ShuttingDown,
+    /// The user of the client role is done.
+    #[error("no longer needed")]
+    Done,
+    /// PPP ended, for the stated cause, which CDN carries on (RFC 3145).
+    #[error("PPP ended: {0}")]
+    Ppp(DisconnectCause),
+    /// Something this side needs is used up.
+    #[error("out of resources")]
+    Resources,
+    /// The tunnel had no session for too long.
+    #[error("the tunnel had no session any more")]
+    Empty,
+    /// The session's tunnel ended.
+    #[error("its tunnel ended")]
+    Tunnel,
+    /// The peer neither acknowledged our messages nor sent anything else.
+    #[error("the peer does not answer any more")]
+    Unanswered,
+    /// The peer began anew with the same tunnel id: it has forgotten this tunnel.
+    #[error("the peer started again")]
+    Restarted,
+    /// The secured path is gone. Nothing was sent.
+    #[error("the IPsec connection is gone")]
+    PathGone,
+    /// What the peer did or asked for is not acceptable.
+    #[error("{0}")]
+    Refused(#[from] Refusal),
+    /// The peer ended it.
+    #[error("closed by the peer: {0}")]
+    Peer(PeerResult),
+}
+
+impl CloseReason {
+    /// The Result Code AVP of the StopCCN that tells the peer.
+    pub fn tunnel_result(&self) -> ResultCode {
+        match self {
+            Self::Administrative | Self::ShuttingDown => {
+                ResultCode::tunnel(TunnelResult::SHUTTING_DOWN)
+            }
+            Self::Done
+            | Self::Ppp(_)
+            | Self::Empty
+            | Self::Tunnel
+            | Self::Restarted
+            | Self::PathGone
+            | Self::Peer(_) => ResultCode::tunnel(TunnelResult::CLEAR),
+            Self::Resources => {
+                ResultCode::tunnel(TunnelResult::GENERAL_ERROR).with_error(ErrorCode::RESOURCES)
+            }
+            Self::Unanswered => ResultCode::tunnel(TunnelResult::STATE_MACHINE),
+            Self::Refused(refusal) => refusal.tunnel_result(),
+        }
+    }
+
+    /// The Result Code AVP of the CDN that tells the peer.
+    pub fn session_result(&self) -> ResultCode {
+        match self {
+            Self::Administrative
+            | Self::ShuttingDown
+            | Self::Done
+            | Self::Empty
+            | Self::Tunnel
+            | Self::Restarted
+            | Self::PathGone
+            | Self::Peer(_) => ResultCode::session(SessionResult::ADMINISTRATIVE),
+            Self::Ppp(cause) if cause.code == DisconnectCode::NORMAL => {
+                ResultCode::session(SessionResult::ADMINISTRATIVE)
+            }
+            Self::Ppp(_) | Self::Unanswered => ResultCode::session(SessionResult::LOST_CARRIER),
+            Self::Resources => ResultCode::session(SessionResult::NO_FACILITIES_NOW),
+            Self::Refused(refusal) => refusal.session_result(),
+        }
+    }
+
+    /// The PPP Disconnect Cause Code AVP of the CDN (RFC 3145), where there is something to say.
+    pub fn disconnect_cause(&self) -> Option<&DisconnectCause> {
+        match self {
+            Self::Ppp(cause) => Some(cause),
+            _ => None,
+        }
+    }
+}
+
+/// Why PPP ended: the value of the PPP Disconnect Cause Code AVP (RFC 3145 §2).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DisconnectCause {
+    /// What happened.
+    pub code: DisconnectCode,
+    /// The PPP protocol number of the control protocol concerned, 0 if none.
+    pub protocol: u16,
+    /// Whose fault it is.
+    pub direction: DisconnectDirection,
+    /// Text for a human; may be empty.
+    pub message: String,
+}
+
+impl std::fmt::Display for DisconnectCause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}{}", self.code, self.direction)?;
+        if !self.message.is_empty() {
+            write!(f, " ({})", self.message)?;
+        }
+        Ok(())
+    }
+}
+
+/// What a peer said in StopCCN or CDN.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerResult {
+    /// Whether it came in StopCCN, whose codes are others than those of CDN.
+    pub of_tunnel: bool,
+    /// The Result Code AVP, if there was one that could be read.
+    pub result: Option<ResultCode>,
+    /// The PPP Disconnect Cause Code AVP of a CDN.
+    pub cause: Option<DisconnectCause>,
+}
+
+impl std::fmt::Display for PeerResult {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.result {
+            None => f.write_str("no reason given")?,
+            Some(result) if self.of_tunnel => result.describe_tunnel(f)?,
+            Some(result) => result.describe_session(f)?,
+        }
+        match &self.cause {
+            Some(cause) => write!(f, "; PPP: {cause}"),
+            None => Ok(()),
+        }
+    }
+}
