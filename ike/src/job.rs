@@ -1,0 +1,209 @@
+//! Work that takes long, to be run away from the control loop.
+//!
+//! A [`Job`] owns all it needs, computes without touching anything else, and gives back a
+//! [`JobResult`]. What it holds in secret is wiped when it is dropped, run or not.
+
+use std::fmt;
+
+use subtle::ConstantTimeEq;
+use wire::Secret;
+
+use crate::codec::{Header, HashData, Identification, PayloadType};
+use crate::crypto::{InvalidPublicValue, Iv, Keymat, Opened, Phase1Suite, PrivateValue, Transcript};
+
+/// A computation that is ready to run.
+pub struct Job(Work);
+
+enum Work {
+    DiffieHellman(DiffieHellman),
+    KeyTrial(Box<KeyTrial>),
+}
+
+/// One half of a Diffie-Hellman exchange: a public value, a shared secret, or both at once, as a
+/// responder needs them on message 3.
+struct DiffieHellman {
+    private: PrivateValue,
+    wants_public: bool,
+    peer: Option<Vec<u8>>,
+}
+
+/// The search for the pre-shared key under which message 5 makes sense.
+///
+/// A server that has several keys for "any address" cannot know which one a client uses: its
+/// identity is encrypted under that key (RFC 2409 §5.4).
+pub struct KeyTrial {
+    /// What phase 1 agreed on.
+    pub suite: Phase1Suite,
+    /// What messages 1 to 4 said.
+    pub transcript: Transcript,
+    /// g^xy.
+    pub shared: Secret,
+    /// The keys with a number by which the caller knows each, likely ones first. Only the first
+    /// [`KeyTrial::MAX_CANDIDATES`] are tried.
+    pub candidates: Vec<(usize, Secret)>,
+    /// Message 5 as it came, with its header and without non-ESP marker.
+    pub message: Vec<u8>,
+}
+
+impl KeyTrial {
+    /// The most keys that one job tries.
+    pub const MAX_CANDIDATES: usize = 256;
+}
+
+impl fmt::Debug for KeyTrial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyTrial({}, {} keys)", self.suite, self.candidates.len())
+    }
+}
+
+/// What a [`Job`] found out.
+#[derive(Debug)]
+pub enum JobResult {
+    /// Of [`Job::public_value`], [`Job::shared_secret`] and [`Job::exchange`].
+    DiffieHellman(Result<DhOutcome, InvalidPublicValue>),
+    /// Of [`Job::key_trial`].
+    KeyTrial(KeyTrialOutcome),
+}
+
+/// The results of a Diffie-Hellman job.
+#[derive(Debug)]
+pub struct DhOutcome {
+    /// The private value, given back for the next step.
+    pub private: PrivateValue,
+    /// Our public value, if it was asked for.
+    pub public: Option<Vec<u8>>,
+    /// The shared secret, if it was asked for.
+    pub shared: Option<Secret>,
+}
+
+/// The result of a key trial.
+#[derive(Debug)]
+pub enum KeyTrialOutcome {
+    /// A key fits: the message decrypts and its HASH_I is right.
+    Match(Box<KeyMatch>),
+    /// No key gives a well-formed message with a right HASH_I.
+    NoMatch {
+        /// The number of the first key under which the message was at least well-formed, if any.
+        /// Garbage hardly ever is, so that HASH_I being wrong then speaks of a different view of
+        /// the exchange (a changed proposal, for example) and not of a wrong key.
+        well_formed: Option<usize>,
+    },
+    /// The message cannot be decrypted under any key: its header is wrong or it is not a whole
+    /// number of blocks.
+    Malformed(wire::DecodeError),
+}
+
+/// The key that fits, and what came of it.
+#[derive(Debug)]
+pub struct KeyMatch {
+    /// The caller's number of the key.
+    pub index: usize,
+    /// The keys of the IKE SA.
+    pub keymat: Keymat,
+    /// Message 5, decrypted and authentic; its `next_iv` is the one of message 6.
+    pub message: Opened,
+}
+
+impl Job {
+    /// Computes g^x.
+    pub const fn public_value(private: PrivateValue) -> Self {
+        Self(Work::DiffieHellman(DiffieHellman { private, wants_public: true, peer: None }))
+    }
+
+    /// Computes g^xy from the body of the peer's KE payload.
+    pub const fn shared_secret(private: PrivateValue, peer: Vec<u8>) -> Self {
+        Self(Work::DiffieHellman(DiffieHellman { private, wants_public: false, peer: Some(peer) }))
+    }
+
+    /// Computes both g^x and g^xy.
+    pub const fn exchange(private: PrivateValue, peer: Vec<u8>) -> Self {
+        Self(Work::DiffieHellman(DiffieHellman { private, wants_public: true, peer: Some(peer) }))
+    }
+
+    /// Looks for the key of message 5.
+    pub fn key_trial(trial: KeyTrial) -> Self {
+        Self(Work::KeyTrial(Box::new(trial)))
+    }
+
+    /// Does the work: milliseconds of pure arithmetic. The same job gives the same result.
+    pub fn run(self) -> JobResult {
+        match self.0 {
+            Work::DiffieHellman(job) => JobResult::DiffieHellman(job.run()),
+            Work::KeyTrial(trial) => JobResult::KeyTrial(trial.run()),
+        }
+    }
+}
+
+impl fmt::Debug for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Work::DiffieHellman(job) => write!(f, "Job(Diffie-Hellman {})", job.private.group()),
+            Work::KeyTrial(trial) => write!(f, "Job({trial:?})"),
+        }
+    }
+}
+
+impl DiffieHellman {
+    fn run(self) -> Result<DhOutcome, InvalidPublicValue> {
+        // The peer's value first: when it is no good, the other power need not be computed.
+        let shared = self.peer.map(|peer| self.private.shared_secret(&peer)).transpose()?;
+        let public = self.wants_public.then(|| self.private.public_value());
+        Ok(DhOutcome { private: self.private, public, shared })
+    }
+}
+
+impl KeyTrial {
+    fn run(&self) -> KeyTrialOutcome {
+        let (header, body) = match Header::parse(&self.message) {
+            Ok(parts) => parts,
+            Err(error) => return KeyTrialOutcome::Malformed(error),
+        };
+        let iv = self.suite.first_iv(&self.transcript);
+        let mut well_formed = None;
+        for (index, key) in self.candidates.iter().take(Self::MAX_CANDIDATES) {
+            let index = *index;
+            match self.try_key(key, &header, body, &iv) {
+                Ok(Verdict::Match(keymat, message)) => {
+                    return KeyTrialOutcome::Match(Box::new(KeyMatch { index, keymat, message }));
+                }
+                Ok(Verdict::WrongHash) => well_formed = well_formed.or(Some(index)),
+                Ok(Verdict::Garbage) => {}
+                Err(error) => return KeyTrialOutcome::Malformed(error),
+            }
+        }
+        KeyTrialOutcome::NoMatch { well_formed }
+    }
+
+    fn try_key(
+        &self,
+        key: &Secret,
+        header: &Header,
+        body: &[u8],
+        iv: &Iv,
+    ) -> Result<Verdict, wire::DecodeError> {
+        let keymat = Keymat::from_psk(self.suite, key.expose(), &self.transcript, &self.shared);
+        let message = keymat.open(header, body, iv)?;
+        let Some((id, hash)) = id_and_hash(&message) else { return Ok(Verdict::Garbage) };
+        let expected = keymat.hash_i(&self.transcript, &id);
+        if !bool::from(expected.ct_eq(&hash.0)) {
+            return Ok(Verdict::WrongHash);
+        }
+        Ok(Verdict::Match(keymat, message))
+    }
+}
+
+/// What one key makes of message 5.
+enum Verdict {
+    Match(Keymat, Opened),
+    WrongHash,
+    Garbage,
+}
+
+/// The body of the identification and the hash of a decrypted message 5, if it is one.
+fn id_and_hash(message: &Opened) -> Option<(Vec<u8>, HashData)> {
+    let chain = message.chain().ok()?;
+    let id = chain.first(PayloadType::ID)?;
+    Identification::parse(id.body).ok()?;
+    let hash = HashData::parse(chain.first(PayloadType::HASH)?.body).ok()?;
+    Some((id.body.to_vec(), hash))
+}
