@@ -1,2 +1,48 @@
-//! IKEv1 for L2TP/IPsec (RFC 2407, 2408, 2409, 3706, 3947), sans-IO
+//! IKEv1 for L2TP/IPsec (RFC 2407, 2408, 2409, 3706, 3947), sans-IO.
+//!
+//! An [`Endpoint`] holds all IKE SAs of a host, those it answers and those it starts. Bytes and
+//! time go in ([`Endpoint::handle_datagram`], [`Endpoint::handle_timeout`]); datagrams, events and
+//! requests come out of one ordered queue ([`Endpoint::poll_output`]). What takes long, a
+//! Diffie-Hellman power or the trial of many keys, leaves as a [`Job`] and comes back as its
+//! result.
+//!
+//! ```text
+//! Main Mode     message 1..6   -> SaUp
+//! Quick Mode    message 1..3   -> ChildUp (before message 2 leaves), ChildConfirmed
+//! Informational DELETE, R-U-THERE, INITIAL-CONTACT, errors
+//! ```
+//!
+//! Keys leave as plain values ([`ChildSa`]): this crate knows nothing of ESP packets.
 #![forbid(unsafe_code)]
+
+pub mod codec;
+mod config;
+pub mod crypto;
+mod endpoint;
+mod half_open;
+mod job;
+mod keyring;
+mod natt;
+mod output;
+mod policy;
+mod refusal;
+mod timers;
+
+pub use codec::{Cookie, Identity};
+pub use config::{Config, Encapsulation, Limits, Timing};
+pub use endpoint::{Counters, Endpoint, Initiate};
+pub use job::{DhOutcome, Job, JobResult, KeyMatch, KeyTrial, KeyTrialOutcome};
+pub use keyring::{Key, Keyring, Selector};
+pub use natt::framed;
+pub use output::{
+    Answer, ChildId, ChildSa, CloseReason, EspMode, EspSa, Event, Make, Nat, Output, Request,
+    RequestId, SaId, SaInfo, Traffic,
+};
+pub use policy::{
+    EspEncryption, EspIntegrity, EspSuite, KeyBits, LegacyOption, Policy, PolicyError,
+};
+pub use refusal::Refusal;
+pub use timers::Timer;
+
+/// The most pre-shared keys that are tried on one message 5.
+pub const MAX_KEYS_PER_TRIAL: usize = KeyTrial::MAX_CANDIDATES;

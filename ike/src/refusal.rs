@@ -1,0 +1,133 @@
+//! Why a peer is turned away, in sentences an administrator can act on.
+
+use std::net::IpAddr;
+
+use crate::policy::LegacyOption;
+
+/// Well-formed but unacceptable. `Display` is a full sentence for the log.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Message 5 did not decrypt with any key, or the answer to ours did not.
+    #[error(
+        "the pre-shared key does not match: {remote} uses another key than {}; compare it with \
+         the secrets file", tried_keys(*tried)
+    )]
+    WrongKey {
+        /// The peer's address.
+        remote: IpAddr,
+        /// How many keys were tried.
+        tried: usize,
+    },
+    /// No key is configured for the peer.
+    #[error(
+        "there is no pre-shared key for {remote}: no line of the secrets file names it or %any"
+    )]
+    NoKey {
+        /// The peer's address.
+        remote: IpAddr,
+    },
+    /// No transform of the phase 1 offer is acceptable.
+    #[error(
+        "no IKE proposal in common: the peer offers {offer}; {}",
+        admitted_by(admitted_by_options)
+    )]
+    NoIkeProposal {
+        /// The offer in words, in its order.
+        offer: String,
+        /// The options that would admit some of it.
+        admitted_by_options: Vec<LegacyOption>,
+    },
+    /// No transform of the phase 2 offer is acceptable.
+    #[error(
+        "no ESP proposal in common: the peer offers {offer}; {}",
+        admitted_by(admitted_by_options)
+    )]
+    NoEspProposal {
+        /// The offer in words, in its order.
+        offer: String,
+        /// The options that would admit some of it.
+        admitted_by_options: Vec<LegacyOption>,
+    },
+    /// A phase 2 offer of tunnel mode only.
+    #[error(
+        "the peer asks for tunnel mode, but L2TP needs transport mode: it is set up for another \
+         kind of VPN (IKEv1 tunnel, Xauth)"
+    )]
+    TunnelMode,
+    /// A phase 2 offer without UDP encapsulation although a NAT was found.
+    #[error("the peer wants ESP without UDP encapsulation although there is a NAT on the way")]
+    NeedsUdpEncapsulation,
+    /// Quick Mode identities that are not L2TP between two hosts.
+    #[error(
+        "the peer asks to protect {initiator} to {responder}, but only UDP port 1701 of this \
+         server is offered"
+    )]
+    Traffic {
+        /// The initiator's side in words.
+        initiator: String,
+        /// The responder's side in words.
+        responder: String,
+    },
+    /// Aggressive Mode.
+    #[error(
+        "the peer uses Aggressive Mode, which would let anybody guess the pre-shared key: clear \
+         the field \"Group Name\" (macOS, iOS) or \"IPSec identifier\" (Android) on the client"
+    )]
+    AggressiveMode,
+    /// An authentication method other than pre-shared key only.
+    #[error(
+        "the peer does not offer authentication by pre-shared key but {0}: choose \"pre-shared key\" (\"shared secret\") on the client"
+    )]
+    AuthenticationMethod(String),
+    /// IKEv2, or a version that does not exist.
+    #[error(
+        "the peer speaks IKE version {major}.{minor}, but L2TP/IPsec uses version 1.0: choose the connection type \"L2TP/IPsec with pre-shared key\" on the client"
+    )]
+    Version {
+        /// Major version.
+        major: u8,
+        /// Minor version.
+        minor: u8,
+    },
+    /// An exchange that is not supported.
+    #[error(
+        "the peer starts exchange type {0}, which is not supported (Xauth and mode config are not used by L2TP/IPsec)"
+    )]
+    ExchangeType(u8),
+    /// A public value that the group does not allow, or the wrong group.
+    #[error("the peer's Diffie-Hellman value is not acceptable: {0}")]
+    KeyExchange(&'static str),
+    /// A payload that must be there is missing, or one that must not be there is.
+    #[error("the peer's {message} is not acceptable: {what}")]
+    Malformed {
+        /// Which message.
+        message: &'static str,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// An authenticated refusal by the peer, or its answer is not what was asked for.
+    #[error("the peer refuses: {0}")]
+    ByPeer(String),
+}
+
+fn tried_keys(tried: usize) -> String {
+    match tried {
+        1 => "the one configured for it".to_owned(),
+        n => format!("any of the {n} configured for it"),
+    }
+}
+
+fn admitted_by(options: &[LegacyOption]) -> String {
+    match options {
+        [] => "none of it is safe enough to be offered at all, or the configured lists exclude it"
+            .to_owned(),
+        [one] => format!("the option `{one}` would admit it"),
+        several => {
+            let names: Vec<String> = several.iter().map(|o| format!("`{o}`")).collect();
+            format!(
+                "the options {} together would admit it",
+                names.join(" and ")
+            )
+        }
+    }
+}
