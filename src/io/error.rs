@@ -1,0 +1,99 @@
+//! Why an edge to the operating system could not be opened: sentences for an administrator.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+/// A socket, device or route that could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// Somebody else has the port.
+    #[error(
+        "UDP port {} on {} is in use by another program (strongSwan, libreswan or another adit? \
+         `ss -lunp 'sport = :{}'` names it)",
+        .0.port(), .0.ip(), .0.port()
+    )]
+    PortInUse(SocketAddr),
+    /// A port below 1024 without the right to it.
+    #[error(
+        "Binding UDP port {} on {} needs CAP_NET_BIND_SERVICE or root",
+        .0.port(), .0.ip()
+    )]
+    PortNotAllowed(SocketAddr),
+    /// The address to listen on is not one of this host's.
+    #[error("The address {0} is not on any interface of this host (`ip address` lists them)")]
+    NoSuchAddress(IpAddr),
+    /// Another socket operation failed.
+    #[error("Opening a UDP socket on {address} failed: {source}")]
+    Udp {
+        /// Where the socket should have been.
+        address: SocketAddr,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// Protocol 50 without the right to it.
+    #[error(
+        "Receiving raw ESP (IP protocol 50) on {0} needs CAP_NET_RAW or root; without it, set \
+         encapsulation = \"always\" so that every client puts its ESP into UDP"
+    )]
+    RawNotAllowed(IpAddr),
+    /// Another raw socket operation failed.
+    #[error("Opening a socket for raw ESP (IP protocol 50) on {address} failed: {source}")]
+    Raw {
+        /// Where the socket should have been.
+        address: IpAddr,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// `/dev/net/tun` is not there.
+    #[error(
+        "There is no /dev/net/tun: load the kernel's module (`modprobe tun`), or give the \
+         container the device (`--device /dev/net/tun`)"
+    )]
+    NoTunDriver,
+    /// `/dev/net/tun` is there, but not for us.
+    #[error("The TUN device {0} cannot be made: this needs CAP_NET_ADMIN or root")]
+    TunNotAllowed(String),
+    /// Another process holds the device.
+    #[error(
+        "The TUN device {0} is in use by another program (another adit?): stop that program, or \
+         choose another name"
+    )]
+    TunInUse(String),
+    /// An interface of that name is something else.
+    #[error(
+        "There is already an interface {0} that is not a TUN device of the wanted kind: choose \
+         another name, or remove it (`ip link delete {0}`)"
+    )]
+    NotATun(String),
+    /// A name the kernel does not take.
+    #[error("\"{0}\" is no name for an interface: 1 to 15 bytes without spaces and slashes")]
+    BadTunName(String),
+    /// Another operation on the device failed.
+    #[error("Setting up the TUN device {name} failed ({what}): {source}")]
+    Tun {
+        /// The name of the device.
+        name: String,
+        /// What was tried.
+        what: &'static str,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// A route could not be made.
+    #[error("The route to {prefix} through {device} could not be made: {source}")]
+    Route {
+        /// Where to, as `address/length`.
+        prefix: String,
+        /// Through which interface.
+        device: String,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// A thread or its means of waking could not be made.
+    #[error("Starting a packet thread failed ({what}): {source}")]
+    Thread {
+        /// What was tried.
+        what: &'static str,
+        /// What the kernel said.
+        source: io::Error,
+    },
+}

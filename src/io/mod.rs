@@ -1,0 +1,23 @@
+//! The edges to the operating system: sockets, the TUN device, threads, the clock.
+//!
+//! Everything below `engine` is told what happens and says what to do; here it happens. One
+//! [`worker`] thread owns a set of sockets and a TUN queue and runs the data plane over them;
+//! [`compute`] holds the threads for long arithmetic; the control loop in the program talks to
+//! both through bounded queues that nobody ever blocks on.
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "this is where clocks, sockets, threads and files are"
+)]
+
+pub mod capability;
+pub mod clock;
+pub mod compute;
+mod error;
+pub mod netlink;
+pub mod prefix;
+pub mod raw;
+pub mod tun;
+pub mod udp;
+
+pub use error::SetupError;

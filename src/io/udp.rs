@@ -1,0 +1,454 @@
+//! The UDP sockets: one for IKE and one for IKE and ESP behind the marker, per listening address.
+//!
+//! The kernel's own `UDP_ENCAP` is not used: it would hand ESP to the kernel's IPsec, and we are
+//! the one who opens it. To the kernel these are plain sockets.
+//!
+//! An answer must leave from the address that was asked, or the client (and the NAT before it)
+//! does not recognise it. Therefore the destination address of every datagram is read and given
+//! back as the source when answering, also where the socket listens on all addresses.
+
+use std::io::{self, IoSliceMut};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::UnixDatagram;
+
+use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
+use rustix::io::Errno;
+use rustix::net::sockopt::{self, Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery};
+use socket2::{Domain, Protocol, Socket, Type};
+use wire::{Carrier, Path};
+
+use super::SetupError;
+
+/// What the kernel may hold for us while a worker is busy: 8 MiB each way, some 40 ms at
+/// 1.5 Gbit/s.
+pub(super) const SOCKET_BUFFER: usize = 8 << 20;
+
+/// One UDP socket.
+#[derive(Debug)]
+pub struct UdpSocket {
+    socket: Socket,
+    state: UdpSocketState,
+    local: SocketAddr,
+    carrier: Carrier,
+}
+
+impl UdpSocket {
+    /// Binds `local`, whose port may be 0. With `shared`, other sockets of this user may bind
+    /// the same port and the kernel spreads the senders over them.
+    fn bind(local: SocketAddr, carrier: Carrier, shared: bool) -> Result<Self, SetupError> {
+        let failed = |source| explain(local, source);
+        let domain = Domain::for_address(local);
+        let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP)).map_err(failed)?;
+        if local.is_ipv6() {
+            // IPv4 has its own socket; mapped addresses would be a second name for one peer.
+            socket.set_only_v6(true).map_err(failed)?;
+        }
+        socket.set_reuse_port(shared).map_err(failed)?;
+        socket.bind(&local.into()).map_err(failed)?;
+        let state = prepare(&socket, local.is_ipv4()).map_err(failed)?;
+        let local = socket
+            .local_addr()
+            .map_err(failed)?
+            .as_socket()
+            .unwrap_or(local);
+        Ok(Self {
+            socket,
+            state,
+            local,
+            carrier,
+        })
+    }
+
+    /// Where the socket is bound: the address may be unspecified, the port is real.
+    pub const fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// What the socket carries: [`Carrier::Ike`] or [`Carrier::NatT`].
+    pub const fn carrier(&self) -> Carrier {
+        self.carrier
+    }
+
+    /// Receives up to `buffers.len()` messages; a message is several datagrams of `stride` bytes
+    /// (the last may be shorter) where the kernel has joined them. Does not wait.
+    ///
+    /// # Errors
+    /// `WouldBlock`, and what the kernel reports.
+    pub fn recv(&self, buffers: &mut [IoSliceMut<'_>], meta: &mut [RecvMeta]) -> io::Result<usize> {
+        self.state.recv((&self.socket).into(), buffers, meta)
+    }
+
+    /// The journey of a received message.
+    pub fn path_of(&self, meta: &RecvMeta) -> Path {
+        let ip = meta.dst_ip.unwrap_or_else(|| self.local.ip());
+        Path {
+            local: SocketAddr::new(ip, self.local.port()),
+            remote: meta.addr,
+            carrier: self.carrier,
+        }
+    }
+
+    /// Whether what travels on `path` leaves through this socket.
+    pub fn serves(&self, path: &Path) -> bool {
+        self.carrier == path.carrier
+            && self.local.port() == path.local.port()
+            && covers(self.local.ip(), path.local.ip())
+    }
+
+    /// Sends `contents` from `path.local` to `path.remote`; with `segment`, as datagrams of that
+    /// many bytes. Does not wait.
+    ///
+    /// # Errors
+    /// `WouldBlock`, and what the kernel reports.
+    pub fn send(&self, path: &Path, contents: &[u8], segment: Option<usize>) -> io::Result<()> {
+        let transmit = Transmit {
+            destination: path.remote,
+            ecn: None,
+            contents,
+            segment_size: segment,
+            src_ip: source(path.local.ip()),
+        };
+        send(&self.socket, &self.state, &transmit)
+    }
+}
+
+impl AsFd for UdpSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// Whether a socket bound to `bound` may send from `address`.
+pub(super) fn covers(bound: IpAddr, address: IpAddr) -> bool {
+    bound == address || (bound.is_unspecified() && bound.is_ipv4() == address.is_ipv4())
+}
+
+/// The source to ask for: none where the path leaves it to the kernel's routing.
+pub(super) fn source(local: IpAddr) -> Option<IpAddr> {
+    (!local.is_unspecified()).then_some(local)
+}
+
+/// Options that the UDP and the raw sockets have in common.
+pub(super) fn prepare(socket: &Socket, ipv4: bool) -> io::Result<UdpSocketState> {
+    // Non-blocking, destination addresses on receipt, joined datagrams.
+    let state = UdpSocketState::new(socket.into())?;
+    // The crate is made for QUIC and forbids fragments; ESP must be able to travel in fragments
+    // (a client's MRU is not ours to choose). No path MTU discovery either: most clients are
+    // behind something that eats the ICMP messages, and whoever can send us a forged one
+    // could make packets small. Routers may cut our packets, and we clamp the TCP MSS so that
+    // they seldom have to.
+    if ipv4 {
+        sockopt::set_ip_mtu_discover(socket, Ipv4PathMtuDiscovery::DONT)?;
+    } else {
+        sockopt::set_ipv6_mtu_discover(socket, Ipv6PathMtuDiscovery::DONT)?;
+    }
+    // Forced where we may, else as much as net.core.rmem_max allows.
+    if sockopt::set_socket_recv_buffer_size_force(socket, SOCKET_BUFFER).is_err() {
+        let _ = socket.set_recv_buffer_size(SOCKET_BUFFER);
+    }
+    if sockopt::set_socket_send_buffer_size_force(socket, SOCKET_BUFFER).is_err() {
+        let _ = socket.set_send_buffer_size(SOCKET_BUFFER);
+    }
+    Ok(state)
+}
+
+/// Sends once, and once more if the kernel reports an ICMP error of an earlier datagram instead
+/// of sending this one.
+pub(super) fn send(
+    socket: &Socket,
+    state: &UdpSocketState,
+    transmit: &Transmit<'_>,
+) -> io::Result<()> {
+    match state.try_send(socket.into(), transmit) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            state.try_send(socket.into(), transmit)
+        }
+        other => other,
+    }
+}
+
+fn explain(address: SocketAddr, source: io::Error) -> SetupError {
+    match Errno::from_io_error(&source) {
+        Some(Errno::ADDRINUSE) => SetupError::PortInUse(address),
+        Some(Errno::ACCESS | Errno::PERM) => SetupError::PortNotAllowed(address),
+        Some(Errno::ADDRNOTAVAIL) => SetupError::NoSuchAddress(address.ip()),
+        _ => SetupError::Udp { address, source },
+    }
+}
+
+/// The two ports of a server: 500 and 4500, other ones in tests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListenPorts {
+    /// ISAKMP.
+    pub ike: u16,
+    /// NAT traversal.
+    pub natt: u16,
+}
+
+impl Default for ListenPorts {
+    fn default() -> Self {
+        Self {
+            ike: 500,
+            natt: 4500,
+        }
+    }
+}
+
+/// The sockets of a server.
+#[derive(Debug)]
+pub struct Listeners {
+    /// Per worker: both ports of every address.
+    pub workers: Vec<Vec<UdpSocket>>,
+    /// Keeps other processes away for as long as the ports are in use.
+    pub claims: Claims,
+}
+
+/// The exclusive right to some shared ports; lost when dropped.
+#[derive(Debug, Default)]
+pub struct Claims(Vec<UnixDatagram>);
+
+/// Binds both ports on every address, once for each of `workers` threads.
+///
+/// # Errors
+/// The first that fails, as a sentence; nothing stays bound then.
+pub fn listen(
+    addresses: &[IpAddr],
+    ports: ListenPorts,
+    workers: usize,
+) -> Result<Listeners, SetupError> {
+    let mut listeners = Listeners {
+        workers: (0..workers.max(1)).map(|_| Vec::new()).collect(),
+        claims: Claims::default(),
+    };
+    for &address in addresses {
+        for (port, carrier) in [(ports.ike, Carrier::Ike), (ports.natt, Carrier::NatT)] {
+            let mut local = SocketAddr::new(address, port);
+            if workers > 1 {
+                local = claim(local, carrier, &mut listeners.claims)?;
+            }
+            for sockets in &mut listeners.workers {
+                sockets.push(UdpSocket::bind(local, carrier, workers > 1)?);
+            }
+        }
+    }
+    Ok(listeners)
+}
+
+/// Makes sure that nobody else has the port, before we share it among ourselves.
+///
+/// With `SO_REUSEPORT` a second process of the same user would bind without an error and
+/// silently take a part of the packets. Hence two steps: binding without the option fails if
+/// anybody has the port in whatever way; and two processes that start at the same moment are
+/// told apart by an abstract Unix address, which exists once per network namespace (as ports
+/// do) and vanishes with its process.
+fn claim(
+    local: SocketAddr,
+    carrier: Carrier,
+    claims: &mut Claims,
+) -> Result<SocketAddr, SetupError> {
+    if local.port() != 0 {
+        let name = format!("adit/udp/{local}");
+        let lock = std::os::unix::net::SocketAddr::from_abstract_name(name)
+            .and_then(|name| UnixDatagram::bind_addr(&name))
+            .map_err(|source| explain(local, source))?;
+        claims.0.push(lock);
+    }
+    Ok(UdpSocket::bind(local, carrier, false)?.local)
+}
+
+/// The two sockets of a client, on ports that the kernel chooses: they need no rights, and
+/// several clients fit on one host.
+///
+/// `local` should be what [`source_towards`] says, so that the paths name a real address, which
+/// NAT detection hashes.
+///
+/// # Errors
+/// As a sentence.
+pub fn ephemeral(local: IpAddr) -> Result<[UdpSocket; 2], SetupError> {
+    let any = SocketAddr::new(local, 0);
+    Ok([
+        UdpSocket::bind(any, Carrier::Ike, false)?,
+        UdpSocket::bind(any, Carrier::NatT, false)?,
+    ])
+}
+
+/// The address from which this host would talk to `remote`. Sends nothing.
+///
+/// # Errors
+/// When there is no route.
+pub fn source_towards(remote: IpAddr) -> io::Result<IpAddr> {
+    let any: IpAddr = match remote {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let probe = Socket::new(
+        Domain::for_address(SocketAddr::new(any, 0)),
+        Type::DGRAM,
+        Some(Protocol::UDP),
+    )?;
+    // Connecting a UDP socket only looks up the route. The port is of no account.
+    probe.connect(&SocketAddr::new(remote, 4500).into())?;
+    probe
+        .local_addr()?
+        .as_socket()
+        .map(|address| address.ip())
+        .ok_or_else(|| io::Error::other("a UDP socket without an IP address"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn receive(socket: &UdpSocket) -> (Vec<Vec<u8>>, Path) {
+        let mut storage = vec![0_u8; 65_535];
+        let mut meta = [RecvMeta::default()];
+        for _ in 0..200 {
+            match socket.recv(&mut [IoSliceMut::new(&mut storage)], &mut meta) {
+                Ok(_) => break,
+                Err(_) => std::thread::sleep(std::time::Duration::from_millis(5)),
+            }
+        }
+        let datagrams = storage[..meta[0].len].chunks(meta[0].stride.max(1));
+        (
+            datagrams.map(<[u8]>::to_vec).collect(),
+            socket.path_of(&meta[0]),
+        )
+    }
+
+    #[test]
+    fn the_answer_leaves_from_the_address_that_was_asked() {
+        let ports = ListenPorts { ike: 0, natt: 0 };
+        let server = listen(&[ip("0.0.0.0")], ports, 1).unwrap();
+        let server = &server.workers[0][0];
+        let [client, _] = ephemeral(ip("127.0.0.3")).unwrap();
+        for address in ["127.0.0.1", "127.0.0.77"] {
+            let there = Path {
+                local: client.local(),
+                remote: SocketAddr::new(ip(address), server.local().port()),
+                carrier: Carrier::Ike,
+            };
+            client.send(&there, b"question", None).unwrap();
+            let (datagrams, path) = receive(server);
+            assert_eq!(datagrams, [b"question"]);
+            assert_eq!((path.local, path.remote), (there.remote, there.local));
+            assert!(server.serves(&path));
+            server.send(&path, b"answer", None).unwrap();
+            assert_eq!(receive(&client).1, there);
+        }
+    }
+
+    #[test]
+    fn ipv6_has_sockets_of_its_own() {
+        let ports = ListenPorts { ike: 0, natt: 0 };
+        let server = match listen(&[ip("0.0.0.0"), ip("::")], ports, 1) {
+            Ok(server) => server,
+            Err(error @ (SetupError::NoSuchAddress(_) | SetupError::Udp { .. })) => {
+                println!("skipped: no IPv6 on this host ({error})");
+                return;
+            }
+            Err(error) => panic!("{error}"),
+        };
+        let natt6 = &server.workers[0][3];
+        let [_, client] = ephemeral(ip("::1")).unwrap();
+        let there = Path {
+            local: client.local(),
+            remote: SocketAddr::new(ip("::1"), natt6.local().port()),
+            carrier: Carrier::NatT,
+        };
+        client.send(&there, b"question", None).unwrap();
+        let (datagrams, path) = receive(natt6);
+        assert_eq!(datagrams, [b"question"]);
+        assert_eq!((path.local, path.remote), (there.remote, there.local));
+    }
+
+    #[test]
+    fn datagrams_larger_than_the_mtu_travel_in_fragments() {
+        // Loopback's MTU is 65,536: to see that fragments are allowed, look at the option.
+        let [socket, _] = ephemeral(ip("127.0.0.1")).unwrap();
+        let option = sockopt::ip_mtu_discover(&socket).unwrap();
+        assert_eq!(option, Ipv4PathMtuDiscovery::DONT);
+    }
+
+    #[test]
+    fn segments_arrive_as_datagrams() {
+        let [sender, receiver] = ephemeral(ip("127.0.0.1")).unwrap();
+        let path = Path {
+            local: sender.local(),
+            remote: receiver.local(),
+            carrier: Carrier::Ike,
+        };
+        sender.send(&path, &[7; 2500], Some(1000)).unwrap();
+        let mut sizes = Vec::new();
+        while sizes.len() < 3 {
+            let (datagrams, _) = receive(&receiver);
+            assert!(!datagrams.is_empty());
+            sizes.extend(datagrams.iter().map(Vec::len));
+        }
+        assert_eq!(sizes, [1000, 1000, 500]);
+    }
+
+    #[test]
+    fn a_port_in_use_is_a_sentence_and_not_half_the_packets() {
+        let taken = ephemeral(ip("127.0.0.1")).unwrap();
+        let port = taken[0].local().port();
+        let other = taken[1].local().port();
+        let ports = ListenPorts {
+            ike: port,
+            natt: other,
+        };
+        for workers in [1, 3] {
+            let error = listen(&[ip("127.0.0.1")], ports, workers).unwrap_err();
+            let error = error.to_string();
+            assert!(
+                error.starts_with(&format!("UDP port {port} on 127.0.0.1 is in use")),
+                "{error}"
+            );
+        }
+        // The wildcard address conflicts with every other one.
+        assert!(listen(&[ip("0.0.0.0")], ports, 2).is_err());
+    }
+
+    #[test]
+    fn shared_ports_are_shared_within_one_process_only() {
+        let free = ephemeral(ip("127.0.0.1")).unwrap();
+        let ports = ListenPorts {
+            ike: free[0].local().port(),
+            natt: free[1].local().port(),
+        };
+        drop(free);
+        let first = listen(&[ip("127.0.0.1")], ports, 2).unwrap();
+        assert_eq!(
+            first.workers.iter().map(Vec::len).collect::<Vec<_>>(),
+            [2, 2]
+        );
+        assert!(matches!(
+            listen(&[ip("127.0.0.1")], ports, 2).unwrap_err(),
+            SetupError::PortInUse(_)
+        ));
+        drop(first);
+        listen(&[ip("127.0.0.1")], ports, 2).unwrap();
+    }
+
+    #[test]
+    fn an_address_of_somebody_else_is_a_sentence() {
+        let ports = ListenPorts { ike: 0, natt: 0 };
+        let error = listen(&[ip("192.0.2.1")], ports, 1)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.starts_with("The address 192.0.2.1 is not on any interface"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn the_source_address_follows_the_route() {
+        assert_eq!(source_towards(ip("127.0.0.9")).unwrap(), ip("127.0.0.1"));
+    }
+}
