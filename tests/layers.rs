@@ -1,6 +1,10 @@
 //! Holds the direction of dependencies: `src → engine → {ike, l2tp, ppp, dataplane} → {esp} →
 //! wire`. The protocols do not know each other, and none of them knows the operating system.
-#![allow(clippy::disallowed_methods, reason = "reads the manifests")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    reason = "reads the manifests"
+)]
 
 use std::collections::BTreeSet;
 
