@@ -4,11 +4,6 @@
 //! [`worker`] thread owns a set of sockets and a TUN queue and runs the data plane over them;
 //! [`compute`] holds the threads for long arithmetic; the control loop in the program talks to
 //! both through bounded queues that nobody ever blocks on.
-#![allow(
-    clippy::disallowed_types,
-    clippy::disallowed_methods,
-    reason = "this is where clocks, sockets, threads and files are"
-)]
 
 pub mod capability;
 pub mod clock;
