@@ -1,12 +1,13 @@
 //! What a link tells its owner, and what it asks of it.
 
+use std::fmt;
 use std::net::Ipv4Addr;
 
 use crate::{CloseReason, Exchange, Method, NetworkConfig, UserName, mschapv2};
 
 /// One item of a link's output queue. The order matters: a network is announced before the packet
 /// leaves that lets the peer use it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Output {
     /// A PPP frame to send to the peer, from the address field or, where that was agreed to be
     /// left out, from the protocol field on.
@@ -15,6 +16,17 @@ pub enum Output {
     Event(Event),
     /// Somebody must check credentials and answer with [`crate::Link::handle_verdict`].
     Request(Authenticate),
+}
+
+/// Shows the length of a frame only: one of PAP holds a password.
+impl fmt::Debug for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Transmit(frame) => write!(f, "Transmit({} bytes)", frame.len()),
+            Self::Event(event) => write!(f, "{event:?}"),
+            Self::Request(request) => write!(f, "{request:?}"),
+        }
+    }
 }
 
 /// Something that happened to the link.
