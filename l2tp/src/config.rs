@@ -90,6 +90,11 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { tunnels: 131_072, tunnels_per_peer: 8, sessions_per_tunnel: 4, send_queue: 64 }
+        Self {
+            tunnels: 131_072,
+            tunnels_per_peer: 8,
+            sessions_per_tunnel: 4,
+            send_queue: 64,
+        }
     }
 }

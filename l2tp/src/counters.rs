@@ -58,7 +58,10 @@ pub struct Counters {
 impl Counters {
     /// How many messages were dropped for `reason`.
     pub fn dropped(&self, reason: DropReason) -> u64 {
-        self.dropped.get(reason as usize).copied().unwrap_or_default()
+        self.dropped
+            .get(reason as usize)
+            .copied()
+            .unwrap_or_default()
     }
 
     pub(crate) fn drop(&mut self, reason: DropReason) {

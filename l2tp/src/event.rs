@@ -29,7 +29,13 @@ pub struct Transmit {
 
 impl fmt::Debug for Transmit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Transmit(peer {}, {:?}, {} bytes)", self.peer, self.ports, self.bytes.len())
+        write!(
+            f,
+            "Transmit(peer {}, {:?}, {} bytes)",
+            self.peer,
+            self.ports,
+            self.bytes.len()
+        )
     }
 }
 

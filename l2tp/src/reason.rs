@@ -3,15 +3,17 @@
 use wire::DecodeError;
 
 use crate::codec::{
-    AvpType, DisconnectCode, DisconnectDirection, ErrorCode, MessageType, ResultCode, SessionResult,
-    TunnelResult, Vendor,
+    AvpType, DisconnectCode, DisconnectDirection, ErrorCode, MessageType, ResultCode,
+    SessionResult, TunnelResult, Vendor,
 };
 
 /// Well-formed or not, a request that was not met. Displays as a sentence for the operator.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// A version in the header other than 2.
-    #[error("the peer speaks version {0} of L2TP in its packet headers; only version 2 (RFC 2661) is served")]
+    #[error(
+        "the peer speaks version {0} of L2TP in its packet headers; only version 2 (RFC 2661) is served"
+    )]
     HeaderVersion(u8),
     /// A Protocol Version AVP other than 1.x.
     #[error("the peer asks for L2TP protocol version {0}.{1}; only 1.0 (RFC 2661) is served")]
@@ -24,6 +26,9 @@ pub enum Refusal {
         /// What is wrong with it.
         error: DecodeError,
     },
+    /// Bytes in which not even the Message Type can be found.
+    #[error("the peer sent a control message that cannot be read: {0}")]
+    Unreadable(DecodeError),
     /// A message without an AVP that it cannot do without.
     #[error("the peer sent {message} without a usable {avp} AVP")]
     MissingAvp {
@@ -33,7 +38,9 @@ pub enum Refusal {
         avp: AvpType,
     },
     /// RFC 2661 §4.1: an AVP with the mandatory bit that we do not know or cannot read.
-    #[error("the peer insists on AVP {avp} of vendor {vendor} in {message}, which is not supported")]
+    #[error(
+        "the peer insists on AVP {avp} of vendor {vendor} in {message}, which is not supported"
+    )]
     MandatoryAvp {
         /// The kind of message.
         message: MessageType,
@@ -72,6 +79,9 @@ pub enum Refusal {
     /// ICRQ towards the client role.
     #[error("the peer, which is our server, asked for an incoming call (ICRQ)")]
     CallTowardsClient,
+    /// SCCRQ towards the client role.
+    #[error("the peer, which is our server, asked for a tunnel (SCCRQ)")]
+    TunnelTowardsClient,
     /// A message that the state table answers with the end of the tunnel or session.
     #[error("the peer sent {0} at a point where it has no place")]
     OutOfOrder(MessageType),
@@ -90,14 +100,19 @@ impl Refusal {
             Self::HeaderVersion(_) | Self::ProtocolVersion(..) => {
                 return ResultCode::tunnel(TunnelResult::VERSION);
             }
-            Self::NoSecret | Self::WrongSecret | Self::NoChallengeResponse => {
+            Self::NoSecret
+            | Self::WrongSecret
+            | Self::NoChallengeResponse
+            | Self::TunnelTowardsClient => {
                 return ResultCode::tunnel(TunnelResult::UNAUTHORIZED).with_message(self);
             }
             Self::OutOfOrder(_) | Self::HalfOpen(_) | Self::CallTowardsClient => {
                 return ResultCode::tunnel(TunnelResult::STATE_MACHINE);
             }
             Self::GaveUp(..) => return ResultCode::tunnel(TunnelResult::CLEAR),
-            Self::Malformed { .. } => (TunnelResult::GENERAL_ERROR, ErrorCode::LENGTH),
+            Self::Malformed { .. } | Self::Unreadable(_) => {
+                (TunnelResult::GENERAL_ERROR, ErrorCode::LENGTH)
+            }
             Self::MissingAvp { .. } => (TunnelResult::GENERAL_ERROR, ErrorCode::VALUE),
             Self::MandatoryAvp { .. } | Self::MandatoryMessage(_) => {
                 (TunnelResult::GENERAL_ERROR, ErrorCode::MANDATORY_AVP)
@@ -113,7 +128,9 @@ impl Refusal {
     /// The Result Code AVP of a CDN that says so.
     pub fn session_result(&self) -> ResultCode {
         let (result, error) = match self {
-            Self::Malformed { .. } => (SessionResult::GENERAL_ERROR, ErrorCode::LENGTH),
+            Self::Malformed { .. } | Self::Unreadable(_) => {
+                (SessionResult::GENERAL_ERROR, ErrorCode::LENGTH)
+            }
             Self::MissingAvp { .. } => (SessionResult::GENERAL_ERROR, ErrorCode::VALUE),
             Self::MandatoryAvp { .. } | Self::MandatoryMessage(_) => {
                 (SessionResult::GENERAL_ERROR, ErrorCode::MANDATORY_AVP)
@@ -131,6 +148,7 @@ impl Refusal {
             | Self::NoSecret
             | Self::WrongSecret
             | Self::NoChallengeResponse
+            | Self::TunnelTowardsClient
             | Self::GaveUp(..) => {
                 return ResultCode::session(SessionResult::ADMINISTRATIVE);
             }
@@ -160,9 +178,6 @@ pub enum CloseReason {
     /// The tunnel had no session for too long.
     #[error("the tunnel had no session any more")]
     Empty,
-    /// The session's tunnel ended.
-    #[error("its tunnel ended")]
-    Tunnel,
     /// The peer neither acknowledged our messages nor sent anything else.
     #[error("the peer does not answer any more")]
     Unanswered,
@@ -190,7 +205,6 @@ impl CloseReason {
             Self::Done
             | Self::Ppp(_)
             | Self::Empty
-            | Self::Tunnel
             | Self::Restarted
             | Self::PathGone
             | Self::Peer(_) => ResultCode::tunnel(TunnelResult::CLEAR),
@@ -209,7 +223,6 @@ impl CloseReason {
             | Self::ShuttingDown
             | Self::Done
             | Self::Empty
-            | Self::Tunnel
             | Self::Restarted
             | Self::PathGone
             | Self::Peer(_) => ResultCode::session(SessionResult::ADMINISTRATIVE),
@@ -248,7 +261,7 @@ impl std::fmt::Display for DisconnectCause {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}{}", self.code, self.direction)?;
         if !self.message.is_empty() {
-            write!(f, " ({})", self.message)?;
+            write!(f, " ({:?})", self.message)?;
         }
         Ok(())
     }

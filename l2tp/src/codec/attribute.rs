@@ -79,7 +79,10 @@ pub enum Attribute {
 ///
 /// QUIRK(Apple): Host Name carries its terminating NUL.
 fn text(bytes: &[u8]) -> String {
-    let end = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last.saturating_add(1));
+    let end = bytes
+        .iter()
+        .rposition(|byte| *byte != 0)
+        .map_or(0, |last| last.saturating_add(1));
     String::from_utf8_lossy(bytes.get(..end).unwrap_or_default()).into_owned()
 }
 
@@ -91,10 +94,24 @@ fn result_code(input: &[u8]) -> Parsed<'_, ResultCode> {
     }
     // QUIRK(Android): no error code.
     let Some((error, rest)) = input.split_first_chunk::<2>() else {
-        return Ok((&[], ResultCode { result, error: None, message: text(input) }));
+        return Ok((
+            &[],
+            ResultCode {
+                result,
+                error: None,
+                message: text(input),
+            },
+        ));
     };
     let error = Some(ErrorCode(u16::from_be_bytes(*error)));
-    Ok((&[], ResultCode { result, error, message: text(rest) }))
+    Ok((
+        &[],
+        ResultCode {
+            result,
+            error,
+            message: text(rest),
+        },
+    ))
 }
 
 fn disconnect(input: &[u8]) -> Parsed<'_, Disconnect> {
@@ -102,7 +119,15 @@ fn disconnect(input: &[u8]) -> Parsed<'_, Disconnect> {
     let (input, protocol) = parse::be_u16("Control Protocol Number", input)?;
     let (message, direction) = parse::u8("Direction", input)?;
     let (code, direction) = (DisconnectCode(code), DisconnectDirection(direction));
-    Ok((&[], Disconnect { code, protocol, direction, message: text(message) }))
+    Ok((
+        &[],
+        Disconnect {
+            code,
+            protocol,
+            direction,
+            message: text(message),
+        },
+    ))
 }
 
 impl Attribute {
@@ -135,11 +160,9 @@ impl Attribute {
             AvpType::ASSIGNED_TUNNEL_ID => Self::AssignedTunnelId(u16(value)?),
             AvpType::RECEIVE_WINDOW_SIZE => Self::ReceiveWindowSize(u16(value)?),
             AvpType::CHALLENGE => Self::Challenge(value.to_vec()),
-            AvpType::CHALLENGE_RESPONSE => {
-                Self::ChallengeResponse(parse::finish(value, |i| {
-                    parse::array("Challenge Response", i)
-                })?)
-            }
+            AvpType::CHALLENGE_RESPONSE => Self::ChallengeResponse(parse::finish(value, |i| {
+                parse::array("Challenge Response", i)
+            })?),
             AvpType::ASSIGNED_SESSION_ID => Self::AssignedSessionId(u16(value)?),
             AvpType::CALL_SERIAL_NUMBER => Self::CallSerialNumber(u32(value)?),
             AvpType::BEARER_TYPE => Self::BearerType(u32(value)?),
@@ -150,9 +173,7 @@ impl Attribute {
                 parse::finish(value, |input| Ok((input, Self::SequencingRequired)))?
             }
             AvpType::RANDOM_VECTOR => Self::RandomVector(value.to_vec()),
-            AvpType::PPP_DISCONNECT_CAUSE => {
-                Self::Disconnect(parse::finish(value, disconnect)?)
-            }
+            AvpType::PPP_DISCONNECT_CAUSE => Self::Disconnect(parse::finish(value, disconnect)?),
             AvpType::Q931_CAUSE_CODE
             | AvpType::MINIMUM_BPS
             | AvpType::MAXIMUM_BPS

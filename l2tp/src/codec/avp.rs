@@ -44,7 +44,9 @@ impl Avp<'_> {
     /// Writes the AVP. A value beyond 1,017 bytes is cut.
     pub fn emit(&self, out: &mut Vec<u8>) {
         let value = self.value.get(..MAX_VALUE).unwrap_or(&self.value);
-        let length = u16::try_from(value.len()).unwrap_or(0).saturating_add(HEADER);
+        let length = u16::try_from(value.len())
+            .unwrap_or(0)
+            .saturating_add(HEADER);
         let flag = |set: bool, bit: u16| if set { bit } else { 0 };
         out.put_u16(length | flag(self.mandatory, MANDATORY) | flag(self.hidden, HIDDEN));
         out.put_u16(self.vendor.0);

@@ -18,8 +18,8 @@ const PRIORITY: u16 = 0x0100;
 const VERSION_MASK: u16 = 0x000f;
 const VERSION: u16 = 2;
 
-/// Bytes of the largest control message that we build; ours are far below.
-pub const MAX_CONTROL: usize = 1_400;
+/// Bytes of the largest control message that is taken; real ones stay below 600.
+pub const MAX_CONTROL: usize = 4_096;
 
 /// What follows a UDP header on port 1701.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,7 +88,10 @@ impl<'a> Header<'a> {
         };
         if flags & VERSION_MASK != VERSION {
             let version = u8::try_from(flags & VERSION_MASK).unwrap_or(u8::MAX);
-            return Err(HeaderError::Version { version, control: flags & TYPE != 0 });
+            return Err(HeaderError::Version {
+                version,
+                control: flags & TYPE != 0,
+            });
         }
         Ok(parse::finish(bytes, |input| Self::fields(bytes, input))?)
     }
@@ -124,11 +127,29 @@ impl<'a> Header<'a> {
             let Some((ns, nr)) = sequence else {
                 return parse::fault("control message without Ns and Nr", input);
             };
-            Self::Control(ControlHeader { tunnel, session, ns, nr }, input)
+            Self::Control(
+                ControlHeader {
+                    tunnel,
+                    session,
+                    ns,
+                    nr,
+                },
+                input,
+            )
         } else {
             let length = flags & LENGTH != 0;
             let priority = flags & PRIORITY != 0;
-            Self::Data(DataHeader { length, priority, tunnel, session, sequence, offset }, input)
+            Self::Data(
+                DataHeader {
+                    length,
+                    priority,
+                    tunnel,
+                    session,
+                    sequence,
+                    offset,
+                },
+                input,
+            )
         };
         Ok((&[], header))
     }

@@ -69,8 +69,12 @@ pub fn reveal(
     let mut text = hidden.to_vec();
     stream(kind, secret, vector, &mut text, true);
     let value = text.split_first_chunk::<2>().and_then(|(length, rest)| {
-        rest.get(..usize::from(u16::from_be_bytes(*length))).map(<[u8]>::to_vec)
+        rest.get(..usize::from(u16::from_be_bytes(*length)))
+            .map(<[u8]>::to_vec)
     });
     text.zeroize();
-    value.ok_or(DecodeError::new(0, "hidden AVP that the tunnel secret does not open"))
+    value.ok_or(DecodeError::new(
+        0,
+        "hidden AVP that the tunnel secret does not open",
+    ))
 }

@@ -181,14 +181,21 @@ impl Message {
                 Some(Attribute::RandomVector(value)) => vector = Some(value),
                 Some(attribute) => message.set(attribute),
                 None if avp.mandatory => {
-                    let this = AvpFault::Mandatory { vendor: avp.vendor, kind: avp.kind };
+                    let this = AvpFault::Mandatory {
+                        vendor: avp.vendor,
+                        kind: avp.kind,
+                    };
                     fault = fault.or(Some(this));
                 }
                 None => {}
             }
         }
         let fault = broken.map(AvpFault::Malformed).or(fault);
-        Ok(Received { message, mandatory: first.mandatory, fault })
+        Ok(Received {
+            message,
+            mandatory: first.mandatory,
+            fault,
+        })
     }
 
     fn empty(kind: MessageType) -> Self {
@@ -294,12 +301,19 @@ impl Message {
 
     /// Writes the AVPs in clear.
     pub fn emit(&self, out: &mut Vec<u8>) {
-        self.attributes().iter().for_each(|attribute| attribute.to_avp().emit(out));
+        self.attributes()
+            .iter()
+            .for_each(|attribute| attribute.to_avp().emit(out));
     }
 
     /// Writes the AVPs, those hidden that may be (RFC 2661 §4.3). `random` gives one 16-byte
     /// vector for all and each value's padding.
-    pub fn emit_hidden(&self, secret: &Secret, random: &mut impl rand_core::Rng, out: &mut Vec<u8>) {
+    pub fn emit_hidden(
+        &self,
+        secret: &Secret,
+        random: &mut impl rand_core::Rng,
+        out: &mut Vec<u8>,
+    ) {
         let mut vector = [0; 16];
         random.fill_bytes(&mut vector);
         for attribute in self.attributes() {
@@ -354,7 +368,10 @@ impl Start {
     }
 
     fn attributes(&self, list: &mut Vec<Attribute>) {
-        list.extend(self.protocol_version.map(|(v, r)| Attribute::ProtocolVersion(v, r)));
+        list.extend(
+            self.protocol_version
+                .map(|(v, r)| Attribute::ProtocolVersion(v, r)),
+        );
         list.extend(self.framing.map(Attribute::FramingCapabilities));
         list.extend(self.bearer.map(Attribute::BearerCapabilities));
         list.extend(self.tie_breaker.map(Attribute::TieBreaker));

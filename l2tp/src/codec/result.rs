@@ -19,24 +19,38 @@ pub struct ResultCode {
 impl ResultCode {
     /// For StopCCN; with error code 0, which Windows and Cisco also write out.
     pub fn tunnel(result: TunnelResult) -> Self {
-        Self { result: result.0, error: Some(ErrorCode::NONE), message: String::new() }
+        Self {
+            result: result.0,
+            error: Some(ErrorCode::NONE),
+            message: String::new(),
+        }
     }
 
     /// For CDN.
     pub fn session(result: SessionResult) -> Self {
-        Self { result: result.0, error: Some(ErrorCode::NONE), message: String::new() }
+        Self {
+            result: result.0,
+            error: Some(ErrorCode::NONE),
+            message: String::new(),
+        }
     }
 
     /// The same with an error code.
     #[must_use]
     pub fn with_error(self, error: ErrorCode) -> Self {
-        Self { error: Some(error), ..self }
+        Self {
+            error: Some(error),
+            ..self
+        }
     }
 
     /// The same with a text.
     #[must_use]
     pub fn with_message(self, message: impl fmt::Display) -> Self {
-        Self { message: message.to_string(), ..self }
+        Self {
+            message: message.to_string(),
+            ..self
+        }
     }
 
     /// In words, as the result of a StopCCN.

@@ -1,8 +1,46 @@
 //! Tunnels and their sessions.
 
+pub(crate) mod authentication;
+mod calls;
+mod connection;
+mod session;
+mod session_table;
+mod table;
+mod timers;
+
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 
-use wire::PeerId;
+use rand_core::Rng as _;
+use wire::{Instant, PeerId, Rng};
+
+pub(crate) use connection::Tunnel;
+
+use crate::{Config, Counters, Event, Output};
+
+/// What a tunnel needs from its endpoint while something happens to it.
+pub(crate) struct Context<'a> {
+    pub now: Instant,
+    pub config: &'a Config,
+    pub rng: &'a mut Rng,
+    pub counters: &'a mut Counters,
+    /// Session ids in use, which are unique within a peer.
+    pub session_ids: &'a mut BTreeSet<(PeerId, u16)>,
+    pub out: &'a mut VecDeque<Output>,
+    /// Events wait here until what is to be sent is in `out`: who hears of a tunnel's end may
+    /// take away the path that StopCCN needs, and who hears of a session's begin sends PPP that
+    /// must not overtake the acknowledgement of ICCN (QUIRK(Android): it waits for that).
+    pub events: Vec<Event>,
+}
+
+/// A random id that is not 0 and not taken; None if all are taken.
+pub(crate) fn free_id(rng: &mut Rng, taken: impl Fn(u16) -> bool) -> Option<u16> {
+    let [high, low, ..] = rng.next_u32().to_be_bytes();
+    let first = u16::from_be_bytes([high, low]);
+    (0..=u16::MAX)
+        .map(|n| first.wrapping_add(n))
+        .find(|id| *id != 0 && !taken(*id))
+}
 
 /// Who opened a tunnel or session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

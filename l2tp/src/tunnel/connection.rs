@@ -1,0 +1,530 @@
+//! One tunnel: its control connection and the calls in it.
+
+use std::collections::BTreeMap;
+
+use rand_core::Rng as _;
+use wire::{Instant, Ports};
+
+use super::session::Session;
+use super::session_table::Event as CallEvent;
+use super::table::{self, Action, Event as Step, State};
+use super::{Context, Role, TunnelId, authentication};
+use crate::codec::{
+    AvpFault, BearerCapabilities, CallRequest, ControlHeader, FramingCapabilities, Message,
+    MessageType, Received, Start, StopCcn,
+};
+use crate::reliable::{Channel, DEFAULT_WINDOW, Incoming, Receipt};
+use crate::{
+    CloseReason, DropReason, Event, Output, PeerInfo, PeerResult, Refusal, Transmit, TunnelUp,
+};
+
+/// One tunnel.
+#[derive(Debug)]
+pub(crate) struct Tunnel {
+    pub(super) id: TunnelId,
+    pub(super) role: Role,
+    pub(super) state: State,
+    pub(super) ports: Ports,
+    /// The id that the peer assigned; 0 as long as it has assigned none.
+    pub(super) remote_id: u16,
+    pub(super) channel: Channel,
+    pub(super) info: PeerInfo,
+    pub(super) sessions: BTreeMap<u16, Session>,
+    /// Whether the owner was told of it, and so must be told of its end.
+    pub(super) announced: bool,
+    /// The Challenge that we sent.
+    pub(super) challenge: Option<Vec<u8>>,
+    /// The answer to the peer's Challenge.
+    pub(super) answer: Option<[u8; 16]>,
+    pub(super) created: Instant,
+    /// When anything of the peer was last received.
+    pub(super) last_heard: Instant,
+    /// Since when there has been no session.
+    pub(super) empty_since: Instant,
+    /// When it was closed.
+    pub(super) closed: Option<Instant>,
+}
+
+impl Tunnel {
+    fn new(cx: &Context<'_>, id: TunnelId, role: Role, ports: Ports) -> Self {
+        let config = cx.config;
+        let backoff = config.timing.retransmit.clone();
+        Self {
+            id,
+            role,
+            state: State::Idle,
+            ports,
+            remote_id: 0,
+            channel: Channel::new(backoff, config.receive_window, config.limits.send_queue),
+            info: PeerInfo::default(),
+            sessions: BTreeMap::new(),
+            announced: role == Role::Client,
+            challenge: None,
+            answer: None,
+            created: cx.now,
+            last_heard: cx.now,
+            empty_since: cx.now,
+            closed: None,
+        }
+    }
+
+    /// Opens a tunnel and one session in it.
+    pub fn open(cx: &mut Context<'_>, id: TunnelId, ports: Ports) -> Self {
+        let mut tunnel = Self::new(cx, id, Role::Client, ports);
+        if let Some(session) = tunnel.new_session(cx, Role::Client, CallRequest::default()) {
+            // The serial number need only be recognisable in logs; Windows counts, Android draws.
+            let request = CallRequest {
+                assigned_session_id: Some(session),
+                serial: Some(cx.rng.next_u32()),
+                bearer: Some(0),
+            };
+            if let Some(call) = tunnel.sessions.get_mut(&session) {
+                call.request = request;
+                call.announced = true;
+            }
+            tunnel.call_step(cx, session, CallEvent::Open, CloseReason::Done);
+        }
+        tunnel.step(cx, Step::Open, CloseReason::Done);
+        tunnel
+    }
+
+    /// Answers an SCCRQ that was found acceptable and assigned `remote_id`.
+    pub fn accept(
+        cx: &mut Context<'_>,
+        id: TunnelId,
+        ports: Ports,
+        ns: u16,
+        remote_id: u16,
+        request: &Start,
+    ) -> Self {
+        let mut tunnel = Self::new(cx, id, Role::Server, ports);
+        tunnel.channel.begin_after(ns);
+        tunnel.learn(cx, MessageType::SCCRP, remote_id, request);
+        tunnel.step(cx, Step::Sccrq, CloseReason::Done);
+        tunnel
+    }
+
+    /// The peer asks again for the tunnel that it is getting: the first answer, or what
+    /// acknowledged it, was lost.
+    pub fn on_repeated_sccrq(&mut self, cx: &mut Context<'_>) {
+        self.last_heard = cx.now;
+        self.channel.acknowledge_again();
+        if self.state == State::WaitCtlConn {
+            cx.counters.repeated_requests = cx.counters.repeated_requests.saturating_add(1);
+            self.channel.repeat();
+        } else {
+            cx.counters.drop(DropReason::Duplicate);
+        }
+    }
+
+    /// Takes a message that is addressed to this tunnel.
+    pub fn on_message(
+        &mut self,
+        cx: &mut Context<'_>,
+        ports: Ports,
+        header: &ControlHeader,
+        body: &[u8],
+    ) {
+        self.last_heard = cx.now;
+        let (receipt, sensible) =
+            self.channel
+                .receive(cx.now, header.ns, header.nr, header.session, body);
+        if !sensible {
+            cx.counters.drop(DropReason::BadAcknowledgement);
+        }
+        match receipt {
+            Receipt::Duplicate => cx.counters.drop(DropReason::Duplicate),
+            Receipt::OutsideWindow => cx.counters.drop(DropReason::OutsideWindow),
+            Receipt::Acknowledgement | Receipt::InOrder | Receipt::Held => {}
+        }
+        while let Some(incoming) = self.channel.deliver() {
+            // A closed tunnel only acknowledges (RFC 2661 §5.7).
+            if self.state != State::Closed {
+                self.on_delivery(cx, ports, &incoming);
+            }
+        }
+    }
+
+    /// A message whose turn it is.
+    fn on_delivery(&mut self, cx: &mut Context<'_>, ports: Ports, incoming: &Incoming) {
+        let received = match Message::parse(&incoming.body, cx.config.secret.as_ref()) {
+            Ok(received) => received,
+            Err(error) => return self.refuse(cx, Step::Close, Refusal::Unreadable(error)),
+        };
+        let Received {
+            message,
+            mandatory,
+            fault,
+        } = received;
+        let kind = message.kind();
+        tracing::trace!(tunnel = %self.id, session = incoming.session, %kind, "received");
+        let fault = fault.map(|fault| match fault {
+            AvpFault::Mandatory { vendor, kind: avp } => Refusal::MandatoryAvp {
+                message: kind,
+                vendor,
+                avp,
+            },
+            AvpFault::Malformed(error) => Refusal::Malformed {
+                message: kind,
+                error,
+            },
+        });
+        match message {
+            // QUIRK(Apple): these two close whatever is wrong with their AVPs.
+            Message::StopCcn(stop) => self.on_stop_ccn(cx, stop),
+            Message::Cdn(cdn) => self.on_cdn(cx, incoming.session, cdn),
+            Message::Sccrq(_) => self.refuse(cx, Step::Sccrq, Refusal::OutOfOrder(kind)),
+            Message::Sccrp(start) => self.on_sccrp(cx, ports, &start, fault),
+            Message::Scccn(response) => self.on_scccn(cx, response.as_ref(), fault),
+            Message::Icrq(request) => self.on_icrq(cx, request, fault),
+            Message::Icrp(assigned) => self.on_icrp(cx, incoming.session, assigned, fault),
+            Message::Iccn(connected) => self.on_iccn(cx, incoming.session, connected, fault),
+            Message::Ocrq(assigned) => {
+                self.refuse_call(cx, assigned, fault.unwrap_or(Refusal::OutgoingCall));
+            }
+            Message::Hello | Message::Other(_) | Message::Wen | Message::Sli => match fault {
+                Some(refusal) if incoming.session != 0 => {
+                    let reason = CloseReason::Refused(refusal);
+                    self.call_step(cx, incoming.session, CallEvent::Close, reason);
+                }
+                Some(refusal) => self.refuse(cx, Step::Close, refusal),
+                // RFC 2661 §4.4.1: a mandatory message type that is not known ends the tunnel.
+                None if mandatory && matches!(message, Message::Other(_)) => {
+                    self.refuse(cx, Step::Close, Refusal::MandatoryMessage(kind));
+                }
+                None => {}
+            },
+        }
+    }
+
+    /// Takes over what SCCRQ or SCCRP says, and prepares the answer to its Challenge, which is to
+    /// go out in a message of type `answer_in`.
+    fn learn(&mut self, cx: &Context<'_>, answer_in: MessageType, remote_id: u16, start: &Start) {
+        let window = start.receive_window.unwrap_or(DEFAULT_WINDOW).max(1);
+        self.remote_id = remote_id;
+        self.channel.set_peer_window(window);
+        self.info = PeerInfo {
+            host_name: printable(start.host_name.as_deref()),
+            vendor_name: printable(start.vendor_name.as_deref()),
+            firmware_revision: start.firmware_revision,
+            framing: start.framing,
+            receive_window: window,
+            authenticated: false,
+        };
+        if let (Some(secret), Some(challenge)) = (&cx.config.secret, &start.challenge) {
+            self.answer = Some(authentication::response(answer_in, secret, challenge));
+        }
+    }
+
+    fn on_sccrp(
+        &mut self,
+        cx: &mut Context<'_>,
+        ports: Ports,
+        start: &Start,
+        fault: Option<Refusal>,
+    ) {
+        if self.state != State::WaitCtlReply {
+            return self.refuse(cx, Step::Sccrp, Refusal::OutOfOrder(MessageType::SCCRP));
+        }
+        // Even a refusal wants to be addressed.
+        self.remote_id = start.assigned_tunnel_id.unwrap_or_default();
+        let secret = cx.config.secret.as_ref();
+        let checked = fault.map_or(Ok(()), Err).and_then(|()| {
+            let id = authentication::check_start(MessageType::SCCRP, start, secret)?;
+            let (challenge, response) = (self.challenge.as_deref(), &start.challenge_response);
+            let kind = MessageType::SCCRP;
+            authentication::check_response(kind, secret, challenge, response.as_ref())?;
+            Ok(id)
+        });
+        match checked {
+            Ok(remote_id) => {
+                self.learn(cx, MessageType::SCCCN, remote_id, start);
+                self.info.authenticated = self.challenge.is_some();
+                // RFC 2661 §8.1: the other end may answer from another port.
+                self.ports.remote = ports.remote;
+                self.step(cx, Step::Sccrp, CloseReason::Done);
+            }
+            Err(refusal) => self.refuse(cx, Step::SccrpRefused, refusal),
+        }
+    }
+
+    fn on_scccn(
+        &mut self,
+        cx: &mut Context<'_>,
+        response: Option<&[u8; 16]>,
+        fault: Option<Refusal>,
+    ) {
+        if self.state != State::WaitCtlConn {
+            return self.refuse(cx, Step::Scccn, Refusal::OutOfOrder(MessageType::SCCCN));
+        }
+        let secret = cx.config.secret.as_ref();
+        let challenge = self.challenge.as_deref();
+        let checked = fault.map_or(Ok(()), Err).and_then(|()| {
+            authentication::check_response(MessageType::SCCCN, secret, challenge, response)
+        });
+        match checked {
+            Ok(()) => {
+                self.info.authenticated = self.challenge.is_some();
+                self.step(cx, Step::Scccn, CloseReason::Done);
+            }
+            Err(refusal) => self.refuse(cx, Step::ScccnRefused, refusal),
+        }
+    }
+
+    /// The peer ends the tunnel.
+    pub fn on_stop_ccn(&mut self, cx: &mut Context<'_>, stop: StopCcn) {
+        if self.remote_id == 0 {
+            // Refused before SCCRP: the acknowledgement wants to be addressed.
+            self.remote_id = stop.assigned_tunnel_id.unwrap_or_default();
+        }
+        let result = PeerResult {
+            of_tunnel: true,
+            result: stop.result,
+            cause: None,
+        };
+        self.step(cx, Step::StopCcn, CloseReason::Peer(result));
+    }
+
+    pub(super) fn report(&self, cx: &mut Context<'_>, refusal: Refusal) {
+        cx.events.push(Event::Refused {
+            peer: self.id.peer,
+            ports: self.ports,
+            refusal,
+        });
+    }
+
+    fn refuse(&mut self, cx: &mut Context<'_>, step: Step, refusal: Refusal) {
+        self.step(cx, step, CloseReason::Refused(refusal));
+    }
+
+    /// Ends the tunnel, telling the peer.
+    pub fn close(&mut self, cx: &mut Context<'_>, reason: CloseReason) {
+        self.step(cx, Step::Close, reason);
+    }
+
+    /// Ends the tunnel without a word to the peer.
+    pub fn lose(&mut self, cx: &mut Context<'_>, reason: CloseReason) {
+        self.step(cx, Step::Lost, reason);
+    }
+
+    /// The one place where a tunnel's state changes. `reason` counts if that is the end.
+    pub(super) fn step(&mut self, cx: &mut Context<'_>, step: Step, reason: CloseReason) {
+        let (next, action) = table::step(self.state, step);
+        if next != self.state {
+            tracing::debug!(tunnel = %self.id, from = ?self.state, to = ?next, ?step, "tunnel state");
+            self.state = next;
+        }
+        match action {
+            Action::Ignore => {}
+            Action::SendSccrq => self.send_sccrq(cx),
+            Action::SendSccrp => self.send_sccrp(cx),
+            Action::SendScccn => {
+                self.send(cx, 0, &Message::Scccn(self.answer));
+                self.up(cx);
+            }
+            Action::Up => self.up(cx),
+            Action::Stop => {
+                let stop = StopCcn {
+                    assigned_tunnel_id: Some(self.id.id),
+                    result: Some(reason.tunnel_result()),
+                };
+                let body = encode(cx, &Message::StopCcn(stop));
+                self.channel.send_last(0, body);
+                self.end(cx, reason);
+            }
+            Action::CleanUp => {
+                self.channel.abandon();
+                self.end(cx, reason);
+            }
+        }
+    }
+
+    fn send_sccrq(&mut self, cx: &mut Context<'_>) {
+        self.challenge = own_challenge(cx);
+        let config = cx.config;
+        // The AVPs of Windows and xl2tpd, which every server knows.
+        let request = Start {
+            protocol_version: Some((1, 0)),
+            framing: Some(FramingCapabilities::BOTH),
+            bearer: Some(BearerCapabilities(0)),
+            firmware_revision: Some(config.firmware_revision),
+            host_name: Some(cut(&config.host_name)),
+            vendor_name: Some(cut(&config.vendor_name)),
+            assigned_tunnel_id: Some(self.id.id),
+            receive_window: Some(config.receive_window.max(1)),
+            challenge: self.challenge.clone(),
+            ..Start::default()
+        };
+        self.send(cx, 0, &Message::Sccrq(request));
+    }
+
+    fn send_sccrp(&mut self, cx: &mut Context<'_>) {
+        self.challenge = own_challenge(cx);
+        let config = cx.config;
+        // Not one AVP more than needed: QUIRK(Apple, Android) they break on surprises.
+        let reply = Start {
+            protocol_version: Some((1, 0)),
+            framing: Some(FramingCapabilities::BOTH),
+            host_name: Some(cut(&config.host_name)),
+            vendor_name: Some(cut(&config.vendor_name)),
+            assigned_tunnel_id: Some(self.id.id),
+            receive_window: Some(config.receive_window.max(1)),
+            challenge: self.challenge.clone(),
+            challenge_response: self.answer,
+            ..Start::default()
+        };
+        self.send(cx, 0, &Message::Sccrp(reply));
+    }
+
+    fn up(&mut self, cx: &mut Context<'_>) {
+        self.announced = true;
+        self.empty_since = cx.now;
+        cx.events.push(Event::TunnelUp(TunnelUp {
+            tunnel: self.id,
+            remote_id: self.remote_id,
+            ports: self.ports,
+            role: self.role,
+            info: self.info.clone(),
+        }));
+        let ids: Vec<u16> = self.sessions.keys().copied().collect();
+        for id in ids {
+            self.call_step(cx, id, CallEvent::TunnelUp, CloseReason::Done);
+        }
+    }
+
+    fn end(&mut self, cx: &mut Context<'_>, reason: CloseReason) {
+        self.closed = Some(cx.now);
+        let ids: Vec<u16> = self.sessions.keys().copied().collect();
+        for id in ids {
+            self.call_step(cx, id, CallEvent::TunnelDown, reason.clone());
+        }
+        if self.announced {
+            cx.events.push(Event::TunnelDown {
+                tunnel: self.id,
+                reason,
+            });
+        } else if let Some(refusal) = unfinished("tunnel", reason) {
+            self.report(cx, refusal);
+        }
+    }
+
+    pub(super) fn send(&mut self, cx: &mut Context<'_>, session: u16, message: &Message) {
+        let body = encode(cx, message);
+        if self.channel.send(session, body).is_err() {
+            // The peer acknowledges nothing and still makes us say more; its timers end it.
+            tracing::debug!(tunnel = %self.id, kind = %message.kind(), "send queue full, dropped");
+        }
+    }
+
+    /// Puts out what may be sent now, and the acknowledgement if nothing else carried it.
+    pub fn flush(&mut self, cx: &mut Context<'_>) {
+        let (peer, ports, tunnel) = (self.id.peer, self.ports, self.remote_id);
+        let transmit = |cx: &mut Context<'_>, header: ControlHeader, body: &[u8]| {
+            let mut bytes = Vec::new();
+            header.emit(body, &mut bytes);
+            cx.counters.sent = cx.counters.sent.saturating_add(1);
+            cx.out
+                .push_back(Output::Transmit(Transmit { peer, ports, bytes }));
+        };
+        while let Some(segment) = self.channel.poll_transmit(cx.now) {
+            let repeated = u64::from(segment.repeated);
+            cx.counters.retransmitted = cx.counters.retransmitted.saturating_add(repeated);
+            let (session, ns, nr) = (segment.session, segment.ns, segment.nr);
+            transmit(
+                cx,
+                ControlHeader {
+                    tunnel,
+                    session,
+                    ns,
+                    nr,
+                },
+                segment.body,
+            );
+        }
+        if let Some((ns, nr)) = self.channel.poll_acknowledgement()
+            && tunnel != 0
+        {
+            transmit(
+                cx,
+                ControlHeader {
+                    tunnel,
+                    session: 0,
+                    ns,
+                    nr,
+                },
+                &[],
+            );
+        }
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.state == State::Closed
+    }
+
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    pub fn remote_id(&self) -> u16 {
+        self.remote_id
+    }
+
+    pub fn created(&self) -> Instant {
+        self.created
+    }
+
+    /// Whether the peer has acknowledged SCCRP with SCCCN, or the other way round.
+    pub fn is_established(&self) -> bool {
+        self.state == State::Established
+    }
+
+    pub fn has_session(&self, id: u16) -> bool {
+        self.sessions.contains_key(&id)
+    }
+}
+
+/// What to report of something that a peer began and did not finish.
+pub(super) fn unfinished(what: &'static str, reason: CloseReason) -> Option<Refusal> {
+    match reason {
+        CloseReason::Refused(refusal) => Some(refusal),
+        CloseReason::Peer(result) => Some(Refusal::GaveUp(what, result)),
+        CloseReason::Unanswered => Some(Refusal::HalfOpen(what)),
+        CloseReason::Administrative
+        | CloseReason::ShuttingDown
+        | CloseReason::Done
+        | CloseReason::Ppp(_)
+        | CloseReason::Resources
+        | CloseReason::Empty
+        | CloseReason::Restarted
+        | CloseReason::PathGone => None,
+    }
+}
+
+fn encode(cx: &mut Context<'_>, message: &Message) -> Vec<u8> {
+    let mut body = Vec::new();
+    match &cx.config.secret {
+        Some(secret) if cx.config.hide => message.emit_hidden(secret, cx.rng, &mut body),
+        _ => message.emit(&mut body),
+    }
+    body
+}
+
+fn own_challenge(cx: &mut Context<'_>) -> Option<Vec<u8>> {
+    let wanted = cx.config.challenge && cx.config.secret.is_some();
+    wanted.then(|| {
+        let mut challenge = vec![0; authentication::CHALLENGE];
+        cx.rng.fill_bytes(&mut challenge);
+        challenge
+    })
+}
+
+/// A configured name within the bounds of an AVP.
+fn cut(name: &str) -> Vec<u8> {
+    name.bytes().take(255).collect()
+}
+
+/// A peer's text, fit for logs.
+fn printable(bytes: Option<&[u8]>) -> String {
+    let text = String::from_utf8_lossy(bytes.unwrap_or_default());
+    text.chars().filter(|c| !c.is_control()).take(64).collect()
+}

@@ -1,0 +1,96 @@
+//! What becomes of a tunnel when nothing is received.
+
+use wire::Instant;
+
+use super::connection::Tunnel;
+use super::session_table::{Event as CallEvent, State as CallState};
+use super::table::State;
+use super::{Context, Role};
+use crate::codec::Message;
+use crate::{CloseReason, Config, Refusal};
+
+impl Tunnel {
+    /// When [`on_timeout`](Self::on_timeout) is due.
+    pub fn deadline(&self, config: &Config) -> Option<Instant> {
+        let timing = &config.timing;
+        let mut deadline = self.channel.deadline();
+        let mut consider = |at: Instant| deadline = Some(deadline.map_or(at, |d| d.min(at)));
+        if let Some(closed) = self.closed {
+            consider(closed + timing.retransmit.cycle());
+            return deadline;
+        }
+        if self.state != State::Established {
+            consider(self.created + timing.half_open);
+            return deadline;
+        }
+        if self.channel.is_idle() {
+            consider(self.last_heard + timing.hello);
+        }
+        if self.sessions.is_empty() {
+            consider(self.empty_since + timing.empty);
+        }
+        for session in self.sessions.values() {
+            if session.state() != CallState::Established {
+                consider(session.since + timing.half_open);
+            }
+        }
+        deadline
+    }
+
+    /// Does what is due.
+    pub fn on_timeout(&mut self, cx: &mut Context<'_>) {
+        let timing = &cx.config.timing;
+        let now = cx.now;
+        self.channel.handle_timeout(now);
+        if self.closed.is_some() {
+            return;
+        }
+        if self.state != State::Established {
+            if now >= self.created + timing.half_open {
+                self.close(cx, self.too_slow("tunnel"));
+            }
+            return;
+        }
+        // Phones that doze do not answer, so silence must be long as well.
+        if self.channel.is_exhausted() && now >= self.last_heard + timing.dead_after {
+            return self.lose(cx, CloseReason::Unanswered);
+        }
+        if self.sessions.is_empty() && now >= self.empty_since + timing.empty {
+            return self.close(cx, CloseReason::Empty);
+        }
+        let late: Vec<u16> = self
+            .sessions
+            .values()
+            .filter(|session| session.state() != CallState::Established)
+            .filter(|session| now >= session.since + timing.half_open)
+            .map(|session| session.id.id)
+            .collect();
+        for id in late {
+            self.call_step(cx, id, CallEvent::Close, self.too_slow("session"));
+        }
+        if self.channel.is_idle() && now >= self.last_heard + timing.hello {
+            self.send(cx, 0, &Message::Hello);
+        }
+    }
+
+    fn too_slow(&self, what: &'static str) -> CloseReason {
+        match self.role {
+            Role::Client => CloseReason::Unanswered,
+            Role::Server => CloseReason::Refused(Refusal::HalfOpen(what)),
+        }
+    }
+
+    /// Data of the peer was seen.
+    pub fn note_data(&mut self, now: Instant) {
+        self.last_heard = now;
+    }
+
+    /// Whether nothing is left to be done, not even to acknowledge again.
+    pub fn is_finished(&self, now: Instant, config: &Config) -> bool {
+        let Some(closed) = self.closed else {
+            return false;
+        };
+        let linger = config.timing.retransmit.cycle();
+        now >= closed + linger || self.channel.is_exhausted()
+    }
+}
