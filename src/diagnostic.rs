@@ -78,7 +78,7 @@ impl Place {
     /// The same file at the line and column of byte `offset` of `text`, its contents.
     #[must_use]
     pub fn at_offset(&self, text: &str, offset: usize) -> Self {
-        let before = text.get(..offset).unwrap_or(text);
+        let before = text.get(..text.floor_char_boundary(offset)).unwrap_or(text);
         let line = before.bytes().filter(|b| *b == b'\n').count();
         let column = before.rsplit('\n').next().unwrap_or("").chars().count();
         let one_based = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).saturating_add(1);
@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn display_is_what_editors_jump_to() {
         let place = Place::file(Path::new("/etc/adit/adit.toml"));
-        let found = Diagnostic::error(place.at_offset("a\nbé = 1\n", 4), "no such thing");
+        let found = Diagnostic::error(place.at_offset("a\nbé = 1\n", 5), "no such thing");
         assert_eq!(
             found.to_string(),
             "/etc/adit/adit.toml:2:3: error: no such thing"

@@ -1,4 +1,156 @@
-//! The configuration together with the secrets it names.
-/// Everything read.
-#[derive(Debug)]
-pub struct Bundle;
+//! The configuration together with the secrets it names: what `serve` runs on, what `check` reads,
+//! and what a reload replaces, all or nothing.
+
+use std::net::IpAddr;
+use std::path::Path;
+
+use wire::Secret;
+use zeroize::Zeroizing;
+
+use super::layers::{Loaded, Sources, load};
+use super::model::Config;
+use crate::compat::chap_secrets::{self, ChapSecrets, Name};
+use crate::compat::{ipsec_secrets, read_secret_file};
+use crate::diagnostic::{Diagnostic, Place, any_error};
+
+/// Everything that was read.
+#[derive(Clone, Debug)]
+pub struct Bundle {
+    /// The settings.
+    pub config: Config,
+    /// The pre-shared keys, in file order.
+    pub keys: Vec<ipsec_secrets::Entry>,
+    /// The users.
+    pub users: ChapSecrets,
+    /// The secret of L2TP tunnel authentication, if there is a file for it.
+    pub tunnel_secret: Option<Secret>,
+}
+
+impl Bundle {
+    /// Reads all of it. The bundle is there if no finding is an error; warnings come either way.
+    pub fn load(sources: &Sources) -> (Option<Self>, Vec<Diagnostic>) {
+        let Loaded {
+            config,
+            origins,
+            mut findings,
+            ..
+        } = load(sources);
+        // Without settings the names of the other files are unknown, and reading those of the
+        // defaults would complain about files nobody meant.
+        let Some(config) = config else {
+            return (None, findings);
+        };
+        let keys = ipsec_secrets::load(&config.ipsec.secrets, &mut findings);
+        let users = chap_secrets::load(&config.ppp.secrets, &mut findings);
+        let tunnel_secret = config
+            .l2tp
+            .secret_file
+            .as_deref()
+            .and_then(|path| first_line(path, &mut findings));
+        if let Some(keys) = &keys
+            && keys.is_empty()
+        {
+            let place = Place::file(&config.ipsec.secrets);
+            let found = Diagnostic::error(place, "there is no pre-shared key in this file");
+            findings.push(found.hint("add a line: %any %any : PSK \"key\""));
+        }
+        if let Some(users) = &users {
+            judge_users(&config, users, &mut findings);
+        }
+        if config.l2tp.secret_file.is_some() && tunnel_secret.is_none() && !any_error(&findings) {
+            let place = origins.of("l2tp.secret-file");
+            findings.push(Diagnostic::error(
+                place,
+                "l2tp.secret-file: holds no secret",
+            ));
+        }
+        let bundle = match (keys, users) {
+            (Some(keys), Some(users)) if !any_error(&findings) => Some(Self {
+                config,
+                keys,
+                users,
+                tunnel_secret,
+            }),
+            _ => None,
+        };
+        (bundle, findings)
+    }
+}
+
+/// The first line of a file that holds one secret, without its end.
+pub(crate) fn first_line(path: &Path, findings: &mut Vec<Diagnostic>) -> Option<Secret> {
+    let bytes: Zeroizing<Vec<u8>> = read_secret_file(path, findings)?;
+    let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or(&[]);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    (!line.is_empty()).then(|| Secret::from(line))
+}
+
+/// What only shows when users, server name and pool are looked at together.
+fn judge_users(config: &Config, users: &ChapSecrets, findings: &mut Vec<Diagnostic>) {
+    let file = Place::file(&config.ppp.secrets);
+    let name = config.ppp.name.as_bytes();
+    let usable = |server: &Name| match server {
+        Name::Any => true,
+        Name::Exact(server) => server == name,
+    };
+    if !users.records().iter().any(|record| usable(&record.server)) {
+        let message = format!("no user is for the server {:?}", config.ppp.name);
+        let hint = format!(
+            "the second column must be {:?} or *, see ppp.name",
+            config.ppp.name
+        );
+        findings.push(Diagnostic::warning(file.clone(), message).hint(hint));
+    }
+    let mut fixed: Vec<(IpAddr, u32)> = Vec::new();
+    for record in users
+        .records()
+        .iter()
+        .filter(|record| usable(&record.server))
+    {
+        let place = file.at_line(record.line);
+        let Some(address) = record.addresses.fixed() else {
+            let in_pool = |first| record.addresses.permits(first);
+            let ends = config
+                .pool
+                .ranges
+                .iter()
+                .flat_map(|range| [range.first, range.last]);
+            if !record.addresses.permits_nothing()
+                && !config.pool.ranges.is_empty()
+                && !ends.into_iter().any(in_pool)
+            {
+                let message = format!("no address of the pool is permitted to {}", record.user);
+                let hint = "name a single address, or a network that holds the pool";
+                findings.push(Diagnostic::warning(place, message).hint(hint));
+            }
+            continue;
+        };
+        if address == config.pool.local {
+            let message = format!(
+                "{address} of {} is the server's own (pool.local)",
+                record.user
+            );
+            findings.push(Diagnostic::warning(place.clone(), message).hint("take another one"));
+        }
+        if config
+            .pool
+            .ranges
+            .iter()
+            .any(|range| range.contains(address))
+        {
+            let message = format!("{address} of {} is inside pool.ranges as well", record.user);
+            let hint = "it is never lent to others; outside the ranges that is easier to see";
+            findings.push(Diagnostic::warning(place.clone(), message).hint(hint));
+        }
+        if let Some((_, line)) = fixed.iter().find(|(other, _)| *other == address) {
+            let message = format!("{address} is given to the user in line {line} as well");
+            let hint = "only one of the two can be connected at a time";
+            findings.push(Diagnostic::warning(place, message).hint(hint));
+        }
+        fixed.push((address, record.line));
+    }
+}
+
+#[cfg(test)]
+#[path = "bundle_tests.rs"]
+mod tests;

@@ -57,29 +57,38 @@ pub(super) fn settings_of_file(
     let at = |span: std::ops::Range<usize>| file.at_offset(text, span.start);
     let sections = known();
     let mut settings = Vec::new();
+    let mut found = Vec::new();
     for (name, body) in document.into_inner() {
         let (place, section) = (at(name.span()), name.into_inner());
         if !sections.contains_key(section.as_ref()) {
-            findings.push(unknown_section(place, &section));
+            found.push(if body.get_ref().is_table() {
+                unknown_section(place, &section)
+            } else {
+                outside_sections(place, &section)
+            });
             continue;
         }
         let DeValue::Table(keys) = body.into_inner() else {
-            let found = Diagnostic::error(place, format!("{section} is a section, not a value"));
-            findings.push(found.hint(format!("write [{section}] and its settings below it")));
+            let message = format!("{section} is a section, not a value");
+            let hint = format!("write [{section}] and its settings below it");
+            found.push(Diagnostic::error(place, message).hint(hint));
             continue;
         };
         for (name, value) in keys {
             let (place, key) = (at(name.span()), name.into_inner());
             if !is_known(&section, &key) {
-                findings.push(unknown_key(place, &section, &key));
+                found.push(unknown_key(place, &section, &key));
                 continue;
             }
-            if let Some(setting) = setting(format!("{section}.{key}"), value, at, findings) {
-                findings.extend(faults(&setting));
+            if let Some(setting) = setting(format!("{section}.{key}"), value, at, &mut found) {
+                found.extend(faults(&setting));
                 settings.push(setting);
             }
         }
     }
+    // TOML's tables come in alphabetical order; people read from the top.
+    found.sort_by(|a, b| a.place.cmp(&b.place));
+    findings.append(&mut found);
     settings
 }
 
@@ -193,25 +202,37 @@ fn faults(setting: &Setting) -> Vec<Diagnostic> {
                     .get(index)
                     .unwrap_or(&setting.place)
                     .clone();
-                Some(fault(setting, place, message))
+                Some(fault(setting, element, place, &message))
             })
             .collect();
         if !wrong.is_empty() {
             return wrong;
         }
     }
-    vec![fault(setting, setting.place.clone(), message)]
+    vec![fault(
+        setting,
+        &setting.value,
+        setting.place.clone(),
+        &message,
+    )]
 }
 
-fn fault(setting: &Setting, place: Place, message: String) -> Diagnostic {
+fn fault(setting: &Setting, value: &toml::Value, place: Place, message: &str) -> Diagnostic {
+    let message = in_words(message);
+    let message = if message.starts_with("not ") {
+        format!("{value} is {message}")
+    } else {
+        message
+    };
     let found = Diagnostic::error(place, format!("{}: {message}", setting.path));
     let default = setting
         .path
         .split_once('.')
         .and_then(|(section, key)| known().get(section)?.get(key).map(ToString::to_string));
     match default.as_deref() {
-        // Nothing to show as an example.
-        None | Some("\"\"" | "[]") => found,
+        None | Some("\"\"") => found,
+        // The finding is about one element.
+        Some(list) if list.starts_with('[') => found,
         Some(default) => found.hint(format!("the default is {default}")),
     }
 }
@@ -225,13 +246,14 @@ fn try_alone(path: &str, value: &toml::Value) -> Result<(), String> {
     let document = table(section, table(key, value.clone()));
     match Config::deserialize(document) {
         Ok(_) => Ok(()),
-        Err(error) => Err(in_words(error.message())),
+        Err(error) => Err(error.message().to_owned()),
     }
 }
 
 /// serde names Rust's types; operators have numbers.
 fn in_words(message: &str) -> String {
-    const TYPES: [(&str, &str); 7] = [
+    const TYPES: [(&str, &str); 8] = [
+        ("unknown variant", "unknown word"),
         ("expected u16", "expected a whole number from 0 to 65535"),
         (
             "expected u32",
@@ -255,16 +277,16 @@ fn unknown_section(place: Place, section: &str) -> Diagnostic {
     let found = Diagnostic::warning(place, format!("unknown section [{section}]"));
     match nearest(section, sections.keys().map(String::as_str)) {
         Some(word) => found.hint(format!("did you mean [{word}]?")),
-        None => {
-            // A key written above the first section header.
-            let home = sections
-                .iter()
-                .find(|(_, keys)| keys.get(section).is_some());
-            match home {
-                Some((home, _)) => found.hint(format!("{section} belongs in [{home}]")),
-                None => found.hint(format!("known are {}", join(sections.keys()))),
-            }
-        }
+        None => found.hint(format!("known are {}", join(sections.keys()))),
+    }
+}
+
+/// A setting above the first section header.
+fn outside_sections(place: Place, key: &str) -> Diagnostic {
+    let found = Diagnostic::warning(place, format!("{key} stands in no section"));
+    match known().iter().find(|(_, keys)| keys.get(key).is_some()) {
+        Some((home, _)) => found.hint(format!("{key} belongs in [{home}]")),
+        None => found.hint("every setting belongs in a [section]"),
     }
 }
 

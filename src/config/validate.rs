@@ -17,7 +17,11 @@ const SMALLEST_MTU: u16 = 576;
 
 /// Adds what is wrong with `config` to `findings`.
 pub fn validate(config: &Config, origins: &Origins, findings: &mut Vec<Diagnostic>) {
-    let mut check = Check { origins, findings };
+    let mut found = Vec::new();
+    let mut check = Check {
+        origins,
+        findings: &mut found,
+    };
     check.listen(config);
     check.ipsec(config);
     check.l2tp(config);
@@ -25,6 +29,9 @@ pub fn validate(config: &Config, origins: &Origins, findings: &mut Vec<Diagnosti
     check.pool(config);
     check.tun(config);
     check.rest(config);
+    // By file and line: people read from the top.
+    found.sort_by(|a, b| a.place.cmp(&b.place));
+    findings.append(&mut found);
 }
 
 struct Check<'a> {
@@ -78,6 +85,7 @@ impl Check<'_> {
             );
         }
         for (index, address) in listen.addresses.iter().enumerate() {
+            let wildcard = |of: &IpAddr| of.is_unspecified() && of.is_ipv4() == address.is_ipv4();
             if address.is_multicast() || is_broadcast(*address) {
                 self.element_error(
                     path,
@@ -85,25 +93,14 @@ impl Check<'_> {
                     format!("{address} is not a host's address"),
                     "",
                 );
-            }
-            if listen
+            } else if listen
                 .addresses
                 .iter()
                 .take(index)
                 .any(|earlier| earlier == address)
             {
                 self.element_error(path, index, format!("{address} is listed twice"), "");
-            }
-            let wildcard = listen
-                .addresses
-                .iter()
-                .enumerate()
-                .any(|(other, address_of_all)| {
-                    other != index
-                        && address_of_all.is_unspecified()
-                        && address_of_all.is_ipv4() == address.is_ipv4()
-                });
-            if wildcard && !address.is_unspecified() {
+            } else if !address.is_unspecified() && listen.addresses.iter().any(wildcard) {
                 let message = format!("{address} is part of the unspecified address beside it");
                 self.element_error(path, index, message, "list one or the other");
             }
@@ -115,8 +112,13 @@ impl Check<'_> {
             self.error("listen.natt-port", "0 is no port", "clients expect 4500");
         }
         if listen.ike_port == listen.natt_port && listen.ike_port != 0 {
-            let message = "the same port as ike-port, but the two speak differently";
-            self.error("listen.natt-port", message, "clients expect 500 and 4500");
+            let path = if self.origins.is_written("listen.natt-port") {
+                "listen.natt-port"
+            } else {
+                "listen.ike-port"
+            };
+            let message = "ike-port and natt-port are the same, but the two speak differently";
+            self.error(path, message, "clients expect 500 and 4500");
         }
         if (listen.ike_port, listen.natt_port) != (500, 4500) {
             let path = if listen.ike_port == 500 {
