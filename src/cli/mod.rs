@@ -1,1 +1,160 @@
-//! Under construction.
+//! The command line: what can be typed, and what comes of it. Names are a contract, other things
+//! call them. Secrets come from files, standard input or the environment, never from arguments,
+//! which every user of a host can read.
+
+pub mod check;
+pub mod connect;
+mod output;
+pub mod secrets;
+pub mod status;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+pub use connect::{Connect, Route};
+
+use crate::config::layers::DEFAULT_FILE;
+use crate::diagnostic::Diagnostic;
+
+/// `adit …`
+#[derive(Debug, Parser)]
+#[command(
+    name = "adit",
+    version,
+    about = "L2TP/IPsec server and client in one process"
+)]
+#[command(after_help = "Exit codes: 0 done, 1 failed, 2 wrong use or configuration.")]
+#[command(disable_help_subcommand = true, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the server in the foreground
+    Serve(Serve),
+    /// Make a configuration if there is none, print what to type into clients, and serve
+    Quickstart(Quickstart),
+    /// Read the configuration and the secrets, and print everything that is wrong with them
+    Check(Check),
+    /// Show who is connected to the running server
+    Status(Status),
+    /// Connect to a server as a client
+    Connect(Box<Connect>),
+}
+
+/// Where the configuration is.
+#[derive(Debug, Clone, Args)]
+pub struct ConfigFile {
+    /// Configuration file [default: /etc/adit/adit.toml]
+    #[arg(long = "config", value_name = "FILE")]
+    pub file: Option<PathBuf>,
+}
+
+impl ConfigFile {
+    /// The file that is meant.
+    pub fn path(&self) -> PathBuf {
+        self.file
+            .clone()
+            .unwrap_or_else(|| PathBuf::from(DEFAULT_FILE))
+    }
+}
+
+/// `adit serve`
+#[derive(Debug, Args)]
+pub struct Serve {
+    #[command(flatten)]
+    #[allow(
+        missing_docs,
+        reason = "documented at its type; clap would show it as the help"
+    )]
+    pub config: ConfigFile,
+}
+
+/// `adit quickstart`
+#[derive(Debug, Args)]
+pub struct Quickstart {
+    /// Where adit.toml, ipsec.secrets and chap-secrets are, or are made; nothing is overwritten
+    #[arg(long, value_name = "DIR", default_value = "/etc/adit")]
+    pub dir: PathBuf,
+}
+
+/// `adit check`
+#[derive(Debug, Args)]
+pub struct Check {
+    #[command(flatten)]
+    #[allow(
+        missing_docs,
+        reason = "documented at its type; clap would show it as the help"
+    )]
+    pub config: ConfigFile,
+    /// Print the findings as one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `adit status`
+#[derive(Debug, Args)]
+pub struct Status {
+    #[command(flatten)]
+    #[allow(
+        missing_docs,
+        reason = "documented at its type; clap would show it as the help"
+    )]
+    pub config: ConfigFile,
+    /// Control socket of the server [default: control.socket of the configuration]
+    #[arg(long, value_name = "PATH")]
+    pub socket: Option<PathBuf>,
+    /// Print everything as one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Why a command did not do what it was asked. `Display` is the sentence for standard error.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// Wrong arguments: exit code 2.
+    #[error("{0}")]
+    Usage(String),
+    /// Errors in the configuration or the secrets: exit code 2.
+    #[error("{}", output::lines(.0))]
+    Configuration(Vec<Diagnostic>),
+    /// It was tried: exit code 1.
+    #[error("{0}")]
+    Failed(String),
+    /// It was tried, and the reason is another error: exit code 1.
+    #[error(transparent)]
+    Error(#[from] anyhow::Error),
+}
+
+impl Failure {
+    /// 1 failed, 2 wrong use or configuration.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Usage(_) | Self::Configuration(_) => 2,
+            Self::Failed(_) | Self::Error(_) => 1,
+        }
+    }
+
+    /// The text for standard error: findings as they are, for editors to jump to; else a sentence
+    /// with its causes after the name of the program.
+    pub fn report(&self) -> String {
+        match self {
+            Self::Configuration(_) => self.to_string(),
+            Self::Error(error) => format!("adit: {error:#}"),
+            _ => format!("adit: {self}"),
+        }
+    }
+}
+
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    crate::config::values::parse_duration(text)
+}
+
+#[cfg(test)]
+mod tests;

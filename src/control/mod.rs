@@ -1,1 +1,50 @@
-//! Under construction.
+//! The control socket: one JSON object a line each way, over a unix socket.
+//!
+//! [`protocol`] says what can be asked and what is answered, [`server`] is the socket of a running
+//! server, [`client`] asks it. What the answers are is the business of whoever implements
+//! [`Operator`].
+
+pub mod client;
+pub mod protocol;
+pub mod server;
+
+pub use client::{AskError, ask};
+pub use protocol::{
+    Counters, PeerRow, PoolUse, Request, Response, SessionRow, StatusReport, TunnelRow,
+};
+pub use server::{BindError, Call, ControlSocket};
+
+use crate::diagnostic::Diagnostic;
+
+/// What a running server can be asked and told.
+pub trait Operator {
+    /// Everything there is to know.
+    fn status(&mut self) -> StatusReport;
+    /// The sessions alone.
+    fn sessions(&mut self) -> Vec<SessionRow>;
+    /// Begins to close a session. The answers are sentences.
+    fn close_session(&mut self, session: u64) -> Result<String, String>;
+    /// Reads configuration and secrets again, all or nothing.
+    fn reload(&mut self) -> Result<String, Vec<Diagnostic>>;
+}
+
+/// One request, one response.
+pub fn answer(operator: &mut dyn Operator, request: &Request) -> Response {
+    match request {
+        Request::Status => Response::Status(Box::new(operator.status())),
+        Request::SessionList => Response::Sessions {
+            sessions: operator.sessions(),
+        },
+        Request::SessionClose { session } => match operator.close_session(*session) {
+            Ok(message) => Response::Done { message },
+            Err(message) => Response::Error { message },
+        },
+        Request::Reload => match operator.reload() {
+            Ok(message) => Response::Done { message },
+            Err(findings) => Response::Refused { findings },
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,256 @@
+//! `adit status`: asks the running server, and shows its answer.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+
+use super::output::{bytes, count, span};
+use super::{Failure, Status};
+use crate::config::{Config, Sources, load};
+use crate::control::{Request, Response, SessionRow, StatusReport, ask};
+
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Asks and writes the answer to `out`.
+pub fn run(arguments: &Status, sources: &Sources, out: &mut dyn Write) -> Result<(), Failure> {
+    let socket = socket(arguments, sources)?;
+    let response = ask(&socket, &Request::Status, PATIENCE)
+        .map_err(|error| Failure::Failed(error.to_string()))?;
+    let written = match response {
+        Response::Status(report) if arguments.json => {
+            serde_json::to_writer_pretty(&mut *out, &report)
+                .map_err(std::io::Error::from)
+                .and_then(|()| writeln!(out))
+        }
+        Response::Status(report) => write!(out, "{}", render(&report)),
+        Response::Error { message } => return Err(Failure::Failed(message)),
+        other => {
+            return Err(Failure::Failed(format!(
+                "the server answered something else: {other:?}"
+            )));
+        }
+    };
+    written.map_err(|error| Failure::Failed(format!("standard output: {error}")))
+}
+
+/// The socket that is named, or configured. A user who may not read the configuration can still
+/// be in the socket's group, so that a configuration that cannot be read means the default.
+fn socket(arguments: &Status, sources: &Sources) -> Result<PathBuf, Failure> {
+    if let Some(socket) = &arguments.socket {
+        return Ok(socket.clone());
+    }
+    let config = load(sources).config.unwrap_or_else(Config::default);
+    config.control.socket.ok_or_else(|| {
+        Failure::Failed("the control socket is turned off (control.socket is \"\")".to_owned())
+    })
+}
+
+/// The answer for people.
+pub fn render(report: &StatusReport) -> String {
+    let counters = &report.counters;
+    let mut text = format!(
+        "adit {}, up {}, {}, {} of {} addresses lent\n",
+        report.version,
+        span(report.uptime_seconds),
+        count(report.sessions.len(), "session"),
+        report.pool.used,
+        report.pool.size,
+    );
+    let listen: Vec<String> = report.listen.iter().map(ToString::to_string).collect();
+    text.push_str(&format!("listening on {}", listen.join(", ")));
+    if let Some(address) = report.public_address {
+        text.push_str(&format!(", known as {address}"));
+    }
+    if let Some(address) = report.local_address {
+        text.push_str(&format!("; {} is {address}", report.interface));
+    }
+    text.push_str(&format!(
+        "\n{}, {}, {} half-open, {}; {} in, {} out\n",
+        count(report.peers.len(), "peer"),
+        plural(counters.ike_sas, "IKE SA"),
+        counters.half_open,
+        plural(counters.child_sas, "ESP SA"),
+        bytes(counters.bytes_in),
+        bytes(counters.bytes_out),
+    ));
+    for (what, sums) in [
+        ("dropped", &counters.drops),
+        ("refused", &counters.refusals),
+    ] {
+        let sums: Vec<String> = sums
+            .iter()
+            .filter(|(_, number)| **number > 0)
+            .map(|(reason, number)| format!("{number} {reason}"))
+            .collect();
+        if !sums.is_empty() {
+            text.push_str(&format!("{what}: {}\n", sums.join(", ")));
+        }
+    }
+    if !report.sessions.is_empty() {
+        text.push('\n');
+        text.push_str(&table(&report.sessions));
+        text.push('\n');
+    }
+    // Peers that have got stuck on the way to a session.
+    for peer in report.peers.iter().filter(|peer| peer.sessions == 0) {
+        let outer = peer
+            .outer
+            .map_or_else(|| "?".to_owned(), |outer| outer.to_string());
+        let tunnels = plural(peer.tunnels, "tunnel");
+        let child_sas = plural(peer.child_sas, "ESP SA");
+        let line = format!(
+            "peer {} at {outer}: no session, {tunnels}, {child_sas}\n",
+            peer.peer
+        );
+        text.push_str(&line);
+    }
+    text
+}
+
+fn plural(number: u64, what: &str) -> String {
+    count(usize::try_from(number).unwrap_or(usize::MAX), what)
+}
+
+fn table(sessions: &[SessionRow]) -> String {
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header([
+        "ID", "USER", "FROM", "ADDRESS", "UP", "IN", "OUT", "NAT", "PHASE 1", "PHASE 2", "CLIENT",
+    ]);
+    let shown = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
+    for session in sessions {
+        table.add_row([
+            session.session.to_string(),
+            visible(&session.user),
+            shown(session.outer.map(|outer| outer.to_string())),
+            shown(session.inner.map(|inner| inner.to_string())),
+            span(session.connected_seconds),
+            bytes(session.bytes_in),
+            bytes(session.bytes_out),
+            session.nat.clone(),
+            session.phase1.clone(),
+            session.phase2.clone(),
+            visible(&session.make),
+        ]);
+    }
+    for (index, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((0, 2));
+        if matches!(index, 0 | 5 | 6) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.trim_fmt()
+}
+
+/// Clients choose these words: nothing in them may move the cursor of whoever looks.
+fn visible(text: &str) -> String {
+    text.chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::control::{Counters, PeerRow, PoolUse};
+
+    fn report() -> StatusReport {
+        let session = |session, user: &str, port: u16, bytes_in| SessionRow {
+            session,
+            user: user.to_owned(),
+            outer: Some(([198, 51, 100, 7], port).into()),
+            inner: Some([10, 10, 1, 2].into()),
+            make: "Windows".to_owned(),
+            phase1: "aes256-sha1-ecp384".to_owned(),
+            phase2: "aes256-sha1".to_owned(),
+            nat: "client".to_owned(),
+            bytes_in,
+            bytes_out: 99_000_000,
+            connected_seconds: 8_000,
+            ..SessionRow::default()
+        };
+        StatusReport {
+            version: "0.1.0".to_owned(),
+            uptime_seconds: 792_000,
+            listen: vec![([0, 0, 0, 0], 500).into(), ([0, 0, 0, 0], 4500).into()],
+            public_address: Some([203, 0, 113, 9].into()),
+            interface: "adit0".to_owned(),
+            local_address: Some([10, 10, 1, 1].into()),
+            pool: PoolUse { size: 99, used: 2 },
+            counters: Counters {
+                ike_sas: 3,
+                child_sas: 2,
+                half_open: 1,
+                bytes_in: 5_000_000,
+                bytes_out: 1 << 33,
+                drops: BTreeMap::from([("replayed".into(), 4), ("no session".into(), 0)]),
+                refusals: BTreeMap::from([("wrong password".into(), 2)]),
+                ..Counters::default()
+            },
+            peers: vec![
+                PeerRow {
+                    peer: 1,
+                    sessions: 2,
+                    ..PeerRow::default()
+                },
+                PeerRow {
+                    peer: 9,
+                    outer: Some(([192, 0, 2, 77], 4500).into()),
+                    child_sas: 1,
+                    ..PeerRow::default()
+                },
+            ],
+            sessions: vec![
+                session(1, "bob", 4500, 1234),
+                session(12, "al\u{1b}ce", 61_002, 5 << 30),
+            ],
+            ..StatusReport::default()
+        }
+    }
+
+    #[test]
+    fn the_table() {
+        insta::assert_snapshot!(render(&report()));
+    }
+
+    #[test]
+    fn an_idle_server() {
+        let idle = StatusReport {
+            version: "0.1.0".to_owned(),
+            ..StatusReport::default()
+        };
+        insta::assert_snapshot!(render(&idle));
+    }
+
+    #[test]
+    fn the_socket_is_named_configured_or_off() {
+        let mut status = Status {
+            config: crate::cli::ConfigFile { file: None },
+            socket: Some("/x".into()),
+            json: false,
+        };
+        let environment = |value: &str| Sources {
+            file: None,
+            environment: vec![("ADIT_CONTROL__SOCKET".to_owned(), value.to_owned())],
+        };
+        assert_eq!(
+            socket(&status, &environment("/y")).unwrap(),
+            PathBuf::from("/x")
+        );
+        status.socket = None;
+        assert_eq!(
+            socket(&status, &environment("/y")).unwrap(),
+            PathBuf::from("/y")
+        );
+        assert_eq!(
+            socket(&status, &environment("")).unwrap_err().exit_code(),
+            1
+        );
+    }
+}

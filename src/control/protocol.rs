@@ -1,0 +1,224 @@
+//! What goes over the control socket. Fields are only ever added, and readers skip those they do
+//! not know; `schema` changes when that is not enough.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::diagnostic::Diagnostic;
+
+/// The version of everything here.
+pub const SCHEMA: u32 = 1;
+
+/// A question or an order: `{"verb":"status"}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verb")]
+pub enum Request {
+    /// Everything there is to know.
+    #[serde(rename = "status")]
+    Status,
+    /// The sessions alone.
+    #[serde(rename = "session list")]
+    SessionList,
+    /// Close one: `{"verb":"session close","session":7}`.
+    #[serde(rename = "session close")]
+    SessionClose {
+        /// [`SessionRow::session`].
+        session: u64,
+    },
+    /// Read configuration and secrets again.
+    #[serde(rename = "reload")]
+    Reload,
+}
+
+/// What comes back: `{"answer":"status",…}`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "kebab-case")]
+pub enum Response {
+    /// To [`Request::Status`].
+    Status(Box<StatusReport>),
+    /// To [`Request::SessionList`].
+    Sessions {
+        /// In the order in which they came up.
+        sessions: Vec<SessionRow>,
+    },
+    /// An order was carried out.
+    Done {
+        /// What was done.
+        message: String,
+    },
+    /// The files have errors, and nothing was changed.
+    Refused {
+        /// All of them.
+        findings: Vec<Diagnostic>,
+    },
+    /// The request was not understood, or cannot be carried out.
+    Error {
+        /// Why, in a sentence.
+        message: String,
+    },
+}
+
+/// A running server.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StatusReport {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// Of the program.
+    pub version: String,
+    /// Of the process.
+    pub pid: u32,
+    /// Seconds since the server started.
+    pub uptime_seconds: u64,
+    /// Where it listens.
+    pub listen: Vec<SocketAddr>,
+    /// The configured public address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public_address: Option<IpAddr>,
+    /// Name of the interface of all clients.
+    pub interface: String,
+    /// Our address inside the tunnels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub local_address: Option<IpAddr>,
+    /// How full the pool is.
+    pub pool: PoolUse,
+    /// Sums.
+    pub counters: Counters,
+    /// Everybody with a security association.
+    pub peers: Vec<PeerRow>,
+    /// All L2TP tunnels.
+    pub tunnels: Vec<TunnelRow>,
+    /// All sessions, in the order in which they came up.
+    pub sessions: Vec<SessionRow>,
+}
+
+/// Inner addresses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PoolUse {
+    /// Addresses in the ranges.
+    pub size: u64,
+    /// Of these, lent at the moment.
+    pub used: u64,
+}
+
+/// Sums since the start, and how many there are of what at the moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Counters {
+    /// Unfinished phase 1 exchanges.
+    pub half_open: u64,
+    /// Phase 1 SAs.
+    pub ike_sas: u64,
+    /// Phase 2 SAs.
+    pub child_sas: u64,
+    /// IP packets from clients.
+    pub packets_in: u64,
+    /// Their bytes.
+    pub bytes_in: u64,
+    /// IP packets to clients.
+    pub packets_out: u64,
+    /// Their bytes.
+    pub bytes_out: u64,
+    /// Dropped packets, by reason.
+    pub drops: BTreeMap<String, u64>,
+    /// Refused handshakes and logins, by reason.
+    pub refusals: BTreeMap<String, u64>,
+}
+
+/// Somebody with a security association.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PeerRow {
+    /// Number of the peer, as in the log.
+    pub peer: u64,
+    /// Outer address and port.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outer: Option<SocketAddr>,
+    /// Phase 1 identity, in words.
+    pub identity: String,
+    /// What its vendor ids give away: "Windows", "strongSwan".
+    pub make: String,
+    /// Phase 1 SAs of it.
+    pub ike_sas: u64,
+    /// Phase 2 SAs of it.
+    pub child_sas: u64,
+    /// L2TP tunnels of it.
+    pub tunnels: u64,
+    /// Sessions of it.
+    pub sessions: u64,
+}
+
+/// An L2TP tunnel.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TunnelRow {
+    /// Our tunnel id.
+    pub local_id: u16,
+    /// The peer's tunnel id.
+    pub remote_id: u16,
+    /// [`PeerRow::peer`].
+    pub peer: u64,
+    /// The peer's Host Name AVP.
+    pub host_name: String,
+    /// State, in the words of RFC 2661 §7.2.
+    pub state: String,
+    /// Sessions in it.
+    pub sessions: u64,
+}
+
+/// A session: one user.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SessionRow {
+    /// Number of the session, as in the log.
+    pub session: u64,
+    /// [`PeerRow::peer`].
+    pub peer: u64,
+    /// Who logged in.
+    pub user: String,
+    /// How: "mschap-v2".
+    pub authentication: String,
+    /// Outer address and port.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outer: Option<SocketAddr>,
+    /// Inner address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub inner: Option<IpAddr>,
+    /// Phase 1 identity, in words.
+    pub identity: String,
+    /// Which pre-shared key fitted: the place it is written, never the key.
+    pub key: String,
+    /// What the peer's vendor ids give away.
+    pub make: String,
+    /// Algorithms of phase 1: "aes256-sha256-modp2048".
+    pub phase1: String,
+    /// Algorithms of phase 2.
+    pub phase2: String,
+    /// Who is behind NAT: "none", "client", "server", "both".
+    pub nat: String,
+    /// How ESP travels: "udp" or "raw".
+    pub encapsulation: String,
+    /// Our and the peer's tunnel id.
+    pub tunnel_ids: (u16, u16),
+    /// Our and the peer's session id.
+    pub session_ids: (u16, u16),
+    /// Largest IP packet sent to the client, in bytes.
+    pub mtu: u16,
+    /// IP packets from the client.
+    pub packets_in: u64,
+    /// Their bytes.
+    pub bytes_in: u64,
+    /// IP packets to the client.
+    pub packets_out: u64,
+    /// Their bytes.
+    pub bytes_out: u64,
+    /// When it came up, in seconds since 1970.
+    pub since: u64,
+    /// How long it has been up.
+    pub connected_seconds: u64,
+    /// How long connecting took.
+    pub setup_milliseconds: u64,
+}
