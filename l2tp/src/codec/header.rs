@@ -204,3 +204,196 @@ impl DataHeader {
         out.put(payload);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hex_literal::hex;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    type Owned = (ControlHeader, Vec<u8>);
+
+    fn parse_control(bytes: &[u8]) -> Result<Owned, HeaderError> {
+        match Header::parse(bytes)? {
+            Header::Control(header, body) => Ok((header, body.to_vec())),
+            Header::Data(..) => Err(DecodeError::new(0, "data").into()),
+        }
+    }
+
+    fn emit_control((header, body): &Owned) -> Vec<u8> {
+        let mut out = Vec::new();
+        header.emit(body, &mut out);
+        out
+    }
+
+    fn parse_data(bytes: &[u8]) -> Result<(DataHeader, Vec<u8>), HeaderError> {
+        match Header::parse(bytes)? {
+            Header::Data(header, payload) => Ok((header, payload.to_vec())),
+            Header::Control(..) => Err(DecodeError::new(0, "control").into()),
+        }
+    }
+
+    fn emit_data((header, payload): &(DataHeader, Vec<u8>)) -> Vec<u8> {
+        let mut out = Vec::new();
+        header.emit(payload, &mut out);
+        out
+    }
+
+    wire::codec_pairs! { parse_control, emit_control,
+        zlb: hex!("c802 000c 0001 0000 0002 0005")
+            => (ControlHeader { tunnel: 1, session: 0, ns: 2, nr: 5 }, vec![]),
+        hello: hex!("c802 0014 db58 0000 ffff 0000 8008 0000 0000 0006")
+            => (
+                ControlHeader { tunnel: 0xdb58, session: 0, ns: 0xffff, nr: 0 },
+                hex!("8008 0000 0000 0006").to_vec(),
+            ),
+    }
+
+    wire::codec_pairs! { parse_data, emit_data,
+        plain: hex!("0002 1234 5678 ff03 c021")
+            => (
+                DataHeader { tunnel: 0x1234, session: 0x5678, ..DataHeader::default() },
+                hex!("ff03 c021").to_vec(),
+            ),
+        everything: hex!("4b02 0013 1234 5678 0001 0002 0003 000000 ff03")
+            => (
+                DataHeader {
+                    length: true,
+                    priority: true,
+                    tunnel: 0x1234,
+                    session: 0x5678,
+                    sequence: Some((1, 2)),
+                    offset: Some(3),
+                },
+                hex!("ff03").to_vec(),
+            ),
+    }
+
+    /// Headers with each combination of the T, L, S, O and P bits, built by hand.
+    fn by_hand(bits: u16, payload: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        out.put_u16(bits | VERSION);
+        let rest = |out: &mut Vec<u8>| {
+            out.put(&[0, 7, 0, 9]);
+            if bits & SEQUENCE != 0 {
+                out.put(&[0, 1, 0, 2]);
+            }
+            if bits & OFFSET != 0 {
+                out.put(&[0, 2, 0xee, 0xee]);
+            }
+            out.put(payload);
+        };
+        if bits & LENGTH != 0 {
+            out.put_len16(2, rest)
+        } else {
+            rest(&mut out)
+        }
+        out
+    }
+
+    #[test]
+    fn every_combination_of_optional_fields_is_read() {
+        for combination in 0..32u16 {
+            let bit = |n: u16, flag: u16| if combination & (1 << n) != 0 { flag } else { 0 };
+            let bits = bit(0, TYPE)
+                | bit(1, LENGTH)
+                | bit(2, SEQUENCE)
+                | bit(3, OFFSET)
+                | bit(4, PRIORITY);
+            let bytes = by_hand(bits, b"payload");
+            let sequence = (bits & SEQUENCE != 0).then_some((1, 2));
+            match (Header::parse(&bytes), bits & TYPE != 0) {
+                (Ok(Header::Control(header, body)), true) => {
+                    assert_eq!(
+                        header,
+                        ControlHeader {
+                            tunnel: 7,
+                            session: 9,
+                            ns: 1,
+                            nr: 2
+                        }
+                    );
+                    assert_eq!((body, sequence), (&b"payload"[..], Some((1, 2))));
+                }
+                (Err(HeaderError::Malformed(error)), true) => {
+                    assert_eq!(sequence, None);
+                    assert_eq!(error.what, "control message without Ns and Nr");
+                }
+                (Ok(Header::Data(header, payload)), false) => {
+                    let expected = DataHeader {
+                        length: bits & LENGTH != 0,
+                        priority: bits & PRIORITY != 0,
+                        tunnel: 7,
+                        session: 9,
+                        sequence,
+                        offset: (bits & OFFSET != 0).then_some(2),
+                    };
+                    assert_eq!((header, payload), (expected, &b"payload"[..]));
+                }
+                (other, _) => panic!("{bits:#06x}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn bytes_beyond_the_length_are_padding_and_missing_ones_an_error() {
+        let mut bytes = hex!("c802 000c 0001 0000 0002 0005 0000 00").to_vec();
+        assert_eq!(parse_control(&bytes).unwrap().1, []);
+        bytes.truncate(11);
+        assert!(matches!(
+            parse_control(&bytes),
+            Err(HeaderError::Malformed(_))
+        ));
+        let short = hex!("c802 0003 0001 0000 0002 0005");
+        let error = HeaderError::from(DecodeError::new(2, "L2TP length shorter than the header"));
+        assert_eq!(parse_control(&short), Err(error));
+    }
+
+    #[test]
+    fn other_versions_are_told_apart() {
+        let v3 = hex!("c803 0014 0000 0000 0000 0000");
+        assert_eq!(
+            Header::parse(&v3),
+            Err(HeaderError::Version {
+                version: 3,
+                control: true
+            })
+        );
+        let l2f = hex!("0001 0000");
+        assert_eq!(
+            Header::parse(&l2f),
+            Err(HeaderError::Version {
+                version: 1,
+                control: false
+            })
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn control_round_trip(
+            tunnel: u16, session: u16, ns: u16, nr: u16,
+            body in prop::collection::vec(any::<u8>(), 0..64),
+        ) {
+            let value = (ControlHeader { tunnel, session, ns, nr }, body);
+            prop_assert_eq!(parse_control(&emit_control(&value)), Ok(value));
+        }
+
+        #[test]
+        fn data_round_trip(
+            length: bool, priority: bool, tunnel: u16, session: u16,
+            sequence: Option<(u16, u16)>, offset in prop::option::of(0u16..64),
+            payload in prop::collection::vec(any::<u8>(), 0..64),
+        ) {
+            let header = DataHeader { length, priority, tunnel, session, sequence, offset };
+            let value = (header, payload);
+            prop_assert_eq!(parse_data(&emit_data(&value)), Ok(value));
+        }
+
+        #[test]
+        fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
+            let _ = Header::parse(&bytes);
+        }
+    }
+}

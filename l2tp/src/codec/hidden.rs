@@ -78,3 +78,85 @@ pub fn reveal(
         "hidden AVP that the tunnel secret does not open",
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use hex_literal::hex;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const VECTOR: [u8; 16] = hex!("000102030405060708090a0b0c0d0e0f");
+
+    fn secret() -> Secret {
+        Secret::from(&b"l2tpsecret"[..])
+    }
+
+    /// The hidden forms were computed with a few lines of Python after RFC 2661 §4.3.
+    #[test]
+    fn known_answers() {
+        let id = hide(
+            AvpType::ASSIGNED_TUNNEL_ID,
+            &[0x12, 0x34],
+            &[],
+            &secret(),
+            &VECTOR,
+        );
+        assert_eq!(id, hex!("95c80ce2"));
+        let name = b"a vendor name of more than thirty-two bytes";
+        let long = hide(
+            AvpType::VENDOR_NAME,
+            name,
+            &[0, 1, 2, 3, 4],
+            &secret(),
+            &VECTOR,
+        );
+        let expected = hex!(
+            "f2e16c2ac783543e3ea13b74fe669e3315bf6672db7c8bf3ff238b10de2e4550d31a1d9e983740438f603dbd19bb77def3da"
+        );
+        assert_eq!(long, expected);
+        assert_eq!(
+            reveal(AvpType::VENDOR_NAME, &long, &secret(), &VECTOR).unwrap(),
+            name
+        );
+    }
+
+    #[test]
+    fn another_secret_type_or_vector_does_not_open_it() {
+        let kind = AvpType::VENDOR_NAME;
+        let hidden = hide(kind, b"value", &[0; 9], &secret(), &VECTOR);
+        let other = Secret::from(&b"l2tpsecreT"[..]);
+        assert_ne!(
+            reveal(kind, &hidden, &other, &VECTOR).as_deref(),
+            Ok(&b"value"[..])
+        );
+        assert_ne!(
+            reveal(kind, &hidden, &secret(), &[1; 16]).as_deref(),
+            Ok(&b"value"[..])
+        );
+        let other = AvpType::HOST_NAME;
+        assert_ne!(
+            reveal(other, &hidden, &secret(), &VECTOR).as_deref(),
+            Ok(&b"value"[..])
+        );
+        assert!(reveal(kind, &[], &secret(), &VECTOR).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn round_trip(
+            kind: u16,
+            value in prop::collection::vec(any::<u8>(), 0..80),
+            padding in prop::collection::vec(any::<u8>(), 0..40),
+            vector in prop::collection::vec(any::<u8>(), 0..20),
+        ) {
+            let hidden = hide(AvpType(kind), &value, &padding, &secret(), &vector);
+            prop_assert_eq!(reveal(AvpType(kind), &hidden, &secret(), &vector), Ok(value));
+        }
+
+        #[test]
+        fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+            let _ = reveal(AvpType(1), &bytes, &secret(), &[]);
+        }
+    }
+}
