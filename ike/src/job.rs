@@ -8,8 +8,10 @@ use std::fmt;
 use subtle::ConstantTimeEq;
 use wire::Secret;
 
-use crate::codec::{Header, HashData, Identification, PayloadType};
-use crate::crypto::{InvalidPublicValue, Iv, Keymat, Opened, Phase1Suite, PrivateValue, Transcript};
+use crate::codec::{HashData, Header, Identification, PayloadType};
+use crate::crypto::{
+    InvalidPublicValue, Iv, Keymat, Opened, Phase1Suite, PrivateValue, Transcript,
+};
 
 /// A computation that is ready to run.
 pub struct Job(Work);
@@ -52,7 +54,12 @@ impl KeyTrial {
 
 impl fmt::Debug for KeyTrial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "KeyTrial({}, {} keys)", self.suite, self.candidates.len())
+        write!(
+            f,
+            "KeyTrial({}, {} keys)",
+            self.suite,
+            self.candidates.len()
+        )
     }
 }
 
@@ -107,17 +114,29 @@ pub struct KeyMatch {
 impl Job {
     /// Computes g^x.
     pub const fn public_value(private: PrivateValue) -> Self {
-        Self(Work::DiffieHellman(DiffieHellman { private, wants_public: true, peer: None }))
+        Self(Work::DiffieHellman(DiffieHellman {
+            private,
+            wants_public: true,
+            peer: None,
+        }))
     }
 
     /// Computes g^xy from the body of the peer's KE payload.
     pub const fn shared_secret(private: PrivateValue, peer: Vec<u8>) -> Self {
-        Self(Work::DiffieHellman(DiffieHellman { private, wants_public: false, peer: Some(peer) }))
+        Self(Work::DiffieHellman(DiffieHellman {
+            private,
+            wants_public: false,
+            peer: Some(peer),
+        }))
     }
 
     /// Computes both g^x and g^xy.
     pub const fn exchange(private: PrivateValue, peer: Vec<u8>) -> Self {
-        Self(Work::DiffieHellman(DiffieHellman { private, wants_public: true, peer: Some(peer) }))
+        Self(Work::DiffieHellman(DiffieHellman {
+            private,
+            wants_public: true,
+            peer: Some(peer),
+        }))
     }
 
     /// Looks for the key of message 5.
@@ -146,9 +165,16 @@ impl fmt::Debug for Job {
 impl DiffieHellman {
     fn run(self) -> Result<DhOutcome, InvalidPublicValue> {
         // The peer's value first: when it is no good, the other power need not be computed.
-        let shared = self.peer.map(|peer| self.private.shared_secret(&peer)).transpose()?;
+        let shared = self
+            .peer
+            .map(|peer| self.private.shared_secret(&peer))
+            .transpose()?;
         let public = self.wants_public.then(|| self.private.public_value());
-        Ok(DhOutcome { private: self.private, public, shared })
+        Ok(DhOutcome {
+            private: self.private,
+            public,
+            shared,
+        })
     }
 }
 
@@ -164,7 +190,11 @@ impl KeyTrial {
             let index = *index;
             match self.try_key(key, &header, body, &iv) {
                 Ok(Verdict::Match(keymat, message)) => {
-                    return KeyTrialOutcome::Match(Box::new(KeyMatch { index, keymat, message }));
+                    return KeyTrialOutcome::Match(Box::new(KeyMatch {
+                        index,
+                        keymat,
+                        message,
+                    }));
                 }
                 Ok(Verdict::WrongHash) => well_formed = well_formed.or(Some(index)),
                 Ok(Verdict::Garbage) => {}
@@ -183,7 +213,9 @@ impl KeyTrial {
     ) -> Result<Verdict, wire::DecodeError> {
         let keymat = Keymat::from_psk(self.suite, key.expose(), &self.transcript, &self.shared);
         let message = keymat.open(header, body, iv)?;
-        let Some((id, hash)) = id_and_hash(&message) else { return Ok(Verdict::Garbage) };
+        let Some((id, hash)) = id_and_hash(&message) else {
+            return Ok(Verdict::Garbage);
+        };
         let expected = keymat.hash_i(&self.transcript, &id);
         if !bool::from(expected.ct_eq(&hash.0)) {
             return Ok(Verdict::WrongHash);
@@ -206,4 +238,64 @@ fn id_and_hash(message: &Opened) -> Option<(Vec<u8>, HashData)> {
     Identification::parse(id.body).ok()?;
     let hash = HashData::parse(chain.first(PayloadType::HASH)?.body).ok()?;
     Some((id.body.to_vec(), hash))
+}
+
+#[cfg(test)]
+mod tests {
+    use rand_core::SeedableRng;
+    use wire::Rng;
+
+    use super::*;
+    use crate::crypto::Group;
+
+    fn outcome(job: Job) -> Result<DhOutcome, InvalidPublicValue> {
+        match job.run() {
+            JobResult::DiffieHellman(result) => result,
+            JobResult::KeyTrial(other) => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn jobs_can_go_to_another_thread() {
+        fn can_go<T: Send + 'static>() {}
+        can_go::<Job>();
+        can_go::<JobResult>();
+    }
+
+    #[test]
+    fn an_exchange_in_two_steps_and_in_one_gives_one_secret() {
+        let mut rng = Rng::seed_from_u64(3);
+        for group in [Group::Modp2048, Group::Ecp384] {
+            let initiator = group.private_value(&mut rng);
+            let responder = group.private_value(&mut rng);
+            let step_1 = outcome(Job::public_value(initiator)).unwrap();
+            assert!(step_1.shared.is_none());
+            let public = step_1.public.unwrap();
+            let whole = outcome(Job::exchange(responder, public)).unwrap();
+            let step_2 = Job::shared_secret(step_1.private, whole.public.unwrap());
+            let step_2 = outcome(step_2).unwrap();
+            assert!(step_2.public.is_none());
+            assert!(whole.shared.is_some());
+            assert_eq!(step_2.shared, whole.shared);
+        }
+    }
+
+    #[test]
+    fn a_bad_public_value_fails_the_job() {
+        let group = Group::Modp2048;
+        let private = group.private_value(&mut Rng::seed_from_u64(3));
+        let bad = vec![0; group.public_len()];
+        let error = outcome(Job::exchange(private, bad)).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the Diffie-Hellman public value is not between 1 and p-1"
+        );
+    }
+
+    #[test]
+    fn debug_names_the_work_and_shows_no_secret() {
+        let private = Group::Modp2048.private_value(&mut Rng::seed_from_u64(3));
+        let job = Job::public_value(private);
+        assert_eq!(format!("{job:?}"), "Job(Diffie-Hellman MODP-2048)");
+    }
 }

@@ -28,12 +28,18 @@ pub enum AttributeValue {
 impl Attribute {
     /// An attribute in basic form.
     pub const fn basic(class: u16, value: u16) -> Self {
-        Self { class, value: AttributeValue::Basic(value) }
+        Self {
+            class,
+            value: AttributeValue::Basic(value),
+        }
     }
 
     /// An attribute in variable form with a number of four bytes, as Windows writes durations.
     pub fn variable_u32(class: u16, value: u32) -> Self {
-        Self { class, value: AttributeValue::Variable(value.to_be_bytes().to_vec()) }
+        Self {
+            class,
+            value: AttributeValue::Variable(value.to_be_bytes().to_vec()),
+        }
     }
 
     /// The value as a number: of the basic form, or of a variable form whose significant bytes
@@ -47,7 +53,11 @@ impl Attribute {
                 if bytes.is_empty() || significant.len() > 8 {
                     return None;
                 }
-                Some(significant.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte)))
+                Some(
+                    significant
+                        .iter()
+                        .fold(0, |sum, byte| sum << 8 | u64::from(*byte)),
+                )
             }
         }
     }
@@ -66,7 +76,13 @@ impl Attribute {
         }
         let (input, length) = parse::be_u16("attribute length", input)?;
         let (input, value) = parse::take("attribute value", usize::from(length), input)?;
-        Ok((input, Self { class, value: AttributeValue::Variable(value.to_vec()) }))
+        Ok((
+            input,
+            Self {
+                class,
+                value: AttributeValue::Variable(value.to_vec()),
+            },
+        ))
     }
 
     pub(super) fn emit(&self, out: &mut Vec<u8>) {

@@ -68,7 +68,9 @@ impl ChainBuilder {
 
     /// Kind of the first payload, for the ISAKMP header.
     pub fn first(&self) -> PayloadType {
-        self.payloads.first().map_or(PayloadType::NONE, |(kind, _)| *kind)
+        self.payloads
+            .first()
+            .map_or(PayloadType::NONE, |(kind, _)| *kind)
     }
 
     /// The chain with its generic headers, without padding.
@@ -86,6 +88,10 @@ impl ChainBuilder {
 
     /// A whole message in clear. The header's first payload is set here.
     pub fn message(&self, header: Header) -> Vec<u8> {
-        Header { next: self.first(), ..header }.emit(&self.encode())
+        Header {
+            next: self.first(),
+            ..header
+        }
+        .emit(&self.encode())
     }
 }

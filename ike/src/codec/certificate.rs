@@ -57,7 +57,10 @@ impl CertificateRequest {
     /// An empty body.
     pub fn parse(body: &[u8]) -> Result<Self, DecodeError> {
         let (encoding, authority) = split(body)?;
-        Ok(Self { encoding, authority })
+        Ok(Self {
+            encoding,
+            authority,
+        })
     }
 }
 

@@ -75,7 +75,12 @@ impl<'a> Chain<'a> {
                 return error("payload length beyond the message");
             };
             let body = whole.get(GENERIC_HEADER..).unwrap_or_default();
-            payloads.push(RawPayload { kind, body, whole, offset });
+            payloads.push(RawPayload {
+                kind,
+                body,
+                whole,
+                offset,
+            });
             kind = PayloadType(*next);
             offset = offset.saturating_add(length);
             rest = after;
@@ -83,7 +88,10 @@ impl<'a> Chain<'a> {
         if trailing == Trailing::Nothing && !rest.is_empty() {
             return Err(DecodeError::new(offset, "bytes after the last payload"));
         }
-        Ok(Self { payloads, bytes: input.get(..offset).unwrap_or_default() })
+        Ok(Self {
+            payloads,
+            bytes: input.get(..offset).unwrap_or_default(),
+        })
     }
 
     /// All payloads, in order.

@@ -46,7 +46,9 @@ impl Delete {
 
     /// The SPIs as numbers, for SPIs of four bytes.
     pub fn esp_spis(&self) -> impl Iterator<Item = u32> + '_ {
-        self.spis.iter().filter_map(|spi| Some(u32::from_be_bytes(spi.as_slice().try_into().ok()?)))
+        self.spis
+            .iter()
+            .filter_map(|spi| Some(u32::from_be_bytes(spi.as_slice().try_into().ok()?)))
     }
 
     /// Whether the payload names the IKE SA of these cookies.
@@ -80,7 +82,15 @@ impl Delete {
                 spis.push(spi.to_vec());
                 input = rest;
             }
-            Ok((input, Self { doi, protocol: ProtocolId(protocol), spi_size, spis }))
+            Ok((
+                input,
+                Self {
+                    doi,
+                    protocol: ProtocolId(protocol),
+                    spi_size,
+                    spis,
+                },
+            ))
         })
     }
 }

@@ -46,7 +46,15 @@ impl Fragment {
             if data.is_empty() {
                 return parse::fault("fragment without bytes", at);
             }
-            Ok((input, Self { id, number, flags, data: data.to_vec() }))
+            Ok((
+                input,
+                Self {
+                    id,
+                    number,
+                    flags,
+                    data: data.to_vec(),
+                },
+            ))
         })
     }
 }

@@ -129,7 +129,9 @@ impl Header {
         let (input, message_id) = parse::be_u32("message id", input)?;
         let length_field = input;
         let (input, length) = parse::be_u32("message length", input)?;
-        let body = usize::try_from(length).ok().and_then(|l| l.checked_sub(Self::LEN));
+        let body = usize::try_from(length)
+            .ok()
+            .and_then(|l| l.checked_sub(Self::LEN));
         let Some(body) = body else {
             return parse::fault("message length below that of the header", length_field);
         };

@@ -52,7 +52,11 @@ pub enum Identity {
 impl Identification {
     /// The identification of an address, for any traffic.
     pub fn address(address: IpAddr) -> Self {
-        Self { protocol: 0, port: 0, identity: Identity::from(address) }
+        Self {
+            protocol: 0,
+            port: 0,
+            identity: Identity::from(address),
+        }
     }
 
     /// Reads the body of an ID payload.
@@ -65,7 +69,14 @@ impl Identification {
             let (input, protocol) = parse::u8("protocol", input)?;
             let (input, port) = parse::be_u16("port", input)?;
             let (input, identity) = Identity::parse(IdType(kind), input)?;
-            Ok((input, Self { protocol, port, identity }))
+            Ok((
+                input,
+                Self {
+                    protocol,
+                    port,
+                    identity,
+                },
+            ))
         })
     }
 }
@@ -136,14 +147,22 @@ impl Identity {
                 let (rest, a) = ipv4(input)?;
                 let (rest, b) = ipv4(rest)?;
                 let is_range = kind == IdType::IPV4_ADDR_RANGE;
-                let make = if is_range { Self::Ipv4Range } else { Self::Ipv4Subnet };
+                let make = if is_range {
+                    Self::Ipv4Range
+                } else {
+                    Self::Ipv4Subnet
+                };
                 return Ok((rest, make(a, b)));
             }
             IdType::IPV6_ADDR_SUBNET | IdType::IPV6_ADDR_RANGE => {
                 let (rest, a) = ipv6(input)?;
                 let (rest, b) = ipv6(rest)?;
                 let is_range = kind == IdType::IPV6_ADDR_RANGE;
-                let make = if is_range { Self::Ipv6Range } else { Self::Ipv6Subnet };
+                let make = if is_range {
+                    Self::Ipv6Range
+                } else {
+                    Self::Ipv6Subnet
+                };
                 return Ok((rest, make(a, b)));
             }
             IdType::FQDN => Self::Fqdn(bytes.to_vec()),

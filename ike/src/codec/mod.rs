@@ -30,6 +30,9 @@ mod offer;
 mod opaque;
 mod registry;
 mod sa;
+#[cfg(test)]
+#[allow(clippy::arithmetic_side_effects)]
+mod tests;
 mod vendor;
 
 pub use attribute::{Attribute, AttributeValue};

@@ -90,8 +90,12 @@ mod tests {
 
     #[test]
     fn only_whole_addresses_are_taken() {
-        for body in [&[][..], &[1, 0, 0, 0, 10, 0, 0], &[2, 0, 0, 0, b'a'], &[1, 0, 0, 0, 1, 2, 3, 4, 5]]
-        {
+        for body in [
+            &[][..],
+            &[1, 0, 0, 0, 10, 0, 0],
+            &[2, 0, 0, 0, b'a'],
+            &[1, 0, 0, 0, 1, 2, 3, 4, 5],
+        ] {
             assert!(NatOa::parse(body).is_err(), "{body:?}");
         }
         assert!(NatD::parse(&[]).is_err());

@@ -26,7 +26,13 @@ impl Notification {
     /// A notification about the IKE SA of these cookies.
     pub fn isakmp(kind: NotifyType, initiator: Cookie, responder: Cookie, data: Vec<u8>) -> Self {
         let spi = [initiator.0, responder.0].concat();
-        Self { doi: DOI_IPSEC, protocol: ProtocolId::ISAKMP, spi, kind, data }
+        Self {
+            doi: DOI_IPSEC,
+            protocol: ProtocolId::ISAKMP,
+            spi,
+            kind,
+            data,
+        }
     }
 
     /// A notification about no SA that exists, such as an error in phase 1.

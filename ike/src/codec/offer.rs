@@ -86,9 +86,7 @@ impl Phase1Offer {
         let mut lives = Lives::default();
         for attribute in &transform.attributes {
             let known = match Phase1Attribute(attribute.class) {
-                Phase1Attribute::ENCRYPTION => {
-                    take(&mut offer.encryption, EncryptionId, attribute)
-                }
+                Phase1Attribute::ENCRYPTION => take(&mut offer.encryption, EncryptionId, attribute),
                 Phase1Attribute::HASH => take(&mut offer.hash, HashId, attribute),
                 Phase1Attribute::AUTH_METHOD => take(&mut offer.auth, AuthMethod, attribute),
                 Phase1Attribute::GROUP => take(&mut offer.group, GroupId, attribute),
@@ -122,10 +120,27 @@ impl Phase1Offer {
         basic(Phase1Attribute::HASH, self.hash.map(|id| id.0));
         basic(Phase1Attribute::GROUP, self.group.map(|id| id.0));
         basic(Phase1Attribute::AUTH_METHOD, self.auth.map(|id| id.0));
-        let classes = (Phase1Attribute::LIFE_TYPE.0, Phase1Attribute::LIFE_DURATION.0);
-        push_life(&mut attributes, classes, LifeType::SECONDS, self.life_seconds);
-        push_life(&mut attributes, classes, LifeType::KILOBYTES, self.life_kilobytes);
-        Transform { number, id: Transform::KEY_IKE, attributes }
+        let classes = (
+            Phase1Attribute::LIFE_TYPE.0,
+            Phase1Attribute::LIFE_DURATION.0,
+        );
+        push_life(
+            &mut attributes,
+            classes,
+            LifeType::SECONDS,
+            self.life_seconds,
+        );
+        push_life(
+            &mut attributes,
+            classes,
+            LifeType::KILOBYTES,
+            self.life_kilobytes,
+        );
+        Transform {
+            number,
+            id: Transform::KEY_IKE,
+            attributes,
+        }
     }
 }
 
@@ -174,17 +189,40 @@ impl Phase2Offer {
     /// The transform that makes this offer. Durations beyond two bytes are written in four.
     pub fn to_transform(&self, number: u8) -> Transform {
         let mut attributes = Vec::new();
-        let classes = (Phase2Attribute::LIFE_TYPE.0, Phase2Attribute::LIFE_DURATION.0);
-        push_life(&mut attributes, classes, LifeType::SECONDS, self.life_seconds);
-        push_life(&mut attributes, classes, LifeType::KILOBYTES, self.life_kilobytes);
+        let classes = (
+            Phase2Attribute::LIFE_TYPE.0,
+            Phase2Attribute::LIFE_DURATION.0,
+        );
+        push_life(
+            &mut attributes,
+            classes,
+            LifeType::SECONDS,
+            self.life_seconds,
+        );
+        push_life(
+            &mut attributes,
+            classes,
+            LifeType::KILOBYTES,
+            self.life_kilobytes,
+        );
         let mut basic = |class: Phase2Attribute, value: Option<u16>| {
             attributes.extend(value.map(|value| Attribute::basic(class.0, value)));
         };
         basic(Phase2Attribute::GROUP, self.group.map(|id| id.0));
-        basic(Phase2Attribute::ENCAPSULATION, self.encapsulation.map(|id| id.0));
-        basic(Phase2Attribute::AUTHENTICATION, self.authentication.map(|id| id.0));
+        basic(
+            Phase2Attribute::ENCAPSULATION,
+            self.encapsulation.map(|id| id.0),
+        );
+        basic(
+            Phase2Attribute::AUTHENTICATION,
+            self.authentication.map(|id| id.0),
+        );
         basic(Phase2Attribute::KEY_LENGTH, self.key_bits);
-        Transform { number, id: self.transform.0, attributes }
+        Transform {
+            number,
+            id: self.transform.0,
+            attributes,
+        }
     }
 }
 
@@ -206,11 +244,7 @@ fn push_life(
 }
 
 /// Writes an algorithm and its key length as `AES-CBC-256`.
-fn sized(
-    f: &mut fmt::Formatter<'_>,
-    name: &dyn fmt::Display,
-    bits: Option<u16>,
-) -> fmt::Result {
+fn sized(f: &mut fmt::Formatter<'_>, name: &dyn fmt::Display, bits: Option<u16>) -> fmt::Result {
     write!(f, "{name}")?;
     bits.map_or(Ok(()), |bits| write!(f, "-{bits}"))
 }

@@ -44,7 +44,10 @@ impl Nonce {
     /// A length outside 8 to 256 bytes.
     pub fn parse(body: &[u8]) -> Result<Self, DecodeError> {
         if !(Self::MIN..=Self::MAX).contains(&body.len()) {
-            return Err(DecodeError::new(0, "nonce of a length outside 8 to 256 bytes"));
+            return Err(DecodeError::new(
+                0,
+                "nonce of a length outside 8 to 256 bytes",
+            ));
         }
         Ok(Self(body.to_vec()))
     }

@@ -481,7 +481,10 @@ impl NotifyType {
 impl EncapsulationMode {
     /// Transport mode, in whatever wrapping.
     pub const fn is_transport(self) -> bool {
-        matches!(self, Self::TRANSPORT | Self::UDP_TRANSPORT | Self::UDP_TRANSPORT_DRAFT)
+        matches!(
+            self,
+            Self::TRANSPORT | Self::UDP_TRANSPORT | Self::UDP_TRANSPORT_DRAFT
+        )
     }
 
     /// ESP in UDP.

@@ -55,7 +55,11 @@ pub struct Transform {
 impl Sa {
     /// An SA of the IPsec DOI with the usual situation.
     pub const fn new(proposals: Vec<Proposal>) -> Self {
-        Self { doi: DOI_IPSEC, situation: SITUATION_IDENTITY_ONLY, proposals }
+        Self {
+            doi: DOI_IPSEC,
+            situation: SITUATION_IDENTITY_ONLY,
+            proposals,
+        }
     }
 
     /// Reads the body of an SA payload.
@@ -72,7 +76,14 @@ impl Sa {
                 return parse::fault("situation other than identity only", at);
             }
             let (input, proposals) = list(PayloadType::PROPOSAL, input, Proposal::parse)?;
-            Ok((input, Self { doi, situation, proposals }))
+            Ok((
+                input,
+                Self {
+                    doi,
+                    situation,
+                    proposals,
+                },
+            ))
         })
     }
 }
@@ -98,7 +109,15 @@ impl Proposal {
             return parse::fault("number of transforms differs from the count", at);
         }
         let protocol = ProtocolId(protocol);
-        Ok((input, Self { number, protocol, spi: spi.to_vec(), transforms }))
+        Ok((
+            input,
+            Self {
+                number,
+                protocol,
+                spi: spi.to_vec(),
+                transforms,
+            },
+        ))
     }
 
     fn emit(&self, out: &mut Vec<u8>) {
@@ -107,7 +126,12 @@ impl Proposal {
         out.put_u8(u8::try_from(self.spi.len()).unwrap_or(u8::MAX));
         out.put_u8(u8::try_from(self.transforms.len()).unwrap_or(u8::MAX));
         out.put(&self.spi);
-        emit_list(PayloadType::TRANSFORM, &self.transforms, out, Transform::emit);
+        emit_list(
+            PayloadType::TRANSFORM,
+            &self.transforms,
+            out,
+            Transform::emit,
+        );
     }
 }
 
@@ -124,7 +148,14 @@ impl Transform {
         if attributes.len() > MAX_ITEMS {
             return parse::fault("too many attributes", at);
         }
-        Ok((input, Self { number, id, attributes }))
+        Ok((
+            input,
+            Self {
+                number,
+                id,
+                attributes,
+            },
+        ))
     }
 
     fn emit(&self, out: &mut Vec<u8>) {

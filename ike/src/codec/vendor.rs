@@ -119,21 +119,57 @@ const TABLE: [([u8; 16], Vendor); 21] = {
         (DRAFT_02_NEWLINE, Vendor::NatTraversal(Draft02)),
         (DRAFT_02, Vendor::NatTraversal(Draft02)),
         (DRAFT_03, Vendor::NatTraversal(Draft03)),
-        (hex(b"4485152d18b6bbcd0be8a8469579ddcc"), Vendor::NatTraversal(Draft00)),
-        (hex(b"16f6ca16e4a4066d83821a0f0aeaa862"), Vendor::NatTraversal(Draft00)),
-        (hex(b"9909b64eed937c6573de52ace952fa6b"), Vendor::NatTraversal(Draft04)),
-        (hex(b"80d0bb3def54565ee84645d4c85ce3ee"), Vendor::NatTraversal(Draft04)),
-        (hex(b"4d1e0e136deafa34c4f3ea9f02ec7285"), Vendor::NatTraversal(Draft04)),
-        (hex(b"439b59f8ba676c4c7737ae22eab8f582"), Vendor::NatTraversal(Draft04)),
-        (hex(b"8f8d83826d246b6fc7a8a6a428c11de8"), Vendor::NatTraversal(Draft04)),
-        (hex(b"4df37928e9fc4fd1b3262170d515c662"), Vendor::NatTraversal(Draft04)),
+        (
+            hex(b"4485152d18b6bbcd0be8a8469579ddcc"),
+            Vendor::NatTraversal(Draft00),
+        ),
+        (
+            hex(b"16f6ca16e4a4066d83821a0f0aeaa862"),
+            Vendor::NatTraversal(Draft00),
+        ),
+        (
+            hex(b"9909b64eed937c6573de52ace952fa6b"),
+            Vendor::NatTraversal(Draft04),
+        ),
+        (
+            hex(b"80d0bb3def54565ee84645d4c85ce3ee"),
+            Vendor::NatTraversal(Draft04),
+        ),
+        (
+            hex(b"4d1e0e136deafa34c4f3ea9f02ec7285"),
+            Vendor::NatTraversal(Draft04),
+        ),
+        (
+            hex(b"439b59f8ba676c4c7737ae22eab8f582"),
+            Vendor::NatTraversal(Draft04),
+        ),
+        (
+            hex(b"8f8d83826d246b6fc7a8a6a428c11de8"),
+            Vendor::NatTraversal(Draft04),
+        ),
+        (
+            hex(b"4df37928e9fc4fd1b3262170d515c662"),
+            Vendor::NatTraversal(Draft04),
+        ),
         (DEAD_PEER_DETECTION, Vendor::DeadPeerDetection),
         (hex(b"7003cbc1097dbe9c2600ba6983bc8b35"), Vendor::Racoon),
-        (hex(b"fb1de3cdf341b7ea16b7e5be0855f120"), Vendor::NegotiationDiscovery),
-        (hex(b"26244d38eddb61b3172a36e3d0cfb819"), Vendor::InitialContact),
+        (
+            hex(b"fb1de3cdf341b7ea16b7e5be0855f120"),
+            Vendor::NegotiationDiscovery,
+        ),
+        (
+            hex(b"26244d38eddb61b3172a36e3d0cfb819"),
+            Vendor::InitialContact,
+        ),
         (hex(b"e3a5966a76379fe707228231e5ce8652"), Vendor::Cga),
-        (hex(b"214ca4faffa7f32d6748e5303395ae83"), Vendor::MamieExists),
-        (hex(b"72872b95fcda2eb708efe322119b4971"), Vendor::LoadBalancing),
+        (
+            hex(b"214ca4faffa7f32d6748e5303395ae83"),
+            Vendor::MamieExists,
+        ),
+        (
+            hex(b"72872b95fcda2eb708efe322119b4971"),
+            Vendor::LoadBalancing,
+        ),
         (hex(b"621b04bb09882ac1e15935fefa24aeee"), Vendor::Gssapi),
         (hex(b"882fe56d6fd20dbc2251613b2ebe5beb"), Vendor::StrongSwan),
     ]
@@ -189,7 +225,9 @@ impl VendorId {
         {
             return Vendor::CiscoUnity;
         }
-        let Some((id, rest)) = body.split_first_chunk::<16>() else { return Vendor::Unknown };
+        let Some((id, rest)) = body.split_first_chunk::<16>() else {
+            return Vendor::Unknown;
+        };
         let word = <[u8; 4]>::try_from(rest).ok().map(u32::from_be_bytes);
         match (*id, word) {
             (FRAGMENTATION, word) => return Vendor::Fragmentation(word),
@@ -200,7 +238,10 @@ impl VendorId {
         if !rest.is_empty() {
             return Vendor::Unknown;
         }
-        TABLE.iter().find(|(known, _)| known == id).map_or(Vendor::Unknown, |(_, vendor)| *vendor)
+        TABLE
+            .iter()
+            .find(|(known, _)| known == id)
+            .map_or(Vendor::Unknown, |(_, vendor)| *vendor)
     }
 }
 
@@ -220,7 +261,11 @@ impl fmt::Debug for VendorId {
 
 /// Hexadecimal digits as bytes, when the program is compiled: a digit or a length that is wrong
 /// stops the compiler.
-#[allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, clippy::panic)]
+#[allow(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    clippy::panic
+)]
 const fn hex<const N: usize>(digits: &[u8]) -> [u8; N] {
     const fn digit(c: u8) -> u8 {
         match c {

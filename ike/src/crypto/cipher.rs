@@ -112,8 +112,15 @@ pub struct Iv {
 impl Iv {
     /// The first block of `bytes`; what is missing is zero.
     pub(crate) fn first(cipher: Cipher, bytes: &[u8]) -> Self {
-        let mut iv = Self { bytes: [0; 16], len: if cipher.block_len() == 8 { 8 } else { 16 } };
-        for (to, from) in iv.bytes.iter_mut().zip(bytes.iter().take(cipher.block_len())) {
+        let mut iv = Self {
+            bytes: [0; 16],
+            len: if cipher.block_len() == 8 { 8 } else { 16 },
+        };
+        for (to, from) in iv
+            .bytes
+            .iter_mut()
+            .zip(bytes.iter().take(cipher.block_len()))
+        {
             *to = *from;
         }
         iv
@@ -133,7 +140,9 @@ impl Iv {
 
     /// Its bytes.
     pub fn as_bytes(&self) -> &[u8] {
-        self.bytes.get(..usize::from(self.len)).unwrap_or(&self.bytes)
+        self.bytes
+            .get(..usize::from(self.len))
+            .unwrap_or(&self.bytes)
     }
 }
 

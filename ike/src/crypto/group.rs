@@ -40,9 +40,15 @@ pub struct InvalidPublicValue {
 }
 
 impl InvalidPublicValue {
-    pub(super) const SIZE: Self = Self { reason: "of the wrong size for the group" };
-    pub(super) const TRIVIAL: Self = Self { reason: "not between 1 and p-1" };
-    pub(super) const OFF_CURVE: Self = Self { reason: "not a point of the curve" };
+    pub(super) const SIZE: Self = Self {
+        reason: "of the wrong size for the group",
+    };
+    pub(super) const TRIVIAL: Self = Self {
+        reason: "not between 1 and p-1",
+    };
+    pub(super) const OFF_CURVE: Self = Self {
+        reason: "not a point of the curve",
+    };
 }
 
 impl Group {
@@ -133,11 +139,17 @@ impl Group {
     /// Draws a private value. Cheap: the power is computed by [`crate::Job`].
     pub fn private_value(self, rng: &mut Rng) -> PrivateValue {
         if self.is_curve() {
-            return PrivateValue { group: self, bytes: ecp::private_value(self, rng) };
+            return PrivateValue {
+                group: self,
+                bytes: ecp::private_value(self, rng),
+            };
         }
         let mut bytes = Zeroizing::new(vec![0; self.private_len()]);
         rng.fill_bytes(&mut bytes);
-        PrivateValue { group: self, bytes: Secret::from(bytes.as_slice()) }
+        PrivateValue {
+            group: self,
+            bytes: Secret::from(bytes.as_slice()),
+        }
     }
 }
 
@@ -170,7 +182,10 @@ impl PrivateValue {
             true => ecp::is_private_value(group, bytes),
             false => bytes.len() <= group.public_len() && bytes.iter().any(|byte| *byte != 0),
         };
-        is_fit.then(|| Self { group, bytes: Secret::from(bytes) })
+        is_fit.then(|| Self {
+            group,
+            bytes: Secret::from(bytes),
+        })
     }
 
     /// Its group.

@@ -56,7 +56,13 @@ macro_rules! with_digest {
 
 impl HashAlgorithm {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Md5, Self::Sha1, Self::Sha256, Self::Sha384, Self::Sha512];
+    pub const ALL: [Self; 5] = [
+        Self::Md5,
+        Self::Sha1,
+        Self::Sha256,
+        Self::Sha384,
+        Self::Sha512,
+    ];
 
     /// The algorithm of a number in a proposal, if it is implemented.
     pub const fn from_id(id: HashId) -> Option<Self> {

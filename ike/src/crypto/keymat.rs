@@ -29,14 +29,18 @@ impl Phase1Suite {
     /// The IV of the first encrypted message of phase 1: the start of hash(g^xi | g^xr)
     /// (RFC 2409 App. B).
     pub fn first_iv(&self, transcript: &Transcript) -> Iv {
-        let hash = self.hash.digest(&[&transcript.public_i, &transcript.public_r]);
+        let hash = self
+            .hash
+            .digest(&[&transcript.public_i, &transcript.public_r]);
         Iv::first(self.cipher, &hash)
     }
 
     /// The IV of the first message of a later exchange: the start of hash(last block of phase 1 |
     /// message id) (RFC 2409 App. B).
     pub fn exchange_iv(&self, phase1_last: &Iv, message_id: MessageId) -> Iv {
-        let hash = self.hash.digest(&[phase1_last.as_bytes(), &message_id.0.to_be_bytes()]);
+        let hash = self
+            .hash
+            .digest(&[phase1_last.as_bytes(), &message_id.0.to_be_bytes()]);
         Iv::first(self.cipher, &hash)
     }
 }
@@ -87,7 +91,9 @@ impl Keymat {
         transcript: &Transcript,
         shared: &Secret,
     ) -> Self {
-        let skeyid = suite.hash.prf(psk, &[&transcript.nonce_i, &transcript.nonce_r]);
+        let skeyid = suite
+            .hash
+            .prf(psk, &[&transcript.nonce_i, &transcript.nonce_r]);
         Self::from_skeyid(suite, skeyid, transcript, shared)
     }
 
@@ -106,13 +112,23 @@ impl Keymat {
     ) -> Self {
         let derive = |previous: &[u8], number: u8| {
             let (i, r) = (&transcript.cookie_i.0, &transcript.cookie_r.0);
-            suite.hash.prf(skeyid.expose(), &[previous, shared.expose(), i, r, &[number]])
+            suite.hash.prf(
+                skeyid.expose(),
+                &[previous, shared.expose(), i, r, &[number]],
+            )
         };
         let skeyid_d = derive(&[], 0);
         let skeyid_a = derive(skeyid_d.expose(), 1);
         let skeyid_e = derive(skeyid_a.expose(), 2);
         let key = encryption_key(suite, &skeyid_e);
-        Self { suite, skeyid, skeyid_d, skeyid_a, skeyid_e, key }
+        Self {
+            suite,
+            skeyid,
+            skeyid_d,
+            skeyid_a,
+            skeyid_e,
+            key,
+        }
     }
 
     /// What phase 1 agreed on.
@@ -148,18 +164,36 @@ impl Keymat {
     /// HASH_I, `id_i` being the body of the initiator's identification payload.
     pub fn hash_i(&self, transcript: &Transcript, id_i: &[u8]) -> Vec<u8> {
         let t = transcript;
-        self.phase1_hash([&t.public_i, &t.public_r, &t.cookie_i.0, &t.cookie_r.0, &t.sa_i, id_i])
+        self.phase1_hash([
+            &t.public_i,
+            &t.public_r,
+            &t.cookie_i.0,
+            &t.cookie_r.0,
+            &t.sa_i,
+            id_i,
+        ])
     }
 
     /// HASH_R, `id_r` being the body of the responder's identification payload. It covers the
     /// initiator's SA payload too.
     pub fn hash_r(&self, transcript: &Transcript, id_r: &[u8]) -> Vec<u8> {
         let t = transcript;
-        self.phase1_hash([&t.public_r, &t.public_i, &t.cookie_r.0, &t.cookie_i.0, &t.sa_i, id_r])
+        self.phase1_hash([
+            &t.public_r,
+            &t.public_i,
+            &t.cookie_r.0,
+            &t.cookie_i.0,
+            &t.sa_i,
+            id_r,
+        ])
     }
 
     fn phase1_hash(&self, parts: [&[u8]; 6]) -> Vec<u8> {
-        self.suite.hash.prf(self.skeyid.expose(), &parts).expose().to_vec()
+        self.suite
+            .hash
+            .prf(self.skeyid.expose(), &parts)
+            .expose()
+            .to_vec()
     }
 
     /// HASH(1) of Quick Mode, and the hash of an Informational message (RFC 2409 §5.5, §5.7):
@@ -179,7 +213,11 @@ impl Keymat {
     }
 
     fn exchange_hash(&self, parts: &[&[u8]]) -> Vec<u8> {
-        self.suite.hash.prf(self.skeyid_a.expose(), parts).expose().to_vec()
+        self.suite
+            .hash
+            .prf(self.skeyid_a.expose(), parts)
+            .expose()
+            .to_vec()
     }
 
     /// KEYMAT of one child SA, `length` bytes of it: first the encryption key, then the integrity
@@ -235,7 +273,9 @@ fn expand(
         if out.len() >= length {
             return Secret::new(out);
         }
-        let parts: Vec<&[u8]> = std::iter::once(block.expose()).chain(next.iter().copied()).collect();
+        let parts: Vec<&[u8]> = std::iter::once(block.expose())
+            .chain(next.iter().copied())
+            .collect();
         block = hash.prf(key.expose(), &parts);
     }
 }

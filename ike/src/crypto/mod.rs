@@ -17,6 +17,9 @@ mod hash;
 mod keymat;
 mod modp;
 mod protect;
+#[cfg(test)]
+#[allow(clippy::arithmetic_side_effects)]
+mod tests;
 
 pub use cipher::{Cipher, CipherKey, Iv};
 pub use group::{Group, InvalidPublicValue, PrivateValue};

@@ -125,7 +125,9 @@ fn power_modulo<const LIMBS: usize>(
     base: &[u8],
     exponent: &[u8],
 ) -> Zeroizing<Vec<u8>> {
-    let bits = u32::try_from(exponent.len()).unwrap_or(u32::MAX).saturating_mul(8);
+    let bits = u32::try_from(exponent.len())
+        .unwrap_or(u32::MAX)
+        .saturating_mul(8);
     let base = right_aligned(base);
     let exponent = Zeroizing::new(right_aligned::<LIMBS>(exponent));
     // The modulus is public.

@@ -52,7 +52,11 @@ impl Keymat {
         // The length is right by construction and the IV belongs to the suite.
         let next = self.key().encrypt(iv, &mut body).unwrap_or(*iv);
         let flags = Flags(header.flags.0 | Flags::ENCRYPTION.0);
-        let header = Header { next: chain.first(), flags, ..header };
+        let header = Header {
+            next: chain.first(),
+            flags,
+            ..header
+        };
         (header.emit(&body), next)
     }
 
@@ -63,6 +67,10 @@ impl Keymat {
     pub fn open(&self, header: &Header, body: &[u8], iv: &Iv) -> Result<Opened, DecodeError> {
         let mut plain = Zeroizing::new(body.to_vec());
         let next = self.key().decrypt(iv, &mut plain)?;
-        Ok(Opened { plain, first: header.next, next })
+        Ok(Opened {
+            plain,
+            first: header.next,
+            next,
+        })
     }
 }
