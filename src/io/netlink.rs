@@ -20,6 +20,7 @@ use super::prefix::Prefix;
 // linux/rtnetlink.h, linux/netlink.h, linux/if_link.h, linux/if_addr.h.
 const NLMSG_ERROR: u16 = 2;
 const RTM_NEWLINK: u16 = 16;
+const RTM_GETLINK: u16 = 18;
 const RTM_NEWADDR: u16 = 20;
 const RTM_NEWROUTE: u16 = 24;
 const RTM_DELROUTE: u16 = 25;
@@ -31,6 +32,7 @@ const NLM_F_EXCL: u16 = 0x200;
 const NLM_F_CREATE: u16 = 0x400;
 const IFF_UP: u32 = 1;
 const IFLA_MTU: u16 = 4;
+const IFLA_CARRIER: u16 = 33;
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
 const RTA_DST: u16 = 1;
@@ -47,6 +49,8 @@ const AF_INET6: u8 = 10;
 
 /// Bytes of `nlmsghdr`.
 const HEADER: usize = 16;
+/// Bytes of `ifinfomsg`.
+const IFINFOMSG: usize = 16;
 /// Bytes of `rtmsg`.
 const RTMSG: usize = 12;
 
@@ -108,6 +112,21 @@ impl Netlink {
     /// What the kernel says.
     pub fn index_of(&self, name: &str) -> io::Result<u32> {
         Ok(name_to_index(&self.socket, name)?)
+    }
+
+    /// Whether an interface has a carrier. A TUN device has one while somebody holds a queue of
+    /// it.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn has_carrier(&mut self, device: u32) -> io::Result<bool> {
+        let mut body = vec![0, 0, 0, 0];
+        body.extend(device.to_ne_bytes());
+        body.extend([0; 8]); // no flags
+        let reply = self.request(RTM_GETLINK, 0, &body)?;
+        let attributes = reply.get(IFINFOMSG..).unwrap_or_default();
+        let mut carrier = attributes_of(attributes).filter(|(kind, _)| *kind == IFLA_CARRIER);
+        Ok(carrier.next().is_some_and(|(_, value)| value == [1]))
     }
 
     /// Sets the MTU of an interface and brings it up.
@@ -177,7 +196,11 @@ impl Netlink {
     fn request(&mut self, kind: u16, flags: u16, body: &[u8]) -> io::Result<Vec<u8>> {
         self.sequence = self.sequence.wrapping_add(1);
         // A question is answered by its answer; everything else by an acknowledgement.
-        let ack = if kind == RTM_GETROUTE { 0 } else { NLM_F_ACK };
+        let ack = if matches!(kind, RTM_GETROUTE | RTM_GETLINK) {
+            0
+        } else {
+            NLM_F_ACK
+        };
         let length = u32::try_from(HEADER + body.len()).map_err(io::Error::other)?;
         let mut message = Vec::with_capacity(HEADER + body.len());
         message.extend(length.to_ne_bytes());
@@ -231,28 +254,39 @@ fn route_body(route: &Route) -> Vec<u8> {
 }
 
 fn parse_next_hop(reply: &[u8]) -> Option<NextHop> {
+    let unicast = *reply.get(7)? == RTN_UNICAST;
     let mut hop = NextHop {
-        unicast: *reply.get(7)? == RTN_UNICAST,
+        unicast,
         gateway: None,
         device: 0,
     };
-    let mut rest = reply.get(RTMSG..)?;
-    while let (Some(length), Some(kind)) = (number::<2>(rest, 0), number::<2>(rest, 2)) {
-        let length = usize::from(u16::from_ne_bytes(length));
-        let value = rest.get(4..length)?;
-        match u16::from_ne_bytes(kind) {
+    for (kind, value) in attributes_of(reply.get(RTMSG..)?) {
+        match kind {
             RTA_OIF => hop.device = u32::from_ne_bytes(number(value, 0)?),
-            RTA_GATEWAY => {
-                hop.gateway = number::<4>(value, 0)
-                    .filter(|_| value.len() == 4)
-                    .map(|v| Ipv4Addr::from(v).into())
-                    .or_else(|| number::<16>(value, 0).map(|v| Ipv6Addr::from(v).into()));
-            }
+            RTA_GATEWAY => hop.gateway = address(value),
             _ => {}
         }
-        rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
     }
     Some(hop)
+}
+
+/// Types and values of attributes, up to the first that does not fit.
+fn attributes_of(mut rest: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    std::iter::from_fn(move || {
+        let length = usize::from(u16::from_ne_bytes(number(rest, 0)?));
+        let kind = u16::from_ne_bytes(number(rest, 2)?);
+        let value = rest.get(4..length)?;
+        rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+        Some((kind, value))
+    })
+}
+
+fn address(value: &[u8]) -> Option<IpAddr> {
+    match value.len() {
+        4 => number::<4>(value, 0).map(|octets| Ipv4Addr::from(octets).into()),
+        16 => number::<16>(value, 0).map(|octets| Ipv6Addr::from(octets).into()),
+        _ => None,
+    }
 }
 
 fn number<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
@@ -291,7 +325,7 @@ mod tests {
         let hop = netlink.next_hop("127.0.0.1".parse().unwrap()).unwrap();
         assert!(!hop.unicast);
         assert_eq!(hop.gateway, None);
-        assert!(hop.device > 0);
+        assert_eq!(hop.device, netlink.index_of("lo").unwrap());
     }
 
     #[test]
@@ -332,7 +366,8 @@ mod tests {
         for length in 0..reply.len() {
             let _ = parse_next_hop(&reply[..length]);
         }
-        reply[12] = 0; // an attribute of length zero
-        assert_eq!(parse_next_hop(&reply), None);
+        reply[12] = 0; // an attribute of length zero: nothing from here on
+        let hop = parse_next_hop(&reply).unwrap();
+        assert_eq!((hop.gateway, hop.device), (None, 0));
     }
 }

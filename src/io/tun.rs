@@ -42,16 +42,20 @@ impl Tun {
         if name.is_empty() || name.len() > NAME_LENGTH || !name.bytes().all(usable) {
             return Err(SetupError::BadTunName(name.to_owned()));
         }
-        let shared = queues > 1;
-        if shared && held_by_somebody(name) {
-            // A device of one queue is refused to a second holder by the kernel. One of several
-            // is not: another process would silently get a part of the packets.
-            return Err(SetupError::TunInUse(name.to_owned()));
-        }
         let failed = |what| {
             let name = name.to_owned();
             move |source| SetupError::Tun { name, what, source }
         };
+        let mut netlink = Netlink::open().map_err(failed("netlink"))?;
+        let shared = queues > 1;
+        // A device of one queue is refused to a second holder by the kernel. One of several is
+        // not: another process would silently get a part of the packets.
+        if shared
+            && let Ok(index) = netlink.index_of(name)
+            && netlink.has_carrier(index).unwrap_or(true)
+        {
+            return Err(SetupError::TunInUse(name.to_owned()));
+        }
         // An MTU, addresses and the state are set through netlink below; the crate's own way
         // through them is not asked for.
         let first = DeviceBuilder::new()
@@ -70,7 +74,6 @@ impl Tun {
             .map(TunQueue::new)
             .collect::<io::Result<Vec<_>>>()
             .map_err(failed("non-blocking reads"))?;
-        let netlink = Netlink::open().map_err(failed("netlink"))?;
         let index = netlink.index_of(name).map_err(failed("its index"))?;
         Ok((
             Self {
@@ -231,12 +234,6 @@ impl AsFd for TunQueue {
     }
 }
 
-/// A TUN device has a carrier exactly while somebody holds a queue of it.
-fn held_by_somebody(name: &str) -> bool {
-    std::fs::read_to_string(format!("/sys/class/net/{name}/carrier"))
-        .is_ok_and(|carrier| carrier.trim() == "1")
-}
-
 fn explain(name: &str, source: io::Error) -> SetupError {
     let name = name.to_owned();
     match Errno::from_io_error(&source) {
@@ -249,5 +246,211 @@ fn explain(name: &str, source: io::Error) -> SetupError {
             what: "opening /dev/net/tun",
             source,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+    use std::process::Command;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Set in the process that runs in a namespace of its own.
+    const INSIDE: &str = "ADIT_TEST_IN_NAMESPACE";
+
+    /// Runs `body` in a network namespace that is gone afterwards: the test starts itself again
+    /// there. Where that cannot be done, says so.
+    fn in_a_namespace(test: &str, body: fn()) {
+        if std::env::var_os(INSIDE).is_some() {
+            return body();
+        }
+        if !rustix::process::geteuid().is_root() {
+            println!("skipped: a TUN device needs root");
+            return;
+        }
+        if !std::fs::exists("/dev/net/tun").unwrap_or(false) {
+            println!("skipped: no /dev/net/tun");
+            return;
+        }
+        let unshare = || {
+            let mut command = Command::new("unshare");
+            command.arg("--net");
+            command
+        };
+        if !unshare()
+            .arg("true")
+            .status()
+            .is_ok_and(|status| status.success())
+        {
+            println!("skipped: no network namespaces here");
+            return;
+        }
+        let output = unshare()
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", "--nocapture", &format!("io::tun::tests::{test}")])
+            .env(INSIDE, "1")
+            .output()
+            .unwrap();
+        let shown = String::from_utf8_lossy(&output.stdout);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{shown}{errors}");
+        assert!(
+            shown.contains("1 passed"),
+            "the test did not run there: {shown}"
+        );
+    }
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    fn net(text: &str) -> Prefix {
+        text.parse().unwrap()
+    }
+
+    /// The next IPv4 packet that the kernel sends into the device.
+    fn next_ipv4(queues: &[TunQueue]) -> Vec<u8> {
+        let mut packet = vec![0; 2000];
+        for _ in 0..400 {
+            for queue in queues {
+                // IPv6 speaks up by itself on a new interface.
+                if let Ok(length) = queue.recv(&mut packet)
+                    && packet[0] >> 4 == 4
+                {
+                    packet.truncate(length);
+                    return packet;
+                }
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        panic!("nothing came out of the device");
+    }
+
+    #[test]
+    fn packets_pass_both_ways() {
+        in_a_namespace("packets_pass_both_ways", || {
+            for count in [1, 2] {
+                let (mut tun, queues) = Tun::create("adit-t0", count).unwrap();
+                assert_eq!(queues.len(), count);
+                tun.up(1400).unwrap();
+                tun.add_address(ip("10.10.1.1")).unwrap();
+                tun.add_range(ip("10.10.1.2"), ip("10.10.1.100")).unwrap();
+                tun.add_range(ip("10.10.1.2"), ip("10.10.1.100")).unwrap();
+
+                let socket = UdpSocket::bind("10.10.1.1:0").unwrap();
+                socket
+                    .set_read_timeout(Some(Duration::from_secs(5)))
+                    .unwrap();
+                socket.send_to(b"into the tunnel", "10.10.1.100:7").unwrap();
+                let mut packet = next_ipv4(&queues);
+                assert_eq!(packet[12..20], [10, 10, 1, 1, 10, 10, 1, 100]);
+                assert_eq!(packet[28..], *b"into the tunnel");
+                // Beyond the pool there is no way.
+                assert!(socket.send_to(b"x", "10.10.1.101:7").is_err());
+
+                // With both ends exchanged the checksums stay what they are.
+                let (mut addresses, mut ports) = ([0; 8], [0; 4]);
+                addresses.copy_from_slice(&packet[12..20]);
+                ports.copy_from_slice(&packet[20..24]);
+                addresses.rotate_left(4);
+                ports.rotate_left(2);
+                packet[12..20].copy_from_slice(&addresses);
+                packet[20..24].copy_from_slice(&ports);
+                queues[count - 1].send(&packet).unwrap();
+                let mut answer = [0; 100];
+                let (length, from) = socket.recv_from(&mut answer).unwrap();
+                assert_eq!(&answer[..length], b"into the tunnel");
+                assert_eq!(from, "10.10.1.100:7".parse().unwrap());
+            }
+        });
+    }
+
+    #[test]
+    fn a_device_has_one_owner() {
+        in_a_namespace("a_device_has_one_owner", || {
+            let mut netlink = Netlink::open().unwrap();
+            for count in [1, 2] {
+                let (_tun, queues) = Tun::create("adit-t1", count).unwrap();
+                let error = Tun::create("adit-t1", count).err().unwrap();
+                assert!(matches!(error, SetupError::TunInUse(_)), "{error}");
+                let index = netlink.index_of("adit-t1").unwrap();
+                assert!(netlink.has_carrier(index).unwrap());
+                drop(queues);
+                assert!(
+                    netlink.index_of("adit-t1").is_err(),
+                    "the device outlived its queues"
+                );
+            }
+            let error = Tun::create("lo", 1).err().unwrap();
+            assert!(matches!(error, SetupError::NotATun(_)), "{error}");
+        });
+    }
+
+    #[test]
+    fn the_server_stays_outside() {
+        in_a_namespace("the_server_stays_outside", || {
+            let mut netlink = Netlink::open().unwrap();
+            let server = ip("198.51.100.7");
+            // What leads to the Internet here.
+            let (mut outer, _outer_queue) = Tun::create("adit-out", 1).unwrap();
+            outer.up(1500).unwrap();
+            outer.add_address(ip("192.0.2.2")).unwrap();
+            outer.add_route(net("0.0.0.0/0"), None).unwrap();
+
+            let (mut tun, queues) = Tun::create("adit-in", 1).unwrap();
+            tun.up(1400).unwrap();
+            tun.add_peer_address(ip("10.10.1.2"), ip("10.10.1.1"))
+                .unwrap();
+            tun.keep_outside(server).unwrap();
+            tun.keep_outside(server).unwrap();
+            tun.add_route(net("0.0.0.0/1"), Some(ip("10.10.1.2")))
+                .unwrap();
+            tun.add_route(net("128.0.0.0/1"), None).unwrap();
+            let mut device = |to: &str| netlink.next_hop(ip(to)).unwrap().device;
+            assert_eq!(device("198.51.100.7"), outer.index);
+            assert_eq!(device("198.51.100.8"), tun.index);
+            assert_eq!(device("10.10.1.1"), tun.index);
+            assert_eq!(device("8.8.8.8"), tun.index);
+            let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+            socket.connect("8.8.8.8:53").unwrap();
+            assert_eq!(socket.local_addr().unwrap().ip(), ip("10.10.1.2"));
+
+            // Afterwards all is as it was: the host route, too, is gone.
+            let index = outer.index;
+            drop((tun, queues));
+            assert_eq!(device("8.8.8.8"), index);
+            outer.add_route(Prefix::host(server), None).unwrap();
+            assert_eq!(outer.outside, []);
+            let route = Route {
+                to: Prefix::host(server),
+                gateway: None,
+                device: index,
+                source: None,
+            };
+            netlink.delete_route(&route).unwrap();
+            assert!(netlink.delete_route(&route).is_err(), "there were two");
+        });
+    }
+
+    #[test]
+    fn names_are_looked_at_before_the_kernel_is_asked() {
+        for name in ["", "a name", "a/b", "tun%d", "a-name-of-16-byt", "t:0"] {
+            let error = Tun::create(name, 1).err().unwrap();
+            assert!(
+                matches!(error, SetupError::BadTunName(_)),
+                "{name}: {error}"
+            );
+        }
+    }
+
+    #[test]
+    fn errors_say_what_to_do() {
+        let sentence = |errno: Errno| explain("adit0", errno.into()).to_string();
+        assert!(sentence(Errno::NOENT).contains("modprobe tun"));
+        assert!(sentence(Errno::PERM).contains("CAP_NET_ADMIN"));
+        assert!(sentence(Errno::BUSY).contains("in use"));
+        assert!(sentence(Errno::INVAL).contains("ip link delete adit0"));
     }
 }

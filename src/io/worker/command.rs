@@ -1,0 +1,195 @@
+//! What the control plane tells a worker: one queue, first in, first out.
+//!
+//! One queue because order is correctness: an SA is installed before the message that lets the peer
+//! use it leaves, and it is removed after the last packet that was to be sealed with it has left.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use dataplane::{SessionId, Update};
+use rustix::event::{EventfdFlags, eventfd};
+use tokio::sync::mpsc::{Receiver, Sender, channel, error::TrySendError};
+use wire::{Path, PeerId, Ports};
+
+/// Commands that may wait. The control plane makes a handful per message it handles.
+const QUEUE: usize = 4096;
+
+/// One thing to do.
+#[derive(Debug)]
+pub enum Command {
+    /// Send an ISAKMP message; on [`wire::Carrier::NatT`] the non-ESP marker is put in front,
+    /// except of a NAT keep-alive, the single byte 0xff.
+    Send {
+        /// From where to where.
+        path: Path,
+        /// The message.
+        bytes: Vec<u8>,
+    },
+    /// Seal an L2TP control message with the peer's newest outbound SA and send it.
+    SealControl {
+        /// Whose SA.
+        peer: PeerId,
+        /// The UDP ports inside.
+        ports: Ports,
+        /// The L2TP message.
+        bytes: Vec<u8>,
+    },
+    /// Put L2TP around a PPP control frame, seal and send it.
+    SealPpp {
+        /// Which session.
+        session: SessionId,
+        /// The frame, from the protocol field (or address and control) on.
+        frame: Vec<u8>,
+    },
+    /// Change the tables of the data plane.
+    Apply(Update),
+    /// Take an L2TP message that came up as a stray once more, now that its peer is known.
+    Deliver {
+        /// The peer it belongs to.
+        peer: PeerId,
+        /// The UDP ports inside.
+        ports: Ports,
+        /// The L2TP message.
+        bytes: Vec<u8>,
+    },
+    /// Treat an IP packet as if it had been read from the TUN device.
+    Inject(Vec<u8>),
+}
+
+/// The worker has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the packet thread has ended")]
+pub struct Gone;
+
+/// Why a command was not queued at once; it comes back.
+#[derive(Debug)]
+pub enum Refused {
+    /// The queue is full.
+    Full(Command),
+    /// The worker has ended.
+    Gone(Command),
+}
+
+/// The control plane's end of a worker's queue.
+#[derive(Debug, Clone)]
+pub struct Commands {
+    queue: Sender<Command>,
+    bell: Arc<Bell>,
+}
+
+impl Commands {
+    /// Queues a command; waits while the queue is full. The worker never waits for the control
+    /// plane, so this ends.
+    ///
+    /// # Errors
+    /// [`Gone`] when there is no worker any more.
+    pub async fn send(&self, command: Command) -> Result<(), Gone> {
+        self.queue.send(command).await.map_err(|_| Gone)?;
+        self.bell.ring();
+        Ok(())
+    }
+
+    /// Queues a command if there is room.
+    ///
+    /// # Errors
+    /// The command, when there is none.
+    pub fn try_send(&self, command: Command) -> Result<(), Refused> {
+        self.queue.try_send(command).map_err(|error| match error {
+            TrySendError::Full(command) => Refused::Full(command),
+            TrySendError::Closed(command) => Refused::Gone(command),
+        })?;
+        self.bell.ring();
+        Ok(())
+    }
+
+    /// Tells the worker to end when its queue is empty.
+    pub(super) fn stop(&self) {
+        self.bell.stop.store(true, Ordering::Release);
+        self.bell.ring();
+    }
+}
+
+/// The worker's end.
+#[derive(Debug)]
+pub(super) struct Incoming {
+    queue: Receiver<Command>,
+    bell: Arc<Bell>,
+}
+
+/// Wakes a worker that sleeps in `epoll_wait`.
+#[derive(Debug)]
+struct Bell {
+    event: OwnedFd,
+    /// Whether it has been rung and not been heard yet: ringing twice costs no system call.
+    rung: AtomicBool,
+    stop: AtomicBool,
+}
+
+impl Bell {
+    fn ring(&self) {
+        if !self.rung.swap(true, Ordering::AcqRel) {
+            // An eventfd takes 2^64 - 2 of these.
+            let _ = rustix::io::write(&self.event, &1_u64.to_ne_bytes());
+        }
+    }
+}
+
+/// A queue of commands.
+pub(super) fn commands() -> io::Result<(Commands, Incoming)> {
+    let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+    let bell = Bell {
+        event,
+        rung: AtomicBool::new(false),
+        stop: AtomicBool::new(false),
+    };
+    let bell = Arc::new(bell);
+    let (sender, receiver) = channel(QUEUE);
+    Ok((
+        Commands {
+            queue: sender,
+            bell: Arc::clone(&bell),
+        },
+        Incoming {
+            queue: receiver,
+            bell,
+        },
+    ))
+}
+
+impl Incoming {
+    /// To be called when the bell was heard, before commands are taken: what is queued from now on
+    /// rings again.
+    pub(super) fn hear(&self) {
+        let mut count = [0; 8];
+        let _ = rustix::io::read(&self.bell.event, &mut count);
+        // Read and written in one: whoever did not ring because this was still set has queued
+        // before that, and is seen now.
+        self.bell.rung.swap(false, Ordering::AcqRel);
+    }
+
+    /// Makes the bell heard once more, for commands that are left for the next round.
+    pub(super) fn ring(&self) {
+        self.bell.ring();
+    }
+
+    /// The next command, if there is one.
+    pub(super) fn next(&mut self) -> Option<Command> {
+        self.queue.try_recv().ok()
+    }
+
+    /// Whether there is nothing to do any more: the end was asked for, or nobody is left who
+    /// could ask for anything; and the queue is empty.
+    pub(super) fn is_over(&self) -> bool {
+        let wanted =
+            self.bell.stop.load(Ordering::Acquire) || self.queue.sender_strong_count() == 0;
+        wanted && self.queue.is_empty()
+    }
+}
+
+impl AsFd for Incoming {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.bell.event.as_fd()
+    }
+}
