@@ -1,0 +1,253 @@
+//! The way out: PPP, L2TP, UDP and ESP around what is sent.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use esp::{Exhausted, SealError};
+use wire::{Carrier, Path, PeerId, Ports};
+
+use crate::buffer::Buffer;
+use crate::drops::DropReason;
+use crate::fragment::Fragments;
+use crate::l2tp;
+use crate::mss;
+use crate::net::ip::{self, Header};
+use crate::net::{icmp, udp};
+use crate::peer::{Flag, Peer};
+use crate::plane::DataPlane;
+use crate::ppp;
+use crate::sa::OutboundSa;
+use crate::session::{Network, Session, SessionId};
+
+/// What became of a packet on its way out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Egress {
+    /// The buffer holds an ESP packet. By [`Path::carrier`] it goes to the path as a UDP payload
+    /// ([`Carrier::NatT`]) or as protocol 50 ([`Carrier::Raw`]).
+    Sealed {
+        /// Whose it is.
+        peer: PeerId,
+        /// Where it goes.
+        path: Path,
+    },
+    /// The packet was too long. The buffer holds an IP packet for its sender, that is for the
+    /// TUN, which says so.
+    Reply,
+    /// The packet is too long and may be cut: it is still in its buffer, and
+    /// [`DataPlane::egress_fragment`] makes the pieces.
+    Fragments(Fragments),
+    /// The packet goes nowhere; counted.
+    Dropped(DropReason),
+}
+
+impl DataPlane {
+    /// Sends an IP packet out: finds the session for its destination and seals it in place.
+    ///
+    /// The sequence number is drawn here: for numbers to leave in order, one thread at a time
+    /// sends what belongs to one peer.
+    pub fn egress(&self, buffer: &mut Buffer) -> Egress {
+        let Ok(header) = Header::parse(buffer.packet()) else {
+            return self.drop_out(DropReason::BadIp);
+        };
+        self.with_session_for(header.destination, |session| {
+            self.egress_to(session, header, buffer)
+        })
+    }
+
+    /// Makes the next piece of a packet that [`DataPlane::egress`] gave [`Egress::Fragments`] for:
+    /// `source` is the buffer it was given, `piece` another. To be called until `None`.
+    pub fn egress_fragment(
+        &self,
+        fragments: &mut Fragments,
+        source: &Buffer,
+        piece: &mut Buffer,
+    ) -> Option<Egress> {
+        fragments.next(source.packet(), piece)?;
+        let destination = fragments.header().destination;
+        Some(self.with_session_for(destination, |session| {
+            let network = session.network.load();
+            let Some(network) = network.as_ref() else {
+                return Err(DropReason::NetworkDown);
+            };
+            self.egress_ip(session, network, piece)
+        }))
+    }
+
+    /// Sends an L2TP control message, `buffer`, to a peer.
+    pub fn seal_control(&self, peer: PeerId, ports: Ports, buffer: &mut Buffer) -> Egress {
+        let outcome = self
+            .by_peer
+            .with(peer, |peer| self.seal(peer, ports, buffer));
+        self.settled(outcome.unwrap_or(Err(DropReason::UnknownPeer)))
+    }
+
+    /// Sends a PPP frame, `buffer`, through a session. The frame is sent as it is, with address
+    /// and control field or without.
+    pub fn seal_ppp(&self, session: SessionId, buffer: &mut Buffer) -> Egress {
+        let outcome = self
+            .by_session
+            .with(session, |session| self.seal_frame(session, buffer));
+        self.settled(outcome.unwrap_or(Err(DropReason::UnknownPeer)))
+    }
+
+    /// Whose packet it is that goes to `destination`: for handing it to the thread that owns the
+    /// peer's outbound association.
+    pub fn peer_for(&self, destination: IpAddr) -> Option<PeerId> {
+        let own = self
+            .by_address
+            .with(destination, |session| session.link.peer);
+        own.or_else(|| {
+            self.default
+                .load()
+                .as_ref()
+                .map(|session| session.link.peer)
+        })
+    }
+
+    fn with_session_for(
+        &self,
+        destination: IpAddr,
+        send: impl FnOnce(&Session) -> Result<Egress, DropReason>,
+    ) -> Egress {
+        // `send` can be given away once only, and has two takers.
+        let mut send = Some(send);
+        let own = self.by_address.with(destination, |session| {
+            send.take()
+                .map_or(Err(DropReason::NoSession), |send| send(session))
+        });
+        let outcome = own.unwrap_or_else(|| match (self.default.load().as_ref(), send) {
+            (Some(session), Some(send)) => send(session),
+            _ => Err(DropReason::NoSession),
+        });
+        self.settled(outcome)
+    }
+
+    fn settled(&self, outcome: Result<Egress, DropReason>) -> Egress {
+        outcome.unwrap_or_else(|reason| self.drop_out(reason))
+    }
+
+    fn drop_out(&self, reason: DropReason) -> Egress {
+        self.drops.count(reason);
+        Egress::Dropped(reason)
+    }
+
+    fn egress_to(
+        &self,
+        session: &Session,
+        header: Header,
+        buffer: &mut Buffer,
+    ) -> Result<Egress, DropReason> {
+        let network = session.network.load();
+        let network = network.as_ref().ok_or(DropReason::NetworkDown)?;
+        if header.total_len > usize::from(network.mtu) {
+            return self.too_long(network, header, buffer);
+        }
+        buffer
+            .set_len(header.total_len)
+            .map_err(|_| DropReason::NoRoom)?;
+        mss::clamp(buffer.packet_mut(), &header, network.mtu.min(network.mru));
+        self.egress_ip(session, network, buffer)
+    }
+
+    fn too_long(
+        &self,
+        network: &Network,
+        header: Header,
+        buffer: &mut Buffer,
+    ) -> Result<Egress, DropReason> {
+        if !header.dont_fragment {
+            let fragments = Fragments::new(header, network.mtu).ok_or(DropReason::TooBig)?;
+            return Ok(Egress::Fragments(fragments));
+        }
+        self.drops.count(DropReason::TooBig);
+        let message = icmp::too_big(buffer.space(), &header, network.mtu, network.gateway);
+        match message.and_then(|len| buffer.set_len(len).ok()) {
+            Some(()) => Ok(Egress::Reply),
+            None => Ok(Egress::Dropped(DropReason::TooBig)),
+        }
+    }
+
+    /// An IP packet that fits.
+    fn egress_ip(
+        &self,
+        session: &Session,
+        network: &Network,
+        buffer: &mut Buffer,
+    ) -> Result<Egress, DropReason> {
+        let len = buffer.packet().len();
+        let protocol = match buffer.packet().first().map(|first| first >> 4) {
+            Some(6) => ppp::IPV6,
+            _ => ppp::IP,
+        };
+        let (header, header_len) = ppp::header(protocol, network.acfc, network.pfc);
+        put_front(buffer, header.get(..header_len))?;
+        let egress = self.seal_frame(session, buffer)?;
+        session.sent.count(len);
+        Ok(egress)
+    }
+
+    /// A PPP frame.
+    fn seal_frame(&self, session: &Session, buffer: &mut Buffer) -> Result<Egress, DropReason> {
+        let link = &session.link;
+        let ns = link
+            .sequencing
+            .then(|| session.next_ns.fetch_add(1, Ordering::Relaxed));
+        let (header, len) = l2tp::header(link.remote_tunnel, link.remote_session, ns);
+        put_front(buffer, header.get(..len))?;
+        self.seal(&session.peer, link.ports, buffer)
+    }
+
+    /// An L2TP message.
+    fn seal(
+        &self,
+        peer: &Arc<Peer>,
+        ports: Ports,
+        buffer: &mut Buffer,
+    ) -> Result<Egress, DropReason> {
+        let path = **peer.path.load();
+        let header = udp::header(ports.local, ports.remote, buffer.packet().len());
+        put_front(buffer, header.as_ref().map(|header| header.as_slice()))?;
+        // Behind a NAT the client's idea of its address is not ours, and 0 means that there is no
+        // checksum (RFC 768). IPv6 has no such way out (RFC 8200 §8.1).
+        if path.carrier != Carrier::NatT || path.remote.is_ipv6() {
+            udp::fill_checksum(buffer.packet_mut(), path.local.ip(), path.remote.ip());
+        }
+        let sa = peer.outbound.load();
+        let sa = sa.as_ref().ok_or(DropReason::NoOutboundSa)?;
+        let sequence = self
+            .draw(peer, sa)
+            .map_err(|Exhausted| DropReason::SequenceExhausted)?;
+        let (bytes, range) = buffer.parts();
+        let sealed = sa
+            .sealer
+            .seal(sequence, ip::UDP, bytes, range)
+            .map_err(|_: SealError| DropReason::NoRoom)?;
+        sa.meter.count(sealed.len());
+        buffer.set_range(sealed);
+        Ok(Egress::Sealed {
+            peer: peer.id,
+            path,
+        })
+    }
+
+    fn draw(&self, peer: &Peer, sa: &OutboundSa) -> Result<u32, Exhausted> {
+        let sequence = sa.sequence.next()?;
+        if sa.sequence.is_low() && !sa.low.swap(true, Ordering::AcqRel) {
+            peer.low_spi.store(sa.sealer.spi(), Ordering::Relaxed);
+            peer.raise(Flag::SequenceLow);
+            self.dirty_peers.mark(peer.index);
+            self.urgent.store(true, Ordering::Release);
+        }
+        Ok(sequence)
+    }
+}
+
+fn put_front(buffer: &mut Buffer, bytes: Option<&[u8]>) -> Result<(), DropReason> {
+    let bytes = bytes.ok_or(DropReason::NoRoom)?;
+    buffer
+        .prepend(bytes.len())
+        .ok_or(DropReason::NoRoom)?
+        .copy_from_slice(bytes);
+    Ok(())
+}

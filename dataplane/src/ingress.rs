@@ -1,0 +1,279 @@
+//! The way in: RFC 4303 §3.4, then UDP, L2TP, PPP and IP.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use esp::{Acceptance, OpenError, ReplayError};
+use wire::{Carrier, Instant, Path, PeerId, Ports};
+
+use crate::drops::DropReason;
+use crate::l2tp::{self, Data, Kind};
+use crate::mss;
+use crate::net::ip::{self, Header};
+use crate::net::udp;
+use crate::peer::{Flag, Peer};
+use crate::plane::DataPlane;
+use crate::ppp;
+use crate::sa::InboundSa;
+use crate::session::{Remote, Session, SessionId};
+
+/// Next header of dummy packets (RFC 4303 §2.6).
+const NO_NEXT_HEADER: u8 = 59;
+
+/// What became of an ESP packet. All that is borrowed lies in the packet's own buffer.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Ingress<'a> {
+    /// For the TUN: an IP packet from the peer it claims to be from.
+    Ip {
+        /// The session it came through.
+        session: SessionId,
+        /// The packet.
+        packet: &'a mut [u8],
+    },
+    /// For the engine: an L2TP control message.
+    Control {
+        /// Whose it is.
+        peer: PeerId,
+        /// The UDP ports inside.
+        ports: Ports,
+        /// The message.
+        message: &'a mut [u8],
+    },
+    /// For the engine: a PPP frame that is not an IP packet.
+    Ppp {
+        /// Whose it is.
+        peer: PeerId,
+        /// Its session.
+        session: SessionId,
+        /// The frame, with or without address and control field.
+        frame: &'a mut [u8],
+    },
+    /// For the engine: an L2TP data message with ids that are not those of a session of its peer;
+    /// counted as [`DropReason::PeerMismatch`]. If the peer turns out to be the continuation of
+    /// an older one that has such a session, [`DataPlane::deliver`] takes the message again.
+    Stray {
+        /// Under whose association it came.
+        peer: PeerId,
+        /// The UDP ports inside.
+        ports: Ports,
+        /// Our tunnel id, as the message has it.
+        tunnel: u16,
+        /// Our session id, as the message has it.
+        session: u16,
+        /// The message.
+        message: &'a mut [u8],
+    },
+    /// For nobody; counted.
+    Dropped(DropReason),
+}
+
+impl DataPlane {
+    /// Takes an ESP packet in. `packet` starts at the SPI: an encapsulating UDP header, or the IP
+    /// header that a raw socket delivers, is already off. It is opened in place.
+    ///
+    /// How a packet came ([`Path::carrier`]) need not be what was negotiated: it is authentic
+    /// either way, and peers change over when a NAT appears (RFC 7296 §2.23 demands the same of
+    /// its implementations). But only what came by UDP, under an association negotiated for UDP,
+    /// can tell that a peer has moved.
+    pub fn ingress<'a>(&self, now: Instant, path: Path, packet: &'a mut [u8]) -> Ingress<'a> {
+        self.counted(self.open(now, path, packet))
+    }
+
+    /// Takes an L2TP message in that has been opened before: one that came back as
+    /// [`Ingress::Stray`] and whose peer is known by now. What is no UDP payload out of an
+    /// association of that very peer must never get here.
+    pub fn deliver<'a>(&self, peer: PeerId, ports: Ports, message: &'a mut [u8]) -> Ingress<'a> {
+        let found = self.by_peer.with(peer, Arc::clone);
+        let outcome = match found {
+            Some(peer) => self.deliver_l2tp(&peer, ports, message),
+            None => Err(DropReason::UnknownPeer),
+        };
+        self.counted(outcome)
+    }
+
+    fn counted<'a>(&self, outcome: Result<Ingress<'a>, DropReason>) -> Ingress<'a> {
+        match outcome {
+            Ok(ingress) => {
+                if matches!(ingress, Ingress::Stray { .. }) {
+                    self.drops.count(DropReason::PeerMismatch);
+                }
+                ingress
+            }
+            Err(reason) => {
+                self.drops.count(reason);
+                Ingress::Dropped(reason)
+            }
+        }
+    }
+
+    fn open<'a>(
+        &self,
+        now: Instant,
+        path: Path,
+        packet: &'a mut [u8],
+    ) -> Result<Ingress<'a>, DropReason> {
+        let (spi, sequence) = esp::peek(packet).ok_or(DropReason::BadEspLength)?;
+        let slot = self.config.slots.slot(spi);
+        let guard = self.inbound.get(slot).ok_or(DropReason::UnknownSpi)?.load();
+        let sa = guard
+            .as_ref()
+            .filter(|sa| sa.spi == spi)
+            .ok_or(DropReason::UnknownSpi)?;
+
+        sa.window.check(sequence.into()).map_err(refused)?;
+        let opened = sa.opener.open(packet).map_err(|error| match error {
+            OpenError::Length => DropReason::BadEspLength,
+            OpenError::Integrity => DropReason::BadIntegrity,
+            OpenError::Padding => DropReason::BadPadding,
+        })?;
+        let acceptance = sa.window.accept(opened.sequence.into()).map_err(refused)?;
+        sa.meter.count(packet.len());
+        let peer = sa.peer.load();
+        self.notice(now, path, sa, slot, &peer, acceptance);
+
+        match opened.next_header {
+            ip::UDP => {}
+            NO_NEXT_HEADER => return Err(DropReason::Dummy),
+            _ => return Err(DropReason::NotUdp),
+        }
+        // The UDP checksum is not verified: a NAT has made it wrong (RFC 3948 §3.1.2), and ESP has
+        // authenticated every byte.
+        let datagram = packet.get_mut(opened.payload).ok_or(DropReason::BadUdp)?;
+        let (remote, local, message) = udp::parse(datagram).ok_or(DropReason::BadUdp)?;
+        self.deliver_l2tp(&peer, Ports { local, remote }, message)
+    }
+
+    /// Leaves behind what the control plane should know about an authentic packet.
+    fn notice(
+        &self,
+        now: Instant,
+        path: Path,
+        sa: &InboundSa,
+        slot: usize,
+        peer: &Peer,
+        acceptance: Acceptance,
+    ) {
+        peer.on_heard(now);
+        if !peer.is_raised(Flag::Heard) {
+            peer.raise(Flag::Heard);
+            self.dirty_peers.mark(peer.index);
+        }
+        if !sa.used.load(Ordering::Relaxed) && !sa.used.swap(true, Ordering::AcqRel) {
+            self.dirty_inbound.mark(slot);
+            self.urgent.store(true, Ordering::Release);
+        }
+        // An endpoint moves only on what is authentic and newer than everything before, so that
+        // nobody can move it by repeating or delaying packets.
+        let by_udp = sa.carrier == Carrier::NatT && path.carrier == Carrier::NatT;
+        if by_udp && acceptance == Acceptance::Newest {
+            self.notice_path(path, peer);
+        }
+    }
+
+    fn notice_path(&self, path: Path, peer: &Peer) {
+        if **peer.path.load() == path {
+            // It may have gone and come back.
+            if peer.seen_at.load().is_some() {
+                peer.seen_at.store(None);
+            }
+        } else if peer.seen_at.load().as_deref() != Some(&path) {
+            peer.seen_at.store(Some(Arc::new(path)));
+            peer.raise(Flag::Moved);
+            self.dirty_peers.mark(peer.index);
+            self.urgent.store(true, Ordering::Release);
+        }
+    }
+
+    fn deliver_l2tp<'a>(
+        &self,
+        peer: &Peer,
+        ports: Ports,
+        message: &'a mut [u8],
+    ) -> Result<Ingress<'a>, DropReason> {
+        let kind = l2tp::parse(message);
+        let sessions = peer.sessions.load();
+        let is_l2tp = ports.local == self.config.port
+            || sessions
+                .iter()
+                .any(|session| session.link.ports.local == ports.local);
+        if !is_l2tp {
+            return Err(DropReason::WrongPort);
+        }
+        let Data {
+            tunnel,
+            session: id,
+            frame,
+        } = match kind.ok_or(DropReason::BadL2tp)? {
+            Kind::Control => {
+                return Ok(Ingress::Control {
+                    peer: peer.id,
+                    ports,
+                    message,
+                });
+            }
+            Kind::Data(data) => data,
+        };
+        let found = sessions.iter().find(|session| {
+            (session.link.local_tunnel, session.link.local_session) == (tunnel, id)
+        });
+        let Some(session) = found else {
+            return Ok(Ingress::Stray {
+                peer: peer.id,
+                ports,
+                tunnel,
+                session: id,
+                message,
+            });
+        };
+        let frame = message.get_mut(frame).ok_or(DropReason::BadL2tp)?;
+        self.deliver_frame(session, frame)
+    }
+
+    fn deliver_frame<'a>(
+        &self,
+        session: &Session,
+        frame: &'a mut [u8],
+    ) -> Result<Ingress<'a>, DropReason> {
+        let (protocol, start) = ppp::parse(frame).ok_or(DropReason::BadPpp)?;
+        if protocol != ppp::IP && protocol != ppp::IPV6 {
+            let (peer, session) = (session.link.peer, session.link.session);
+            return Ok(Ingress::Ppp {
+                peer,
+                session,
+                frame,
+            });
+        }
+        let network = session.network.load();
+        let network = network.as_ref().ok_or(DropReason::NetworkDown)?;
+        let packet = frame.get_mut(start..).ok_or(DropReason::BadPpp)?;
+        let header = Header::parse(packet).map_err(|_| DropReason::BadIp)?;
+        if header.source.is_ipv4() != (protocol == ppp::IP) {
+            return Err(DropReason::BadIp);
+        }
+        if let Remote::Address(address) = network.remote
+            && address != header.source
+        {
+            return Err(DropReason::SpoofedSource);
+        }
+        if self.config.isolate_clients && self.by_address.contains(header.destination) {
+            return Err(DropReason::ClientIsolation);
+        }
+        mss::clamp(packet, &header, network.mtu.min(network.mru));
+        session.received.count(header.total_len);
+        // What lies behind the packet is padding of PPP (RFC 1661 §2).
+        let packet = packet
+            .get_mut(..header.total_len)
+            .ok_or(DropReason::BadIp)?;
+        Ok(Ingress::Ip {
+            session: session.link.session,
+            packet,
+        })
+    }
+}
+
+fn refused(error: ReplayError) -> DropReason {
+    match error {
+        ReplayError::Seen => DropReason::Replayed,
+        ReplayError::TooOld => DropReason::OutsideWindow,
+    }
+}

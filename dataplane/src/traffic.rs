@@ -1,0 +1,34 @@
+//! Packets and bytes.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// How much has passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Traffic {
+    /// Packets.
+    pub packets: u64,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+/// A [`Traffic`] in the making. The two numbers are read one after the other: they may be a
+/// packet apart.
+#[derive(Debug, Default)]
+pub(crate) struct Meter {
+    packets: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Meter {
+    pub(crate) fn count(&self, bytes: usize) {
+        self.packets.fetch_add(1, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn read(&self) -> Traffic {
+        Traffic {
+            packets: self.packets.load(Ordering::Relaxed),
+            bytes: self.bytes.load(Ordering::Relaxed),
+        }
+    }
+}
