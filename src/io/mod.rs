@@ -14,5 +14,6 @@ pub mod prefix;
 pub mod raw;
 pub mod tun;
 pub mod udp;
+pub mod worker;
 
 pub use error::SetupError;

@@ -176,6 +176,20 @@ impl<T> Upcalls<T> {
             else => None,
         }
     }
+
+    /// The next message if one waits, by the same order.
+    pub fn recv_now(&mut self) -> Option<Upcall<T>> {
+        if let Ok((peer, message)) = self.authenticated.try_recv() {
+            self.credits.give_back(peer);
+            return Some(Upcall::Authenticated(message));
+        }
+        let message = self
+            .known
+            .try_recv()
+            .or_else(|_| self.unknown.try_recv())
+            .ok()?;
+        Some(Upcall::Ike(message))
+    }
 }
 
 #[cfg(test)]

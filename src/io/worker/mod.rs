@@ -1,0 +1,165 @@
+//! The packet threads.
+//!
+//! A worker owns a set of sockets and one queue of the TUN device, and nobody else touches them.
+//! It sleeps in `epoll_wait`, and on waking serves in short rounds whatever is ready: commands of the
+//! control plane first, then the sockets, then the TUN device. A small packet waits for the whole
+//! round in front of it, so rounds are one system call per source.
+//!
+//! For a packet of traffic a worker takes no lock, allocates nothing and logs nothing. Towards the
+//! control plane it never waits: three bounded queues go up ([`Upcalls`]), one comes down
+//! ([`Commands`]), and what the data plane has noticed is a flag on which [`Parts::notices`] is
+//! rung.
+//!
+//! All sealing for a peer happens on one worker, so that its sequence numbers leave in order. With
+//! one worker that is so by itself; with several, the peer's owner is the worker whose queue its
+//! commands go into.
+
+mod command;
+mod counters;
+mod limiter;
+mod run;
+mod sockets;
+mod upcall;
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use dataplane::{DataPlane, SessionId};
+use tokio::sync::{Notify, mpsc};
+use wire::{PeerId, Ports};
+
+use super::SetupError;
+use super::raw::RawSocket;
+use super::tun::TunQueue;
+use super::udp::UdpSocket;
+
+pub use command::{Command, Commands, Gone, Refused};
+pub use counters::{Counter, Counters};
+pub use limiter::{Limiter, Rate};
+pub use upcall::{IkeMessage, Upcall, UpcallSender, Upcalls, upcalls};
+
+/// What comes out of an SA and is not traffic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FromPeer {
+    /// An L2TP control message.
+    Control {
+        /// Whose SA it came under.
+        peer: PeerId,
+        /// The UDP ports inside.
+        ports: Ports,
+        /// The message.
+        bytes: Vec<u8>,
+    },
+    /// A PPP frame that is not an IP packet.
+    Ppp {
+        /// Its session.
+        session: SessionId,
+        /// The frame, from the protocol field on.
+        frame: Vec<u8>,
+    },
+    /// An L2TP data message for a tunnel and session that its peer does not have: another peer
+    /// may turn out to be the same client, see [`Command::Deliver`].
+    Stray {
+        /// Whose SA it came under.
+        peer: PeerId,
+        /// The UDP ports inside.
+        ports: Ports,
+        /// The tunnel id and the session id it names.
+        ids: (u16, u16),
+        /// The message.
+        bytes: Vec<u8>,
+    },
+}
+
+/// Where IP packets come from and go to.
+pub enum Inside {
+    /// A queue of the TUN device.
+    Tun(TunQueue),
+    /// No device: what arrives goes into this queue, or is dropped when it is full; what is to be
+    /// sent comes as [`Command::Inject`].
+    Queue(mpsc::Sender<Vec<u8>>),
+}
+
+/// What a worker is made of.
+pub struct Parts {
+    /// Which worker it is; its thread is named after it.
+    pub number: usize,
+    /// The UDP sockets it reads and sends through.
+    pub udp: Vec<UdpSocket>,
+    /// The sockets for protocol 50 it reads and sends through. Every such socket of a host gets a
+    /// copy of every packet, so one worker has them and the others have none.
+    pub raw: Vec<RawSocket>,
+    /// Where IP packets come from and go to.
+    pub inside: Inside,
+    /// The tables.
+    pub plane: Arc<DataPlane>,
+    /// Where messages go up.
+    pub upcalls: UpcallSender<FromPeer>,
+    /// Rung when [`DataPlane::notices`] has something that should not wait.
+    pub notices: Arc<Notify>,
+}
+
+/// A running packet thread.
+#[derive(Debug)]
+pub struct Worker {
+    commands: Commands,
+    counters: Arc<Counters>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Worker {
+    /// Starts a thread.
+    ///
+    /// # Errors
+    /// As a sentence, when the kernel refuses a thread or the means to wake it.
+    pub fn start(parts: Parts) -> Result<Self, SetupError> {
+        let failed = |what| move |source| SetupError::Thread { what, source };
+        let (commands, incoming) = command::commands().map_err(failed("eventfd"))?;
+        let counters = Arc::new(Counters::default());
+        let name = format!("adit-worker-{}", parts.number);
+        let run = run::Run::new(parts, incoming, Arc::clone(&counters)).map_err(failed("epoll"))?;
+        let thread = std::thread::Builder::new()
+            .name(name)
+            .spawn(move || run.run())
+            .map_err(failed("thread"))?;
+        Ok(Self {
+            commands,
+            counters,
+            thread: Some(thread),
+        })
+    }
+
+    /// Its queue of commands.
+    pub const fn commands(&self) -> &Commands {
+        &self.commands
+    }
+
+    /// What it counts.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Whether the thread has ended, which without [`Worker::finish`] it does only by a bug.
+    pub fn has_ended(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    /// Lets the worker do what is in its queue, and waits until it has ended. Sockets and the TUN
+    /// queue are closed then. Returns whether it ended orderly.
+    pub fn finish(mut self) -> bool {
+        self.commands.stop();
+        self.thread
+            .take()
+            .is_some_and(|thread| thread.join().is_ok())
+    }
+}
+
+impl Drop for Worker {
+    /// Tells the worker to end, without waiting for it.
+    fn drop(&mut self) {
+        self.commands.stop();
+    }
+}
+
+#[cfg(test)]
+mod tests;

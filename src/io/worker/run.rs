@@ -1,0 +1,508 @@
+//! The loop of a worker.
+
+use std::io::{self, ErrorKind, IoSliceMut};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+use dataplane::{Buffer, DataPlane, Egress, Ingress, NatT, classify_natt};
+use quinn_udp::RecvMeta;
+use rustix::buffer::spare_capacity;
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::io::Errno;
+use tokio::sync::Notify;
+use tracing::{error, warn};
+use wire::{Carrier, Instant, Path};
+
+use super::command::{Command, Incoming};
+use super::counters::Counters;
+use super::limiter::{Limiter, Rate};
+use super::sockets::Sockets;
+use super::upcall::{Dropped, UpcallSender};
+use super::{FromPeer, Inside, Parts};
+use crate::io::clock;
+
+/// Messages per system call. With UDP_GRO each may be many datagrams; more gained nothing when
+/// measured, and a small packet waits for all of them.
+const BATCH: usize = 8;
+/// The longest message there is: datagrams joined by the kernel up to the size of an IP packet.
+const MESSAGE: usize = 65_536;
+/// Packets read from the TUN device before the sockets get their turn again.
+const TUN_ROUND: usize = 16;
+/// Commands done before the sockets get their turn again.
+const COMMAND_ROUND: usize = 256;
+/// Ready sources told per `epoll_wait`.
+const EVENTS: usize = 32;
+/// The longest IP packet out of a device.
+const PACKET: usize = 65_535;
+
+/// Bytes of an ISAKMP header (RFC 2408 §3.1).
+const ISAKMP_HEADER: usize = 28;
+/// No IKE message is longer: several certificates and a thousand proposals fit. Upcall queues
+/// hold copies, so this bounds their memory.
+const MAX_IKE: usize = 16_384;
+/// The responder's cookie in the header, zero in the first message of an exchange.
+const RESPONDER_COOKIE: std::ops::Range<usize> = 8..16;
+/// The non-ESP marker (RFC 3948 §2.2).
+const MARKER: [u8; 4] = [0; 4];
+/// A NAT keep-alive (RFC 3948 §2.3).
+const KEEPALIVE: [u8; 1] = [0xff];
+
+/// New exchanges from one address: an office behind one NAT that comes back after a power cut.
+const UNKNOWN_RATE: Rate = Rate {
+    per_second: 50,
+    burst: 200,
+};
+/// Everything else in IKE from one address. Cookies can be invented, so there is a limit; it is
+/// far above what thousands of clients behind one address need.
+const KNOWN_RATE: Rate = Rate {
+    per_second: 2_000,
+    burst: 4_000,
+};
+
+/// What `epoll` reports on, as its data word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    Commands,
+    Tun,
+    Udp(usize),
+    Raw(usize),
+}
+
+impl Source {
+    fn token(self) -> u64 {
+        let (kind, index) = match self {
+            Self::Commands => (0, 0),
+            Self::Tun => (1, 0),
+            Self::Udp(index) => (2, index),
+            Self::Raw(index) => (3, index),
+        };
+        (u64::try_from(index).unwrap_or(0) << 2) | kind
+    }
+
+    fn of(token: u64) -> Self {
+        let index = usize::try_from(token >> 2).unwrap_or(usize::MAX);
+        match token & 3 {
+            0 => Self::Commands,
+            1 => Self::Tun,
+            2 => Self::Udp(index),
+            _ => Self::Raw(index),
+        }
+    }
+}
+
+/// Memory to receive into.
+struct Inbox {
+    buffers: [Box<[u8]>; BATCH],
+    meta: [RecvMeta; BATCH],
+}
+
+/// A worker, ready to run.
+pub(super) struct Run {
+    epoll: OwnedFd,
+    incoming: Incoming,
+    inbox: Inbox,
+    core: Core,
+}
+
+/// What handling a packet needs.
+struct Core {
+    sockets: Sockets,
+    inside: Inside,
+    plane: Arc<DataPlane>,
+    upcalls: UpcallSender<FromPeer>,
+    notices: Arc<Notify>,
+    counters: Arc<Counters>,
+    unknown: Limiter,
+    known: Limiter,
+    /// The packet on its way out, and a piece of it when it must be cut.
+    packet: Buffer,
+    piece: Buffer,
+    /// An ISAKMP message with its marker in front.
+    marked: Vec<u8>,
+}
+
+impl Run {
+    pub(super) fn new(
+        parts: Parts,
+        incoming: Incoming,
+        counters: Arc<Counters>,
+    ) -> io::Result<Self> {
+        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        let watch = |fd: &dyn AsFd, source: Source| {
+            epoll::add(
+                &epoll,
+                fd.as_fd(),
+                EventData::new_u64(source.token()),
+                EventFlags::IN,
+            )
+        };
+        watch(&incoming, Source::Commands)?;
+        for (index, socket) in parts.udp.iter().enumerate() {
+            watch(socket, Source::Udp(index))?;
+        }
+        for (index, socket) in parts.raw.iter().enumerate() {
+            watch(socket, Source::Raw(index))?;
+        }
+        if let Inside::Tun(queue) = &parts.inside {
+            watch(queue, Source::Tun)?;
+        }
+        Ok(Self {
+            epoll,
+            incoming,
+            inbox: Inbox {
+                buffers: std::array::from_fn(|_| vec![0; MESSAGE].into()),
+                meta: [RecvMeta::default(); BATCH],
+            },
+            core: Core {
+                sockets: Sockets {
+                    udp: parts.udp,
+                    raw: parts.raw,
+                },
+                inside: parts.inside,
+                plane: parts.plane,
+                upcalls: parts.upcalls,
+                notices: parts.notices,
+                counters,
+                unknown: Limiter::new(UNKNOWN_RATE),
+                known: Limiter::new(KNOWN_RATE),
+                packet: Buffer::with_capacity(PACKET),
+                piece: Buffer::with_capacity(PACKET),
+                marked: Vec::with_capacity(MESSAGE),
+            },
+        })
+    }
+
+    /// Runs until it is told to end and has nothing left to do.
+    pub(super) fn run(mut self) {
+        let mut events = Vec::with_capacity(EVENTS);
+        while !self.incoming.is_over() {
+            events.clear();
+            match epoll::wait(&self.epoll, spare_capacity(&mut events), None) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => {
+                    error!(%error, "epoll_wait failed: this packet thread ends");
+                    return;
+                }
+            }
+            let now = clock::now();
+            // Commands first: what they send is mostly what a peer is waiting for.
+            if events
+                .iter()
+                .any(|event| Source::of(event.data.u64()) == Source::Commands)
+            {
+                self.obey();
+            }
+            for event in &events {
+                match Source::of(event.data.u64()) {
+                    Source::Commands => {}
+                    Source::Udp(index) => self.core.read_udp(now, index, &mut self.inbox),
+                    Source::Raw(index) => self.core.read_raw(now, index, &mut self.inbox),
+                    Source::Tun => {
+                        if let Err(error) = self.core.read_tun() {
+                            self.forget_tun(error);
+                        }
+                    }
+                }
+            }
+            if self.core.plane.take_urgent() {
+                self.core.notices.notify_one();
+            }
+        }
+    }
+
+    fn obey(&mut self) {
+        self.incoming.hear();
+        for _ in 0..COMMAND_ROUND {
+            let Some(command) = self.incoming.next() else {
+                return;
+            };
+            self.core.obey(command);
+        }
+        self.incoming.ring();
+    }
+
+    /// The device is gone or broken. Without this the loop would spin on it.
+    fn forget_tun(&self, error: io::Error) {
+        error!(%error, "the TUN device cannot be read any more: has somebody removed it?");
+        if let Inside::Tun(queue) = &self.core.inside {
+            let _ = epoll::delete(&self.epoll, queue);
+        }
+    }
+}
+
+impl Core {
+    fn read_udp(&mut self, now: Instant, index: usize, inbox: &mut Inbox) {
+        let Some(socket) = self.sockets.udp.get(index) else {
+            return;
+        };
+        let mut slices = inbox
+            .buffers
+            .each_mut()
+            .map(|buffer| IoSliceMut::new(buffer));
+        let count = match socket.recv(&mut slices, &mut inbox.meta) {
+            Ok(count) => count,
+            Err(error) => return self.on_receive_error(&error),
+        };
+        for (buffer, meta) in inbox.buffers.iter_mut().zip(&inbox.meta).take(count) {
+            let Some(socket) = self.sockets.udp.get(index) else {
+                return;
+            };
+            let path = socket.path_of(meta);
+            let Some(message) = buffer.get_mut(..meta.len) else {
+                continue;
+            };
+            // One message, but as many datagrams as fit into it. An empty one is a datagram, too.
+            if message.is_empty() {
+                self.counters.received.count();
+                self.counters.runts.count();
+            }
+            for datagram in message.chunks_mut(meta.stride.max(1)) {
+                self.counters.received.count();
+                self.on_datagram(now, path, datagram);
+            }
+        }
+    }
+
+    fn read_raw(&mut self, now: Instant, index: usize, inbox: &mut Inbox) {
+        let Some(socket) = self.sockets.raw.get(index) else {
+            return;
+        };
+        let mut slices = inbox
+            .buffers
+            .each_mut()
+            .map(|buffer| IoSliceMut::new(buffer));
+        let count = match socket.recv(&mut slices, &mut inbox.meta) {
+            Ok(count) => count,
+            Err(error) => return self.on_receive_error(&error),
+        };
+        for (buffer, meta) in inbox.buffers.iter_mut().zip(&inbox.meta).take(count) {
+            self.counters.received.count();
+            let Some(socket) = self.sockets.raw.get(index) else {
+                return;
+            };
+            let path = socket.path_of(meta);
+            let packet = buffer.get_mut(..meta.len).unwrap_or_default();
+            match socket
+                .esp_within(packet)
+                .and_then(|range| packet.get_mut(range))
+            {
+                Some(esp) => self.on_esp(now, path, esp),
+                None => self.counters.runts.count(),
+            }
+        }
+    }
+
+    /// Errors are those of a broken TUN device only.
+    fn read_tun(&mut self) -> io::Result<()> {
+        for _ in 0..TUN_ROUND {
+            let Inside::Tun(queue) = &self.inside else {
+                return Ok(());
+            };
+            match queue.recv(self.packet.space()) {
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(length) => {
+                    self.counters.tun_read.count();
+                    if self.packet.set_len(length).is_ok() {
+                        self.send_packet();
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // The device is down for now; it cannot be ready while it is.
+                Err(error) if Errno::from_io_error(&error) == Some(Errno::IO) => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn on_receive_error(&self, error: &io::Error) {
+        if !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) {
+            self.counters.receive_failed.count();
+        }
+    }
+
+    fn on_datagram(&mut self, now: Instant, path: Path, datagram: &mut [u8]) {
+        if path.carrier == Carrier::Ike {
+            return self.on_ike(now, path, datagram);
+        }
+        match classify_natt(datagram) {
+            NatT::Esp(packet) => self.on_esp(now, path, packet),
+            NatT::Ike(message) => self.on_ike(now, path, message),
+            NatT::Keepalive => self.counters.keepalives.count(),
+            NatT::Malformed => self.counters.runts.count(),
+        }
+    }
+
+    fn on_ike(&mut self, now: Instant, path: Path, message: &[u8]) {
+        if message == KEEPALIVE {
+            // Some peers keep the mapping of the first port alive, too.
+            return self.counters.keepalives.count();
+        }
+        if message.len() < ISAKMP_HEADER {
+            return self.counters.runts.count();
+        }
+        if message.len() > MAX_IKE {
+            return self.counters.oversized_ike.count();
+        }
+        let cookie = message.get(RESPONDER_COOKIE).unwrap_or_default();
+        let known = cookie.iter().any(|byte| *byte != 0);
+        let limiter = if known {
+            &mut self.known
+        } else {
+            &mut self.unknown
+        };
+        if !limiter.admit(now, path.remote.ip()) {
+            return self.counters.limited_ike.count();
+        }
+        if self.upcalls.ike(known, path, message).is_err() {
+            self.counters.dropped_ike.count();
+        }
+    }
+
+    fn on_esp(&self, now: Instant, path: Path, packet: &mut [u8]) {
+        self.on_ingress(self.plane.ingress(now, path, packet));
+    }
+
+    fn on_ingress(&self, ingress: Ingress<'_>) {
+        let queued = match ingress {
+            Ingress::Ip { packet, .. } => return self.deliver(packet),
+            Ingress::Control {
+                peer,
+                ports,
+                message,
+            } => self.upcalls.authenticated(peer, || FromPeer::Control {
+                peer,
+                ports,
+                bytes: message.to_vec(),
+            }),
+            Ingress::Ppp {
+                peer,
+                session,
+                frame,
+            } => self.upcalls.authenticated(peer, || FromPeer::Ppp {
+                session,
+                frame: frame.to_vec(),
+            }),
+            Ingress::Stray {
+                peer,
+                ports,
+                tunnel,
+                session,
+                message,
+            } => self.upcalls.authenticated(peer, || FromPeer::Stray {
+                peer,
+                ports,
+                ids: (tunnel, session),
+                bytes: message.to_vec(),
+            }),
+            // The data plane has counted it.
+            Ingress::Dropped(_) => Ok(()),
+        };
+        match queued {
+            Ok(()) => {}
+            Err(Dropped::QueueFull) => self.counters.dropped_upcalls.count(),
+            Err(Dropped::NoCredit) => self.counters.dropped_credit.count(),
+        }
+    }
+
+    /// Hands an IP packet to this host.
+    fn deliver(&self, packet: &[u8]) {
+        let taken = match &self.inside {
+            Inside::Tun(queue) => queue.send(packet).is_ok(),
+            Inside::Queue(queue) => match queue.try_reserve() {
+                Ok(place) => {
+                    place.send(packet.to_vec());
+                    true
+                }
+                Err(_) => false,
+            },
+        };
+        if taken {
+            self.counters.tun_written.count();
+        } else {
+            self.counters.tun_dropped.count();
+        }
+    }
+
+    /// Sends the IP packet in `self.packet` to whom it is for.
+    fn send_packet(&mut self) {
+        let egress = self.plane.egress(&mut self.packet);
+        if let Egress::Fragments(mut fragments) = egress {
+            while let Some(egress) =
+                self.plane
+                    .egress_fragment(&mut fragments, &self.packet, &mut self.piece)
+            {
+                self.on_egress(&egress, &self.piece);
+            }
+        } else {
+            self.on_egress(&egress, &self.packet);
+        }
+    }
+
+    fn on_egress(&self, egress: &Egress, buffer: &Buffer) {
+        match egress {
+            Egress::Sealed { path, .. } => {
+                self.sockets.send(path, buffer.packet(), &self.counters);
+            }
+            Egress::Reply => self.deliver(buffer.packet()),
+            // The pieces of a packet are as long as may be and not cut again; and the data plane
+            // has counted what it dropped.
+            Egress::Fragments(_) | Egress::Dropped(_) => {}
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Send { path, bytes } => self.send_ike(&path, &bytes),
+            Command::SealControl { peer, ports, bytes } => {
+                if self.load(&bytes) {
+                    let egress = self.plane.seal_control(peer, ports, &mut self.packet);
+                    self.on_egress(&egress, &self.packet);
+                }
+            }
+            Command::SealPpp { session, frame } => {
+                if self.load(&frame) {
+                    let egress = self.plane.seal_ppp(session, &mut self.packet);
+                    self.on_egress(&egress, &self.packet);
+                }
+            }
+            Command::Apply(update) => {
+                // A change that contradicts the tables is a bug above, not a peer's doing.
+                if let Err(error) = self.plane.apply(update) {
+                    warn!(%error, "a change to the data plane's tables was refused");
+                }
+            }
+            Command::Deliver {
+                peer,
+                ports,
+                mut bytes,
+            } => {
+                self.on_ingress(self.plane.deliver(peer, ports, &mut bytes));
+            }
+            Command::Inject(packet) => {
+                if self.load(&packet) {
+                    self.send_packet();
+                }
+            }
+        }
+    }
+
+    fn load(&mut self, packet: &[u8]) -> bool {
+        let fits = self.packet.load(packet).is_ok();
+        if !fits {
+            self.counters.send_too_long.count();
+        }
+        fits
+    }
+
+    fn send_ike(&mut self, path: &Path, message: &[u8]) {
+        if path.carrier != Carrier::NatT || message == KEEPALIVE {
+            return self.sockets.send(path, message, &self.counters);
+        }
+        self.marked.clear();
+        self.marked.extend(MARKER);
+        self.marked.extend_from_slice(message);
+        self.sockets.send(path, &self.marked, &self.counters);
+    }
+}
