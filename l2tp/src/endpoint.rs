@@ -147,16 +147,8 @@ impl Endpoint {
         fault: Option<AvpFault>,
     ) -> Result<(TunnelId, u16), Refusal> {
         let message = MessageType::SCCRQ;
-        match fault {
-            Some(AvpFault::Mandatory { vendor, kind: avp }) => {
-                return Err(Refusal::MandatoryAvp {
-                    message,
-                    vendor,
-                    avp,
-                });
-            }
-            Some(AvpFault::Malformed(error)) => return Err(Refusal::Malformed { message, error }),
-            None => {}
+        if let Some(fault) = fault {
+            return Err(Refusal::of_fault(message, fault));
         }
         let secret = self.config.secret.as_ref();
         let remote_id = authentication::check_start(message, request, secret)?;

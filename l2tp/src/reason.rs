@@ -3,7 +3,7 @@
 use wire::DecodeError;
 
 use crate::codec::{
-    AvpType, DisconnectCode, DisconnectDirection, ErrorCode, MessageType, ResultCode,
+    AvpFault, AvpType, DisconnectCode, DisconnectDirection, ErrorCode, MessageType, ResultCode,
     SessionResult, TunnelResult, Vendor,
 };
 
@@ -46,6 +46,17 @@ pub enum Refusal {
         message: MessageType,
         /// Its vendor.
         vendor: Vendor,
+        /// Its type.
+        avp: AvpType,
+    },
+    /// RFC 2661 §4.3: a hidden AVP with the mandatory bit that our secret does not open.
+    #[error(
+        "the peer hides the {avp} AVP in {message} with a tunnel secret that is not the one set \
+         here; set the same L2TP secret on both sides or remove it from the peer"
+    )]
+    HiddenAvp {
+        /// The kind of message.
+        message: MessageType,
         /// Its type.
         avp: AvpType,
     },
@@ -94,6 +105,19 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// What is not acceptable about the AVPs of a message.
+    pub(crate) fn of_fault(message: MessageType, fault: AvpFault) -> Self {
+        match fault {
+            AvpFault::Mandatory { vendor, kind: avp } => Self::MandatoryAvp {
+                message,
+                vendor,
+                avp,
+            },
+            AvpFault::Hidden { kind: avp } => Self::HiddenAvp { message, avp },
+            AvpFault::Malformed(error) => Self::Malformed { message, error },
+        }
+    }
+
     /// The Result Code AVP of a StopCCN that says so.
     pub fn tunnel_result(&self) -> ResultCode {
         let (result, error) = match self {
@@ -114,7 +138,7 @@ impl Refusal {
                 (TunnelResult::GENERAL_ERROR, ErrorCode::LENGTH)
             }
             Self::MissingAvp { .. } => (TunnelResult::GENERAL_ERROR, ErrorCode::VALUE),
-            Self::MandatoryAvp { .. } | Self::MandatoryMessage(_) => {
+            Self::MandatoryAvp { .. } | Self::HiddenAvp { .. } | Self::MandatoryMessage(_) => {
                 (TunnelResult::GENERAL_ERROR, ErrorCode::MANDATORY_AVP)
             }
             Self::Tunnels(_) | Self::TunnelsOfPeer(_) | Self::Sessions(_) => {
@@ -132,7 +156,7 @@ impl Refusal {
                 (SessionResult::GENERAL_ERROR, ErrorCode::LENGTH)
             }
             Self::MissingAvp { .. } => (SessionResult::GENERAL_ERROR, ErrorCode::VALUE),
-            Self::MandatoryAvp { .. } | Self::MandatoryMessage(_) => {
+            Self::MandatoryAvp { .. } | Self::HiddenAvp { .. } | Self::MandatoryMessage(_) => {
                 (SessionResult::GENERAL_ERROR, ErrorCode::MANDATORY_AVP)
             }
             Self::Tunnels(_) | Self::TunnelsOfPeer(_) | Self::Sessions(_) => {
@@ -289,5 +313,111 @@ impl std::fmt::Display for PeerResult {
             Some(cause) => write!(f, "; PPP: {cause}"),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusals() -> Vec<Refusal> {
+        let message = MessageType::ICRQ;
+        let error = DecodeError::new(6, "AVP longer than the message");
+        vec![
+            Refusal::HeaderVersion(3),
+            Refusal::ProtocolVersion(2, 0),
+            Refusal::Malformed { message, error },
+            Refusal::Unreadable(error),
+            Refusal::MissingAvp {
+                message,
+                avp: AvpType::ASSIGNED_SESSION_ID,
+            },
+            Refusal::MandatoryAvp {
+                message,
+                vendor: Vendor(9),
+                avp: AvpType(77),
+            },
+            Refusal::HiddenAvp {
+                message,
+                avp: AvpType::ASSIGNED_SESSION_ID,
+            },
+            Refusal::MandatoryMessage(MessageType(77)),
+            Refusal::NoSecret,
+            Refusal::WrongSecret,
+            Refusal::NoChallengeResponse,
+            Refusal::Tunnels(10),
+            Refusal::TunnelsOfPeer(2),
+            Refusal::Sessions(1),
+            Refusal::OutgoingCall,
+            Refusal::CallTowardsClient,
+            Refusal::TunnelTowardsClient,
+            Refusal::OutOfOrder(message),
+            Refusal::HalfOpen("tunnel"),
+            Refusal::GaveUp("tunnel", peer_result()),
+        ]
+    }
+
+    fn peer_result() -> PeerResult {
+        PeerResult {
+            of_tunnel: true,
+            result: None,
+            cause: None,
+        }
+    }
+
+    fn reasons() -> Vec<CloseReason> {
+        let cause = |code| DisconnectCause {
+            code,
+            protocol: 0,
+            direction: DisconnectDirection::GLOBAL,
+            message: String::new(),
+        };
+        let mut reasons = vec![
+            CloseReason::Administrative,
+            CloseReason::ShuttingDown,
+            CloseReason::Done,
+            CloseReason::Ppp(cause(DisconnectCode::NORMAL)),
+            CloseReason::Ppp(cause(DisconnectCode::LCP_ECHO_TIMEOUT)),
+            CloseReason::Resources,
+            CloseReason::Empty,
+            CloseReason::Unanswered,
+            CloseReason::Restarted,
+            CloseReason::PathGone,
+            CloseReason::Peer(peer_result()),
+        ];
+        reasons.extend(refusals().into_iter().map(CloseReason::Refused));
+        reasons
+    }
+
+    /// Each reason in words, and what StopCCN and CDN say of it.
+    #[test]
+    fn codes() {
+        struct Words(ResultCode, bool);
+        impl std::fmt::Display for Words {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                let code = ResultCode {
+                    message: String::new(),
+                    ..self.0.clone()
+                };
+                write!(
+                    f,
+                    "{}/{} ",
+                    code.result,
+                    code.error.map_or(0, |error| error.0)
+                )?;
+                if self.1 {
+                    code.describe_tunnel(f)
+                } else {
+                    code.describe_session(f)
+                }
+            }
+        }
+        let mut table = String::new();
+        for reason in reasons() {
+            let tunnel = Words(reason.tunnel_result(), true);
+            let session = Words(reason.session_result(), false);
+            table += &format!("{reason}\n  StopCCN {tunnel}\n  CDN {session}\n");
+        }
+        insta::assert_snapshot!(table);
     }
 }

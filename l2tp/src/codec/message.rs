@@ -140,6 +140,11 @@ pub enum AvpFault {
         /// Its type.
         kind: AvpType,
     },
+    /// Hidden, not opened by our secret (or there is none), and the M bit is set.
+    Hidden {
+        /// Its type.
+        kind: AvpType,
+    },
     /// The bytes are not AVPs.
     Malformed(DecodeError),
 }
@@ -181,9 +186,13 @@ impl Message {
                 Some(Attribute::RandomVector(value)) => vector = Some(value),
                 Some(attribute) => message.set(attribute),
                 None if avp.mandatory => {
-                    let this = AvpFault::Mandatory {
-                        vendor: avp.vendor,
-                        kind: avp.kind,
+                    let this = if avp.hidden && avp.vendor == Vendor::IETF {
+                        AvpFault::Hidden { kind: avp.kind }
+                    } else {
+                        AvpFault::Mandatory {
+                            vendor: avp.vendor,
+                            kind: avp.kind,
+                        }
                     };
                     fault = fault.or(Some(this));
                 }

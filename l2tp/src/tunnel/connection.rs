@@ -10,8 +10,8 @@ use super::session_table::Event as CallEvent;
 use super::table::{self, Action, Event as Step, State};
 use super::{Context, Role, TunnelId, authentication};
 use crate::codec::{
-    AvpFault, BearerCapabilities, CallRequest, ControlHeader, FramingCapabilities, Message,
-    MessageType, Received, Start, StopCcn,
+    BearerCapabilities, CallRequest, ControlHeader, FramingCapabilities, Message, MessageType,
+    Received, Start, StopCcn,
 };
 use crate::reliable::{Channel, DEFAULT_WINDOW, Incoming, Receipt};
 use crate::{
@@ -158,17 +158,7 @@ impl Tunnel {
         } = received;
         let kind = message.kind();
         tracing::trace!(tunnel = %self.id, session = incoming.session, %kind, "received");
-        let fault = fault.map(|fault| match fault {
-            AvpFault::Mandatory { vendor, kind: avp } => Refusal::MandatoryAvp {
-                message: kind,
-                vendor,
-                avp,
-            },
-            AvpFault::Malformed(error) => Refusal::Malformed {
-                message: kind,
-                error,
-            },
-        });
+        let fault = fault.map(|fault| Refusal::of_fault(kind, fault));
         match message {
             // QUIRK(Apple): these two close whatever is wrong with their AVPs.
             Message::StopCcn(stop) => self.on_stop_ccn(cx, stop),

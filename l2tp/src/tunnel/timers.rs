@@ -43,6 +43,9 @@ impl Tunnel {
         let now = cx.now;
         self.channel.handle_timeout(now);
         if self.closed.is_some() {
+            if self.channel.is_exhausted() {
+                self.channel.abandon();
+            }
             return;
         }
         if self.state != State::Established {
