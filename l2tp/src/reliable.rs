@@ -10,7 +10,8 @@
     clippy::arithmetic_side_effects
 )]
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
+use std::collections::btree_map::{BTreeMap, Entry};
 use std::time::Duration;
 
 use wire::Instant;
@@ -204,21 +205,18 @@ impl Channel {
             Receipt::Duplicate
         } else if ahead >= self.window {
             Receipt::OutsideWindow
-        } else if self.held.contains_key(&ns) {
-            Receipt::Duplicate
-        } else {
-            self.held.insert(
-                ns,
-                Incoming {
-                    session,
-                    body: body.to_vec(),
-                },
-            );
+        } else if let Entry::Vacant(place) = self.held.entry(ns) {
+            place.insert(Incoming {
+                session,
+                body: body.to_vec(),
+            });
             if ahead == 0 {
                 Receipt::InOrder
             } else {
                 Receipt::Held
             }
+        } else {
+            Receipt::Duplicate
         };
         while let Some(next) = self.held.remove(&self.nr) {
             self.nr = self.nr.wrapping_add(1);
@@ -257,7 +255,7 @@ impl Channel {
         self.in_flight = self.in_flight.saturating_sub(count_usize);
         (0..count).for_each(|_| self.open_window());
         self.tries = 0;
-        self.deadline = (self.in_flight > 0).then(|| now + self.backoff.wait(0));
+        self.deadline = (self.in_flight > 0).then(|| self.wait_from(now));
         true
     }
 
@@ -274,6 +272,14 @@ impl Channel {
             .congestion_window
             .saturating_add(1)
             .min(self.peer_window);
+    }
+
+    #[expect(
+        clippy::arithmetic_side_effects,
+        reason = "the addition of Instant saturates"
+    )]
+    fn wait_from(&self, now: Instant) -> Instant {
+        now + self.backoff.wait(self.tries)
     }
 
     /// How many messages may be in flight now.
@@ -297,7 +303,7 @@ impl Channel {
         self.in_flight = self.in_flight.saturating_add(1);
         self.sent = self.sent.max(self.in_flight);
         if self.deadline.is_none() {
-            self.deadline = Some(now + self.backoff.wait(self.tries));
+            self.deadline = Some(self.wait_from(now));
         }
         self.acknowledgement_due = false;
         let ns = self.base.wrapping_add(index);

@@ -1,6 +1,12 @@
 //! Recorded traffic: what others sent is read as others read it, and recorded clients get their
 //! session from our server.
-#![allow(clippy::disallowed_methods)]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr
+)]
 
 mod common;
 

@@ -1,4 +1,10 @@
 //! Control messages: exact bytes both ways, round trips, and what peers get wrong.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr
+)]
 
 use hex_literal::hex;
 use l2tp::DisconnectCause;

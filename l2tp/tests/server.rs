@@ -1,4 +1,10 @@
 //! The LNS against a client that is spoken by hand: each rule and each quirk on its own.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr
+)]
 
 mod common;
 
