@@ -250,7 +250,7 @@ fn explain(name: &str, source: io::Error) -> SetupError {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::net::UdpSocket;
     use std::process::Command;
     use std::time::Duration;
@@ -261,8 +261,8 @@ mod tests {
     const INSIDE: &str = "ADIT_TEST_IN_NAMESPACE";
 
     /// Runs `body` in a network namespace that is gone afterwards: the test starts itself again
-    /// there. Where that cannot be done, says so.
-    fn in_a_namespace(test: &str, body: fn()) {
+    /// there, by its full name. Where that cannot be done, says so.
+    pub(in crate::io) fn in_a_namespace(test: &str, body: fn()) {
         if std::env::var_os(INSIDE).is_some() {
             return body();
         }
@@ -289,7 +289,7 @@ mod tests {
         }
         let output = unshare()
             .arg(std::env::current_exe().unwrap())
-            .args(["--exact", "--nocapture", &format!("io::tun::tests::{test}")])
+            .args(["--exact", "--nocapture", test])
             .env(INSIDE, "1")
             .output()
             .unwrap();
@@ -330,7 +330,7 @@ mod tests {
 
     #[test]
     fn packets_pass_both_ways() {
-        in_a_namespace("packets_pass_both_ways", || {
+        in_a_namespace("io::tun::tests::packets_pass_both_ways", || {
             for count in [1, 2] {
                 let (mut tun, queues) = Tun::create("adit-t0", count).unwrap();
                 assert_eq!(queues.len(), count);
@@ -369,7 +369,7 @@ mod tests {
 
     #[test]
     fn a_device_has_one_owner() {
-        in_a_namespace("a_device_has_one_owner", || {
+        in_a_namespace("io::tun::tests::a_device_has_one_owner", || {
             let mut netlink = Netlink::open().unwrap();
             for count in [1, 2] {
                 let (_tun, queues) = Tun::create("adit-t1", count).unwrap();
@@ -390,7 +390,7 @@ mod tests {
 
     #[test]
     fn the_server_stays_outside() {
-        in_a_namespace("the_server_stays_outside", || {
+        in_a_namespace("io::tun::tests::the_server_stays_outside", || {
             let mut netlink = Netlink::open().unwrap();
             let server = ip("198.51.100.7");
             // What leads to the Internet here.

@@ -154,10 +154,7 @@ impl Run {
                 meta: [RecvMeta::default(); BATCH],
             },
             core: Core {
-                sockets: Sockets {
-                    udp: parts.udp,
-                    raw: parts.raw,
-                },
+                sockets: Sockets::new(parts.udp, parts.raw),
                 inside: parts.inside,
                 plane: parts.plane,
                 upcalls: parts.upcalls,

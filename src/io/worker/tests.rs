@@ -10,6 +10,9 @@ use tokio::time::timeout;
 use wire::{Carrier, Path};
 
 use super::*;
+use crate::io::netlink::Netlink;
+use crate::io::tun::Tun;
+use crate::io::tun::tests::in_a_namespace;
 use crate::io::udp::ephemeral;
 
 const PEER: PeerId = PeerId(5);
@@ -36,6 +39,10 @@ struct End {
 
 impl End {
     fn start(address: &str, raw: bool) -> Self {
+        Self::start_with(address, raw, None)
+    }
+
+    fn start_with(address: &str, raw: bool, tun: Option<TunQueue>) -> Self {
         let address: IpAddr = address.parse().unwrap();
         let udp = ephemeral(address).unwrap();
         let (ike, natt) = (udp[0].local(), udp[1].local());
@@ -52,7 +59,7 @@ impl End {
             number: 0,
             udp: udp.into(),
             raw,
-            inside: Inside::Queue(inside),
+            inside: tun.map_or(Inside::Queue(inside), Inside::Tun),
             plane: Arc::clone(&plane),
             upcalls: sender,
             notices: Arc::clone(&notices),
@@ -161,13 +168,18 @@ impl End {
 
 /// Server and client, connected.
 async fn connected(carrier: Carrier) -> (End, End) {
+    connected_with(carrier, None).await
+}
+
+/// Server with or without a TUN device, and client without.
+async fn connected_with(carrier: Carrier, tun: Option<TunQueue>) -> (End, End) {
     // Addresses of their own: raw ESP has no ports to tell tests apart by.
     let (server, client) = match carrier {
         Carrier::Raw => ("127.0.0.61", "127.0.0.62"),
         Carrier::Ike | Carrier::NatT => ("127.0.0.1", "127.0.0.1"),
     };
     let raw = carrier == Carrier::Raw;
-    let (server, client) = (End::start(server, raw), End::start(client, raw));
+    let (server, client) = (End::start_with(server, raw, tun), End::start(client, raw));
     let path = |from: &End, to: &End| match carrier {
         Carrier::Raw => Path {
             local: SocketAddr::new(from.natt.ip(), 0),
@@ -568,4 +580,63 @@ async fn what_no_socket_serves_is_counted() {
     })
     .await;
     end.counted("no-socket", 2).await;
+}
+
+#[test]
+fn packets_pass_through_a_tun_device() {
+    in_a_namespace(
+        "io::worker::tests::packets_pass_through_a_tun_device",
+        || {
+            tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap()
+                .block_on(through_a_tun_device());
+        },
+    );
+}
+
+async fn through_a_tun_device() {
+    let mut netlink = Netlink::open().unwrap();
+    netlink
+        .set_link(netlink.index_of("lo").unwrap(), None, true)
+        .unwrap();
+    let (mut tun, queues) = Tun::create("adit-t5", 1).unwrap();
+    tun.up(MTU.into()).unwrap();
+    tun.add_address(SERVER.into()).unwrap();
+    tun.add_range(CLIENT.into(), CLIENT.into()).unwrap();
+    let (server, mut client) = connected_with(Carrier::NatT, queues.into_iter().next()).await;
+
+    // The kernel of the server answers the client's ping.
+    let mut ping = Vec::new();
+    let echo = etherparse::Icmpv4Type::EchoRequest(etherparse::IcmpEchoHeader { id: 7, seq: 1 });
+    etherparse::PacketBuilder::ipv4(CLIENT, SERVER, 64)
+        .icmpv4(echo)
+        .write(&mut ping, b"through all of it")
+        .unwrap();
+    client.command(Command::Inject(ping)).await;
+    let answer = client.packet().await;
+    assert_eq!(answer[12..20], [SERVER, CLIENT].concat());
+    assert_eq!(answer[20..22], [0, 0], "echo reply");
+    assert!(answer.ends_with(b"through all of it"));
+
+    // Somebody removes the device. The worker goes on with what does not need it, and the
+    // thread sleeps instead of asking for packets again and again.
+    let removed = std::process::Command::new("ip")
+        .args(["link", "delete", "adit-t5"])
+        .status();
+    if !removed.is_ok_and(|status| status.success()) {
+        println!("skipped: removing the device (no `ip`)");
+        return;
+    }
+    client
+        .command(Command::Inject(ip_packet(CLIENT, SERVER, 60, true)))
+        .await;
+    server.counted("tun-dropped", 1).await;
+    let before = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let after = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    let used = (after.tv_sec - before.tv_sec) * 1_000_000_000 + after.tv_nsec - before.tv_nsec;
+    assert!(used < 100_000_000, "{used} ns of 300 ms");
+    assert!(server.worker.finish());
 }
