@@ -112,8 +112,6 @@ pub struct Timing {
     pub lifetime_ceiling: Duration,
     /// How long the initiator keeps an old SA beside its successor.
     pub overlap: Duration,
-    /// INITIAL-CONTACT is taken only within this time after an IKE SA came up.
-    pub initial_contact: Duration,
 }
 
 impl Default for Timing {
@@ -133,7 +131,6 @@ impl Default for Timing {
             lifetime_floor: s(300),
             lifetime_ceiling: s(86_400 * 7),
             overlap: s(10),
-            initial_contact: s(30),
         }
     }
 }

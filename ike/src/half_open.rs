@@ -48,7 +48,7 @@ impl Lot {
         self.members.get(place).copied()
     }
 
-    fn len(&self) -> usize {
+    const fn len(&self) -> usize {
         self.members.len()
     }
 }
@@ -63,7 +63,7 @@ struct Group {
 }
 
 impl Group {
-    fn len(&self) -> usize {
+    const fn len(&self) -> usize {
         self.unproven.len().saturating_add(self.proven.len())
     }
 
@@ -126,7 +126,7 @@ impl HalfOpen {
     }
 
     /// How many there are.
-    pub(crate) fn len(&self) -> usize {
+    pub(crate) const fn len(&self) -> usize {
         self.all.len()
     }
 }

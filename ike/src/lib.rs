@@ -17,15 +17,19 @@
 
 pub mod codec;
 mod config;
+mod context;
 pub mod crypto;
 mod endpoint;
 mod half_open;
 mod job;
 mod keyring;
+mod main_mode;
 mod natt;
 mod output;
 mod policy;
+mod quick_mode;
 mod refusal;
+mod sa;
 mod timers;
 
 pub use codec::{Cookie, Identity};

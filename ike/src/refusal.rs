@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use crate::codec::NotifyType;
 use crate::policy::LegacyOption;
 
 /// Well-formed but unacceptable. `Display` is a full sentence for the log.
@@ -108,6 +109,47 @@ pub enum Refusal {
     /// An authenticated refusal by the peer, or its answer is not what was asked for.
     #[error("the peer refuses: {0}")]
     ByPeer(String),
+}
+
+impl Refusal {
+    /// One word for its kind, the same for all of a kind.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::WrongKey { .. } => "wrong-key",
+            Self::NoKey { .. } => "no-key",
+            Self::NoIkeProposal { .. } => "no-ike-proposal",
+            Self::NoEspProposal { .. } => "no-esp-proposal",
+            Self::TunnelMode => "tunnel-mode",
+            Self::NeedsUdpEncapsulation => "needs-udp-encapsulation",
+            Self::Traffic { .. } => "traffic",
+            Self::AggressiveMode => "aggressive-mode",
+            Self::AuthenticationMethod(_) => "authentication-method",
+            Self::Version { .. } => "version",
+            Self::ExchangeType(_) => "exchange-type",
+            Self::KeyExchange(_) => "key-exchange",
+            Self::Malformed { .. } => "malformed",
+            Self::ByPeer(_) => "by-peer",
+        }
+    }
+
+    /// The notification that tells the peer (RFC 2408 §3.14.1), if any does.
+    pub(crate) const fn notify(&self) -> Option<NotifyType> {
+        Some(match self {
+            Self::NoIkeProposal { .. }
+            | Self::NoEspProposal { .. }
+            | Self::TunnelMode
+            | Self::NeedsUdpEncapsulation
+            | Self::AuthenticationMethod(_) => NotifyType::NO_PROPOSAL_CHOSEN,
+            Self::Traffic { .. } => NotifyType::INVALID_ID_INFORMATION,
+            Self::WrongKey { .. } | Self::NoKey { .. } => NotifyType::AUTHENTICATION_FAILED,
+            Self::KeyExchange(_) => NotifyType::INVALID_KEY_INFORMATION,
+            Self::Malformed { .. } => NotifyType::PAYLOAD_MALFORMED,
+            Self::AggressiveMode
+            | Self::Version { .. }
+            | Self::ExchangeType(_)
+            | Self::ByPeer(_) => return None,
+        })
+    }
 }
 
 fn tried_keys(tried: usize) -> String {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use wire::Instant;
 
+use crate::codec::MessageId;
 use crate::{ChildId, SaId};
 
 /// Why the endpoint wants to be called.
@@ -35,7 +36,7 @@ pub(crate) enum Owner {
     /// An IKE SA.
     Sa(SaId),
     /// A Quick Mode: the IKE SA and the message id.
-    Exchange(SaId, u32),
+    QuickMode(SaId, MessageId),
     /// A child SA.
     Child(ChildId),
 }

@@ -1,12 +1,26 @@
 //! All IKE SAs of a host.
 
+mod children;
+mod incoming;
+mod informational;
+mod main_mode;
+mod quick_mode;
+mod timeouts;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use wire::{Instant, Path, Rng, Secret};
 
-use crate::codec::Identity;
+use crate::codec::{Cookie, Identity, MessageId};
+use crate::context::{Asker, Context};
 use crate::crypto::Group;
-use crate::{Answer, ChildId, CloseReason, Config, Keyring, Output, RequestId, SaId, Timer};
+use crate::half_open::HalfOpen;
+use crate::sa::{Party, Phase, Sa};
+use crate::{
+    Answer, ChildId, CloseReason, Config, Event, Keyring, Output, RequestId, SaId, SaInfo, Timer,
+};
 
 /// What the initiator needs to know.
 #[derive(Debug, Clone)]
@@ -61,70 +75,179 @@ pub struct Counters {
     pub refused_silently: u64,
 }
 
+/// A child SA that exists.
+#[derive(Debug)]
+struct Child {
+    /// The IKE SA it belongs to; it may be gone.
+    sa: SaId,
+    party: Party,
+    inbound: u32,
+    outbound: u32,
+    /// Whether we proposed it, and so replace it.
+    initiator: bool,
+    confirmed: bool,
+    /// The Quick Mode that made it.
+    message_id: MessageId,
+    /// The Quick Mode that is to replace it is under way.
+    rekeying: bool,
+}
+
+/// What one party has.
+#[derive(Debug, Default)]
+struct Members {
+    sas: BTreeSet<SaId>,
+    children: BTreeSet<ChildId>,
+}
+
 /// All IKE SAs of a host.
 #[derive(Debug)]
 pub struct Endpoint {
-    config: Config,
+    context: Context,
+    sas: BTreeMap<SaId, Sa>,
+    /// IKE SAs that others started, by our cookie.
+    responding: BTreeMap<Cookie, SaId>,
+    /// IKE SAs that we started, by our cookie.
+    initiating: BTreeMap<Cookie, SaId>,
+    /// IKE SAs that others started, by what identifies a repetition of message 1.
+    firsts: BTreeMap<(Cookie, SocketAddr), SaId>,
+    half_open: HalfOpen,
+    established: usize,
+    children: BTreeMap<ChildId, Child>,
+    /// Child SAs by whose they are and the SPI the peer knows them by.
+    by_spi: BTreeMap<(Party, u32), ChildId>,
+    parties: BTreeMap<Party, Members>,
+    /// Child SAs under way that are to replace others.
+    replacing: BTreeMap<ChildId, ChildId>,
 }
 
-#[allow(unused_variables, clippy::needless_pass_by_value)]
 impl Endpoint {
     /// An endpoint without keys and SAs.
     pub fn new(config: Config, rng: Rng) -> Self {
-        Self { config }
+        Self {
+            context: Context::new(config, rng),
+            sas: BTreeMap::new(),
+            responding: BTreeMap::new(),
+            initiating: BTreeMap::new(),
+            firsts: BTreeMap::new(),
+            half_open: HalfOpen::default(),
+            established: 0,
+            children: BTreeMap::new(),
+            by_spi: BTreeMap::new(),
+            parties: BTreeMap::new(),
+            replacing: BTreeMap::new(),
+        }
     }
 
     /// Sets the pre-shared keys for Main Modes that others start from now on.
-    pub fn set_keys(&mut self, keys: Arc<Keyring>) {}
+    pub fn set_keys(&mut self, keys: Arc<Keyring>) {
+        self.context.keys = keys;
+    }
 
     /// Takes an ISAKMP message, without the non-ESP marker.
-    pub fn handle_datagram(&mut self, now: Instant, path: Path, datagram: &[u8]) {}
+    pub fn handle_datagram(&mut self, now: Instant, path: Path, datagram: &[u8]) {
+        self.context.now = now;
+        self.on_datagram(path, datagram);
+    }
 
     /// Does what is due. Calls without need do nothing.
-    pub fn handle_timeout(&mut self, now: Instant) {}
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.context.now = now;
+        while let Some((owner, timer)) = self.context.timers.pop(now) {
+            self.on_timer(owner, timer);
+        }
+    }
 
     /// Takes the answer to a request. Answers to requests that no longer matter are ignored.
-    pub fn handle_answer(&mut self, now: Instant, request: RequestId, answer: Answer) {}
+    pub fn handle_answer(&mut self, now: Instant, request: RequestId, answer: Answer) {
+        self.context.now = now;
+        match (self.context.take_asker(request), answer) {
+            (Some(Asker::MainMode(sa)), Answer::Computed(result)) => {
+                self.on_main_mode_computed(sa, result);
+            }
+            (Some(Asker::QuickMode(sa, id)), Answer::Computed(result)) => {
+                self.on_quick_mode_computed(sa, id, result);
+            }
+            (Some(Asker::QuickMode(sa, id)), Answer::Spi(spi)) => self.on_spi(sa, id, spi),
+            // The exchange is gone; the SPI must not be lost with it.
+            (_, Answer::Spi(Some(spi))) => self.context.event(Event::SpiUnused(spi)),
+            _ => {}
+        }
+    }
 
     /// The next thing to do; to be called until `None` after every other call.
     pub fn poll_output(&mut self) -> Option<Output> {
-        None
+        self.context.next_output()
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) must be called next, and why.
     pub fn poll_timeout(&self) -> Option<(Instant, Timer)> {
-        None
+        self.context.timers.next()
     }
 
     /// Starts a Main Mode.
     pub fn initiate(&mut self, now: Instant, initiate: Initiate) -> SaId {
-        SaId(0)
+        self.context.now = now;
+        let path = initiate.ike;
+        self.begin_main_mode(Box::new(initiate), path, None)
     }
 
-    /// Starts a Quick Mode under an IKE SA that we started. `None` if there is no such SA.
+    /// Starts a Quick Mode. `None` if the IKE SA is not established.
+    ///
+    /// When it fails, [`Event::ChildDown`] says so.
     pub fn start_child(&mut self, now: Instant, sa: SaId) -> Option<ChildId> {
-        None
+        self.context.now = now;
+        self.begin_child(sa, None)
     }
 
     /// Starts a Quick Mode that is to replace `child`, because its volume or its sequence numbers
     /// run out. Only for child SAs that we proposed; does nothing while one is under way.
-    pub fn rekey_child(&mut self, now: Instant, child: ChildId) {}
+    pub fn rekey_child(&mut self, now: Instant, child: ChildId) {
+        self.context.now = now;
+        self.on_child_rekey(child);
+    }
 
     /// The peer's first valid ESP packet has come on `child`: as good as Quick Mode message 3.
-    pub fn confirm_child(&mut self, now: Instant, child: ChildId) {}
+    pub fn confirm_child(&mut self, now: Instant, child: ChildId) {
+        self.context.now = now;
+        self.on_traffic(child);
+        self.on_confirmed(child);
+    }
 
     /// A valid ESP packet has come lately on `child`: the peer is alive. Calls at intervals of
     /// seconds are enough.
-    pub fn note_traffic(&mut self, now: Instant, child: ChildId) {}
+    pub fn note_traffic(&mut self, now: Instant, child: ChildId) {
+        self.context.now = now;
+        self.on_traffic(child);
+    }
 
     /// Ends a child SA and tells the peer.
-    pub fn delete_child(&mut self, now: Instant, child: ChildId) {}
+    pub fn delete_child(&mut self, now: Instant, child: ChildId) {
+        self.context.now = now;
+        self.end_child(child, CloseReason::Requested);
+    }
 
-    /// Ends an IKE SA and the child SAs negotiated under it, and tells the peer.
-    pub fn close(&mut self, now: Instant, sa: SaId, reason: CloseReason) {}
+    /// Ends an IKE SA and the child SAs that belong to it, and tells the peer.
+    pub fn close(&mut self, now: Instant, sa: SaId, reason: CloseReason) {
+        self.context.now = now;
+        self.end_sa(sa, reason);
+    }
+
+    /// What is known about an IKE SA, if it is established.
+    pub fn info(&self, sa: SaId) -> Option<SaInfo> {
+        let sa = self.sas.get(&sa)?;
+        match &sa.phase {
+            Phase::Established(established) => Some(established.info(&sa.frame)),
+            _ => None,
+        }
+    }
+
+    /// How many IKE SAs are half-open and how many are established.
+    pub const fn occupancy(&self) -> (usize, usize) {
+        (self.half_open.len(), self.established)
+    }
 
     /// What was seen and not worth an event.
-    pub fn counters(&self) -> Counters {
-        Counters::default()
+    pub const fn counters(&self) -> Counters {
+        self.context.counters
     }
 }

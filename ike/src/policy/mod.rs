@@ -8,7 +8,6 @@ use std::fmt;
 use std::str::FromStr;
 
 pub use esp::{EspEncryption, EspIntegrity, EspSuite, KeyBits};
-pub(crate) use phase1::Phase1Choice;
 pub(crate) use phase2::{Phase2Choice, Phase2Context};
 
 use crate::crypto::{Cipher, Group, HashAlgorithm, Phase1Suite};

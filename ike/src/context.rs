@@ -1,0 +1,267 @@
+//! What every exchange needs: time, randomness, configuration, and the one output queue.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand_core::Rng as _;
+use subtle::ConstantTimeEq as _;
+use tracing::{debug, trace};
+use wire::{Instant, Path, Rng};
+
+use crate::codec::{Cookie, MessageId};
+use crate::crypto::HashAlgorithm;
+use crate::timers::{Owner, Timers};
+use crate::{Config, Counters, Event, Keyring, Output, Refusal, Request, RequestId, SaId, Timer};
+
+/// Bytes of our nonces.
+const NONCE_LEN: usize = 32;
+/// Sources whose last refusal is remembered.
+const REMEMBERED_REFUSALS: usize = 4096;
+/// One source is reported this often for one kind of refusal.
+const REFUSAL_INTERVAL: Duration = Duration::from_secs(10);
+/// All sources together are reported this often per second.
+const REFUSALS_PER_SECOND: u32 = 50;
+
+/// Who waits for an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asker {
+    /// A Main Mode.
+    MainMode(SaId),
+    /// A Quick Mode.
+    QuickMode(SaId, MessageId),
+}
+
+/// What every exchange needs.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) config: Config,
+    pub(crate) keys: Arc<Keyring>,
+    pub(crate) rng: Rng,
+    pub(crate) now: Instant,
+    pub(crate) timers: Timers,
+    pub(crate) counters: Counters,
+    outputs: VecDeque<Output>,
+    requests: BTreeMap<RequestId, Asker>,
+    last_id: u64,
+    refusals: RefusalLog,
+}
+
+impl Context {
+    pub(crate) fn new(config: Config, rng: Rng) -> Self {
+        Self {
+            config,
+            keys: Arc::default(),
+            rng,
+            now: Instant::BOOT,
+            timers: Timers::default(),
+            counters: Counters::default(),
+            outputs: VecDeque::new(),
+            requests: BTreeMap::new(),
+            last_id: 0,
+            refusals: RefusalLog::default(),
+        }
+    }
+
+    /// A number that was never given before.
+    pub(crate) const fn new_id(&mut self) -> u64 {
+        self.last_id = self.last_id.saturating_add(1);
+        self.last_id
+    }
+
+    /// Sends a datagram.
+    pub(crate) fn transmit(&mut self, path: Path, bytes: Vec<u8>) {
+        self.counters.sent = self.counters.sent.saturating_add(1);
+        trace!(%path, bytes = bytes.len(), "transmit");
+        self.outputs.push_back(Output::Transmit { path, bytes });
+    }
+
+    /// Reports an event.
+    pub(crate) fn event(&mut self, event: Event) {
+        debug!(?event, "event");
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    /// Asks for something on behalf of `asker`.
+    pub(crate) fn request(&mut self, asker: Asker, request: Request) -> RequestId {
+        let id = RequestId(self.new_id());
+        self.requests.insert(id, asker);
+        self.outputs.push_back(Output::Request(id, request));
+        id
+    }
+
+    /// Who waits for the answer with this number; the answer comes once.
+    pub(crate) fn take_asker(&mut self, request: RequestId) -> Option<Asker> {
+        self.requests.remove(&request)
+    }
+
+    /// Nobody waits for this answer any more.
+    pub(crate) fn forget_request(&mut self, request: RequestId) {
+        self.requests.remove(&request);
+    }
+
+    /// An SPI that was asked for is not needed after all.
+    pub(crate) fn give_back(&mut self, spi: Option<u32>) {
+        if let Some(spi) = spi {
+            self.event(Event::SpiUnused(spi));
+        }
+    }
+
+    /// The next output.
+    pub(crate) fn next_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Reports a refusal, unless the same was reported lately.
+    pub(crate) fn refuse(&mut self, path: Path, sa: Option<SaId>, refusal: Refusal) {
+        self.counters.refused = self.counters.refused.saturating_add(1);
+        if self.refusals.admits(self.now, path.remote, refusal.kind()) {
+            self.event(Event::Refused { path, sa, refusal });
+        } else {
+            let silent = &mut self.counters.refused_silently;
+            *silent = silent.saturating_add(1);
+        }
+    }
+
+    /// A new cookie: random and not zero.
+    pub(crate) fn cookie(&mut self) -> Cookie {
+        Cookie(self.rng.next_u64().max(1).to_be_bytes())
+    }
+
+    /// A new message id: random and not zero.
+    pub(crate) fn message_id(&mut self) -> MessageId {
+        MessageId(self.rng.next_u32().max(1))
+    }
+
+    /// A new nonce.
+    pub(crate) fn nonce(&mut self) -> Vec<u8> {
+        let mut nonce = vec![0; NONCE_LEN];
+        self.rng.fill_bytes(&mut nonce);
+        nonce
+    }
+
+    /// A moment at 85 to 90 % of `lifetime` from now, so that peers do not all rekey at once.
+    pub(crate) fn rekey_time(&mut self, lifetime: Duration) -> Instant {
+        let percent = 850_u32.saturating_add(self.rng.next_u32() % 51);
+        self.now + lifetime.saturating_mul(percent) / 1000
+    }
+
+    /// How many requests are unanswered.
+    #[cfg(test)]
+    pub(crate) fn pending_requests(&self) -> usize {
+        self.requests.len()
+    }
+}
+
+/// Counts one more of something.
+pub(crate) const fn count(counter: &mut u64) {
+    *counter = counter.saturating_add(1);
+}
+
+/// Keeps one peer's mistakes from filling the log.
+#[derive(Debug, Default)]
+struct RefusalLog {
+    last: BTreeMap<(IpAddr, &'static str), Instant>,
+    window: Instant,
+    in_window: u32,
+}
+
+impl RefusalLog {
+    fn admits(&mut self, now: Instant, source: SocketAddr, kind: &'static str) -> bool {
+        if now - self.window >= Duration::from_secs(1) {
+            (self.window, self.in_window) = (now, 0);
+        }
+        if self.in_window >= REFUSALS_PER_SECOND {
+            return false;
+        }
+        let key = (source.ip(), kind);
+        if self
+            .last
+            .get(&key)
+            .is_some_and(|last| now - *last < REFUSAL_INTERVAL)
+        {
+            return false;
+        }
+        if self.last.len() >= REMEMBERED_REFUSALS {
+            self.last.clear();
+        }
+        self.last.insert(key, now);
+        self.in_window = self.in_window.saturating_add(1);
+        true
+    }
+}
+
+/// Recognises a repetition of a datagram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Fingerprint([u8; 32]);
+
+impl Fingerprint {
+    pub(crate) fn of(datagram: &[u8]) -> Self {
+        let digest = HashAlgorithm::Sha256.digest(&[datagram]);
+        Self(digest.as_slice().try_into().unwrap_or_default())
+    }
+}
+
+/// A request and the answer it got, so that its repetition gets the same one.
+#[derive(Debug, Clone)]
+pub(crate) struct Answered {
+    pub(crate) request: Fingerprint,
+    pub(crate) answer: Vec<u8>,
+}
+
+/// Whether two hashes are equal, in constant time.
+pub(crate) fn same(ours: &[u8], theirs: &[u8]) -> bool {
+    ours.ct_eq(theirs).into()
+}
+
+/// A request of ours that is sent until it is answered.
+#[derive(Debug, Clone)]
+pub(crate) struct Retry {
+    message: Vec<u8>,
+    pub(crate) path: Path,
+    sent: usize,
+    /// What it is, for the report when it is given up.
+    pub(crate) what: &'static str,
+}
+
+impl Retry {
+    /// Sends `message` for the first time.
+    pub(crate) fn start(
+        context: &mut Context,
+        owner: Owner,
+        path: Path,
+        message: Vec<u8>,
+        what: &'static str,
+    ) -> Self {
+        let mut retry = Self::unsent(path, message, what);
+        retry.again(context, owner);
+        retry
+    }
+
+    /// A message that [`again`](Self::again) sends for the first time.
+    pub(crate) const fn unsent(path: Path, message: Vec<u8>, what: &'static str) -> Self {
+        Self {
+            message,
+            path,
+            sent: 0,
+            what,
+        }
+    }
+
+    /// Sends it again, if there are tries left.
+    pub(crate) fn again(&mut self, context: &mut Context, owner: Owner) -> bool {
+        let pauses = &context.config.timing.retransmit;
+        let pause = match (pauses.get(self.sent).copied(), self.sent) {
+            (Some(pause), _) => pause,
+            (None, 0) => Duration::from_secs(1),
+            (None, _) => return false,
+        };
+        context
+            .timers
+            .set(owner, Timer::Retransmit, context.now + pause);
+        context.transmit(self.path, self.message.clone());
+        self.sent = self.sent.saturating_add(1);
+        true
+    }
+}

@@ -1,0 +1,163 @@
+//! From a datagram to the exchange it belongs to.
+
+use wire::{Carrier, Path};
+
+use super::Endpoint;
+use crate::codec::{Chain, ExchangeType, Header, MessageId, Notification, PayloadType, Trailing};
+use crate::context::{Fingerprint, count};
+use crate::sa::{Established, Frame, Phase, Role};
+use crate::{Event, Refusal, SaId};
+
+/// Major version 1, whatever the minor one.
+const MAJOR_1: u8 = 1;
+
+impl Endpoint {
+    pub(super) fn on_datagram(&mut self, path: Path, datagram: &[u8]) {
+        count(&mut self.context.counters.received);
+        let datagram = without_marker(path, datagram);
+        let Ok((header, body)) = Header::parse(datagram) else {
+            return count(&mut self.context.counters.malformed);
+        };
+        let (major, minor) = (header.version >> 4, header.version & 0x0f);
+        if major != MAJOR_1 {
+            count(&mut self.context.counters.malformed);
+            if major == 2 {
+                self.context
+                    .refuse(path, None, Refusal::Version { major, minor });
+            }
+            return;
+        }
+        match self.find(&header) {
+            Some(sa) => self.on_message(sa, path, &header, body, datagram),
+            None if header.responder.is_zero() => self.on_unknown(path, &header, body, datagram),
+            None => count(&mut self.context.counters.unknown_cookies),
+        }
+    }
+
+    /// The IKE SA a message belongs to: by our cookie, and then by the peer's too.
+    pub(super) fn find(&self, header: &Header) -> Option<SaId> {
+        let fits = |id: &SaId, role| {
+            self.sas.get(id).is_some_and(|sa| {
+                let responder = sa.frame.responder;
+                sa.frame.role == role
+                    && sa.frame.initiator == header.initiator
+                    && (responder == header.responder || responder.is_zero())
+            })
+        };
+        let answered = self.responding.get(&header.responder);
+        let started = || self.initiating.get(&header.initiator);
+        answered
+            .filter(|id| fits(id, Role::Responder))
+            .or_else(|| started().filter(|id| fits(id, Role::Initiator)))
+            .copied()
+    }
+
+    /// A first message, or something without meaning.
+    fn on_unknown(&mut self, path: Path, header: &Header, body: &[u8], datagram: &[u8]) {
+        if !self.context.config.respond {
+            return count(&mut self.context.counters.unknown_cookies);
+        }
+        if let Some(sa) = self.firsts.get(&(header.initiator, path.remote)).copied() {
+            return self.on_message(sa, path, header, body, datagram);
+        }
+        match header.exchange {
+            ExchangeType::MAIN_MODE
+                if header.message_id == MessageId::PHASE_1 && !header.is_encrypted() =>
+            {
+                self.on_first_message(path, header, body, datagram);
+            }
+            // Nothing is answered: a right answer would hand out a hash to guess the key from.
+            ExchangeType::AGGRESSIVE => {
+                self.context.refuse(path, None, Refusal::AggressiveMode);
+            }
+            _ => count(&mut self.context.counters.unknown_cookies),
+        }
+    }
+
+    fn on_message(&mut self, id: SaId, path: Path, header: &Header, body: &[u8], datagram: &[u8]) {
+        let Some(sa) = self.sas.get_mut(&id) else {
+            return;
+        };
+        match (header.exchange, &mut sa.phase) {
+            (ExchangeType::MAIN_MODE, Phase::Established(established)) => {
+                // Message 6 may have been lost.
+                match &established.answered {
+                    Some(last) if last.request == Fingerprint::of(datagram) => {
+                        count(&mut self.context.counters.repeated);
+                        self.context.transmit(sa.frame.path, last.answer.clone());
+                    }
+                    _ => count(&mut self.context.counters.unexpected),
+                }
+            }
+            (ExchangeType::MAIN_MODE, _) if header.message_id == MessageId::PHASE_1 => {
+                self.on_main_mode(id, path, header, body, datagram);
+            }
+            (ExchangeType::QUICK_MODE, Phase::Established(_))
+                if header.is_encrypted() && header.message_id != MessageId::PHASE_1 =>
+            {
+                self.on_quick_mode(id, path, header, body, datagram);
+            }
+            (ExchangeType::INFORMATIONAL, Phase::Established(_))
+                if header.is_encrypted() && header.message_id != MessageId::PHASE_1 =>
+            {
+                self.on_informational(id, path, header, body);
+            }
+            (ExchangeType::INFORMATIONAL, Phase::Initiating(initiating))
+                if !header.is_encrypted() =>
+            {
+                if let Ok(chain) = Chain::parse(header.next, body, Trailing::Nothing) {
+                    chain
+                        .all(PayloadType::NOTIFICATION)
+                        .filter_map(|payload| Notification::parse(payload.body).ok())
+                        .for_each(|notification| initiating.note_clear(&notification));
+                }
+            }
+            (ExchangeType::TRANSACTION | ExchangeType::NEW_GROUP, Phase::Established(_)) => {
+                self.context
+                    .refuse(path, Some(id), Refusal::ExchangeType(header.exchange.0));
+            }
+            _ => count(&mut self.context.counters.unexpected),
+        }
+    }
+
+    /// An authentic message that was not seen before has come over `path`: answers go there, and
+    /// over the NAT-T port ESP follows.
+    pub(super) fn on_fresh(&mut self, id: SaId, path: Path) {
+        let now = self.context.now;
+        let Some((frame, established)) = self.sas.get_mut(&id).and_then(|sa| sa.established())
+        else {
+            return;
+        };
+        established.dpd.note(now);
+        if move_path(frame, established, path) {
+            self.context.event(Event::PathChanged { sa: id, path });
+        }
+    }
+}
+
+/// Follows a peer to another path; whether ESP follows too.
+fn move_path(frame: &mut Frame, established: &mut Established, path: Path) -> bool {
+    frame.path = path;
+    if path.carrier != Carrier::NatT || established.natt_path == Some(path) {
+        return false;
+    }
+    let moved = established.natt_path.replace(path).is_some();
+    moved && established.wants_udp()
+}
+
+/// QUIRK(Apple): some releases put a second non-ESP marker in front of the message. A cookie that
+/// starts with four zero bytes is told from it by the length field.
+fn without_marker(path: Path, datagram: &[u8]) -> &[u8] {
+    let mut rest = datagram;
+    while path.carrier == Carrier::NatT
+        && let Some(([0, 0, 0, 0], after)) = rest.split_first_chunk()
+    {
+        let fits = Header::parse(rest)
+            .is_ok_and(|(_, body)| body.len().saturating_add(Header::LEN) == rest.len());
+        if fits {
+            break;
+        }
+        rest = after;
+    }
+    rest
+}

@@ -1,0 +1,357 @@
+//! Main Modes: begun, carried on, finished, given up.
+
+use std::time::Duration;
+
+use wire::{Carrier, Path};
+
+use super::{Endpoint, Initiate};
+use crate::codec::{Chain, Cookie, Header, Trailing};
+use crate::context::count;
+use crate::main_mode::initiator::Step as AskStep;
+use crate::main_mode::responder::{State, Step};
+use crate::main_mode::{Finished, initiator, responder};
+use crate::sa::{Frame, Phase, Role, Sa};
+use crate::timers::Owner;
+use crate::{CloseReason, Event, JobResult, SaId, Timer};
+
+/// Pause before a rekeying that failed is tried again.
+pub(super) const REKEY_RETRY: Duration = Duration::from_secs(10);
+
+impl Endpoint {
+    /// Message 1 from somebody unknown.
+    pub(super) fn on_first_message(
+        &mut self,
+        path: Path,
+        header: &Header,
+        body: &[u8],
+        datagram: &[u8],
+    ) {
+        let limits = self.context.config.limits;
+        let chain = Chain::parse(header.next, body, Trailing::Nothing);
+        let (Ok(chain), true) = (chain, datagram.len() <= limits.message_size) else {
+            return count(&mut self.context.counters.malformed);
+        };
+        if self.established >= limits.established_total {
+            return count(&mut self.context.counters.unexpected);
+        }
+        count(&mut self.context.counters.main_modes);
+        let frame = Frame {
+            id: SaId(self.context.new_id()),
+            role: Role::Responder,
+            initiator: header.initiator,
+            responder: self.context.cookie(),
+            path,
+            started: self.context.now,
+        };
+        let state = match responder::begin(&mut self.context, &frame, &chain, datagram) {
+            Ok(state) => state,
+            Err(refusal) => {
+                if let Some(kind) = refusal.notify() {
+                    let notify = frame.clear_notify(&mut self.context, kind);
+                    if notify.len() <= datagram.len() {
+                        self.context.transmit(path, notify);
+                    }
+                }
+                return self.context.refuse(path, None, refusal);
+            }
+        };
+        let source = path.remote.ip();
+        while let Some(victim) = self
+            .half_open
+            .victim(&limits, source, &mut self.context.rng)
+        {
+            count(&mut self.context.counters.evicted);
+            self.remove_sa(victim);
+        }
+        let id = frame.id;
+        self.half_open.insert(id, source);
+        self.responding.insert(frame.responder, id);
+        self.firsts.insert((header.initiator, path.remote), id);
+        let deadline = self.context.now + self.context.config.timing.half_open;
+        self.context
+            .timers
+            .set(Owner::Sa(id), Timer::HalfOpen, deadline);
+        let mut sa = Sa {
+            frame,
+            phase: Phase::Moving,
+            first: Some(path.remote),
+        };
+        sa.move_to(Phase::Responding(state));
+        self.sas.insert(id, sa);
+    }
+
+    /// Sends message 1.
+    pub(super) fn begin_main_mode(
+        &mut self,
+        initiate: Box<Initiate>,
+        path: Path,
+        replaces: Option<SaId>,
+    ) -> SaId {
+        let frame = Frame {
+            id: SaId(self.context.new_id()),
+            role: Role::Initiator,
+            initiator: self.context.cookie(),
+            responder: Cookie::ZERO,
+            path,
+            started: self.context.now,
+        };
+        let id = frame.id;
+        let state = initiator::begin(&mut self.context, &frame, initiate, replaces);
+        self.initiating.insert(frame.initiator, id);
+        let mut sa = Sa {
+            frame,
+            phase: Phase::Moving,
+            first: None,
+        };
+        sa.move_to(Phase::Initiating(Box::new(state)));
+        self.sas.insert(id, sa);
+        id
+    }
+
+    /// A message of a Main Mode that is under way.
+    pub(super) fn on_main_mode(
+        &mut self,
+        id: SaId,
+        path: Path,
+        header: &Header,
+        body: &[u8],
+        datagram: &[u8],
+    ) {
+        if datagram.len() > self.context.config.limits.message_size {
+            return count(&mut self.context.counters.malformed);
+        }
+        let Some(sa) = self.sas.get_mut(&id) else {
+            return;
+        };
+        let (context, frame) = (&mut self.context, &mut sa.frame);
+        match std::mem::replace(&mut sa.phase, Phase::Moving) {
+            Phase::Responding(state) => {
+                let waited = matches!(state, State::ExpectKe(_));
+                let next = state.handle(context, frame, path, header, body, datagram);
+                if waited && matches!(next, State::AwaitKe(_)) {
+                    let source = sa.first.map_or(path.remote.ip(), |first| first.ip());
+                    self.half_open.prove(id, source);
+                }
+                sa.move_to(Phase::Responding(next));
+            }
+            Phase::Initiating(state) => {
+                let step = state.handle(context, frame, path, header, body);
+                self.on_ask_step(id, step);
+            }
+            phase @ (Phase::Established(_) | Phase::Moving) => sa.phase = phase,
+        }
+    }
+
+    /// A power was computed, or keys were tried.
+    pub(super) fn on_main_mode_computed(&mut self, id: SaId, result: JobResult) {
+        let Some(sa) = self.sas.get_mut(&id) else {
+            return;
+        };
+        let (context, frame) = (&mut self.context, &mut sa.frame);
+        match (std::mem::replace(&mut sa.phase, Phase::Moving), result) {
+            (Phase::Responding(State::AwaitKe(state)), JobResult::DiffieHellman(outcome)) => {
+                let next = state.on_computed(context, frame, outcome);
+                sa.move_to(Phase::Responding(next));
+            }
+            (Phase::Responding(State::AwaitTrial(state)), JobResult::KeyTrial(outcome)) => {
+                match state.on_tried(context, frame, outcome) {
+                    Step::Stay(next) => sa.move_to(Phase::Responding(next)),
+                    Step::Finished(finished) => self.establish(id, *finished, None),
+                }
+            }
+            (Phase::Initiating(state), JobResult::DiffieHellman(outcome)) => {
+                let step = state.on_computed(context, frame, outcome);
+                self.on_ask_step(id, step);
+            }
+            (phase, _) => sa.phase = phase,
+        }
+    }
+
+    fn on_ask_step(&mut self, id: SaId, step: AskStep) {
+        match step {
+            AskStep::Stay(next) => {
+                if let Some(sa) = self.sas.get_mut(&id) {
+                    sa.move_to(Phase::Initiating(next));
+                }
+            }
+            AskStep::Finished(finished, replaces) => self.establish(id, *finished, replaces),
+            AskStep::Failed(refusal, replaces) => {
+                self.give_up(id, replaces, CloseReason::Failed(refusal));
+            }
+        }
+    }
+
+    /// A Main Mode of ours has failed.
+    pub(super) fn give_up(&mut self, id: SaId, replaces: Option<SaId>, reason: CloseReason) {
+        self.remove_sa(id);
+        let old = replaces.and_then(|old| self.sas.get_mut(&old)?.established());
+        match (replaces, old) {
+            (None, _) => self.context.event(Event::SaDown { sa: id, reason }),
+            // Nobody was told of the attempt to replace it; its own end will be reported.
+            (Some(old), Some((_, established))) => {
+                tracing::debug!(sa = %old, %reason, "rekeying failed");
+                established.successor = None;
+                let again = self.context.now + REKEY_RETRY;
+                self.context.timers.set(Owner::Sa(old), Timer::Rekey, again);
+            }
+            (Some(_), None) => {}
+        }
+    }
+
+    /// Both sides are authenticated.
+    fn establish(&mut self, id: SaId, mut finished: Finished, replaces: Option<SaId>) {
+        let Some(sa) = self.sas.get_mut(&id) else {
+            return;
+        };
+        if let Some(first) = sa.first {
+            self.half_open.remove(id, first.ip());
+        }
+        let owner = Owner::Sa(id);
+        self.context.timers.cancel_all(owner);
+        sa.frame.path = finished.path;
+        let message = finished.message.take();
+        let initial_contact = finished.initial_contact;
+        let established = finished.establish(&mut self.context, &sa.frame);
+        let info = Box::new(established.info(&sa.frame));
+
+        let (now, timing) = (self.context.now, self.context.config.timing.clone());
+        let initiator = sa.frame.role == Role::Initiator;
+        let lifetime = established.lifetime;
+        let mut set = |timer, at| self.context.timers.set(owner, timer, at);
+        set(
+            Timer::Expire,
+            now + if initiator {
+                lifetime
+            } else {
+                with_margin(lifetime)
+            },
+        );
+        if !initiator {
+            set(Timer::Forget, now + timing.answer_memory);
+            set(Timer::WithoutChild, now + timing.without_child);
+        }
+        if established.dpd.announced && !timing.dpd_idle.is_zero() {
+            set(Timer::Dpd, now + timing.dpd_idle);
+        }
+        let behind_nat = established.nat.here || (initiator && established.nat.any());
+        if behind_nat && sa.frame.path.carrier == Carrier::NatT {
+            set(Timer::KeepAlive, now + timing.keepalive);
+        }
+        if initiator {
+            let at = self.context.rekey_time(lifetime);
+            self.context.timers.set(owner, Timer::Rekey, at);
+        }
+        let members = self.parties.entry(established.party.clone()).or_default();
+        members.sas.insert(id);
+        self.established = self.established.saturating_add(1);
+        let path = sa.frame.path;
+        sa.move_to(Phase::Established(Box::new(established)));
+        self.context.event(Event::SaUp { sa: id, info });
+        if let Some(message) = message {
+            self.context.transmit(path, message);
+        }
+        if initial_contact {
+            self.context.event(Event::InitialContact { sa: id });
+        }
+        if let Some(old) = replaces {
+            self.succeed(old, id);
+        }
+    }
+
+    /// `new` takes the place of `old`, an IKE SA that we started.
+    fn succeed(&mut self, old: SaId, new: SaId) {
+        let Some((_, established)) = self.sas.get_mut(&old).and_then(|sa| sa.established()) else {
+            return;
+        };
+        let children = std::mem::take(&mut established.children);
+        for child in &children {
+            if let Some(child) = self.children.get_mut(child) {
+                child.sa = new;
+            }
+        }
+        if let Some((_, established)) = self.sas.get_mut(&new).and_then(|sa| sa.established()) {
+            established.children.extend(children);
+        }
+        self.context.event(Event::SaRekeyed { old, new });
+        let owner = Owner::Sa(old);
+        for timer in [Timer::Rekey, Timer::KeepAlive, Timer::Dpd] {
+            self.context.timers.cancel(owner, timer);
+        }
+        let end = self.context.now + self.context.config.timing.overlap;
+        self.context.timers.set(owner, Timer::Overlap, end);
+    }
+
+    /// The lifetime of an IKE SA that we started is nearly over.
+    pub(super) fn on_sa_rekey(&mut self, id: SaId) {
+        let Some((_, established)) = self.sas.get_mut(&id).and_then(|sa| sa.established()) else {
+            return;
+        };
+        let Some(initiate) = established.initiate.clone() else {
+            return;
+        };
+        if established.successor.is_some() {
+            return;
+        }
+        // RFC 3947 §4: once on the NAT-T port, it is not left again.
+        let path = established.natt_path.unwrap_or(initiate.ike);
+        let successor = self.begin_main_mode(initiate, path, Some(id));
+        if let Some((_, established)) = self.sas.get_mut(&id).and_then(|sa| sa.established()) {
+            established.successor = Some(successor);
+        }
+    }
+
+    /// Forgets an IKE SA and all that is under way on it, without a word to the peer. Its child
+    /// SAs live on.
+    pub(super) fn remove_sa(&mut self, id: SaId) -> Option<Sa> {
+        let mut sa = self.sas.remove(&id)?;
+        self.context.timers.cancel_all(Owner::Sa(id));
+        match sa.frame.role {
+            Role::Responder => self.responding.remove(&sa.frame.own_cookie()),
+            Role::Initiator => self.initiating.remove(&sa.frame.own_cookie()),
+        };
+        if let Some(first) = sa.first {
+            self.half_open.remove(id, first.ip());
+            self.forget_first(&sa.frame, first);
+        }
+        match &mut sa.phase {
+            Phase::Responding(state) => {
+                state
+                    .request()
+                    .into_iter()
+                    .for_each(|r| self.context.forget_request(r));
+            }
+            Phase::Initiating(initiating) => {
+                initiating
+                    .state
+                    .request()
+                    .into_iter()
+                    .for_each(|r| self.context.forget_request(r));
+            }
+            Phase::Established(established) => {
+                self.established = self.established.saturating_sub(1);
+                self.leave_party(&established.party, |members| {
+                    members.sas.remove(&id);
+                });
+                for (message_id, quick_mode) in std::mem::take(&mut established.quick_modes) {
+                    self.drop_quick_mode(id, message_id, &quick_mode, CloseReason::Requested);
+                }
+            }
+            Phase::Moving => {}
+        }
+        Some(sa)
+    }
+
+    /// A repetition of message 1 would start something new from now on.
+    pub(super) fn forget_first(&mut self, frame: &Frame, first: std::net::SocketAddr) {
+        let key = (frame.initiator, first);
+        if self.firsts.get(&key) == Some(&frame.id) {
+            self.firsts.remove(&key);
+        }
+    }
+}
+
+/// A lifetime and the margin by which we outlive the peer: the one who rekeys must never find
+/// its partner gone.
+pub(super) fn with_margin(lifetime: Duration) -> Duration {
+    lifetime.saturating_add((lifetime / 10).max(Duration::from_secs(60)))
+}

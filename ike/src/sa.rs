@@ -1,0 +1,252 @@
+//! One IKE SA, from its first message on.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use wire::{Instant, Path};
+
+use crate::codec::{
+    ChainBuilder, Cookie, ExchangeType, Flags, Header, MessageId, NatTraversal, Notification,
+    NotifyType, PayloadType,
+};
+use crate::context::{Answered, Context};
+use crate::crypto::{Iv, Keymat};
+use crate::quick_mode::QuickMode;
+use crate::{ChildId, Identity, Make, Nat, SaId, SaInfo, main_mode, policy};
+
+/// Message ids that are remembered, so that a recorded message cannot pass for a new one.
+const REMEMBERED_MESSAGE_IDS: usize = 1024;
+
+/// Which side started Main Mode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    Initiator,
+    Responder,
+}
+
+/// What an IKE SA has from its first message on.
+#[derive(Debug, Clone)]
+pub(crate) struct Frame {
+    pub(crate) id: SaId,
+    pub(crate) role: Role,
+    pub(crate) initiator: Cookie,
+    /// Zero until message 2 has come, for those we start.
+    pub(crate) responder: Cookie,
+    /// Where answers go: where the last authenticated new message came from.
+    pub(crate) path: Path,
+    /// When the first message came or left.
+    pub(crate) started: Instant,
+}
+
+impl Frame {
+    /// The cookie that we chose.
+    pub(crate) const fn own_cookie(&self) -> Cookie {
+        match self.role {
+            Role::Initiator => self.initiator,
+            Role::Responder => self.responder,
+        }
+    }
+
+    /// A header; payload and encryption are set by whoever writes the body.
+    pub(crate) const fn header(&self, exchange: ExchangeType, message_id: MessageId) -> Header {
+        Header {
+            initiator: self.initiator,
+            responder: self.responder,
+            next: PayloadType::NONE,
+            version: Header::VERSION_1_0,
+            exchange,
+            flags: Flags::NONE,
+            message_id,
+        }
+    }
+
+    /// An error notification in clear, as it is sent while there are no keys. It proves nothing
+    /// to its receiver.
+    pub(crate) fn clear_notify(&self, context: &mut Context, kind: NotifyType) -> Vec<u8> {
+        let header = self.header(ExchangeType::INFORMATIONAL, context.message_id());
+        let chain = ChainBuilder::new().with(PayloadType::NOTIFICATION, &Notification::bare(kind));
+        chain.message(header)
+    }
+}
+
+/// An IKE SA.
+#[derive(Debug)]
+pub(crate) struct Sa {
+    pub(crate) frame: Frame,
+    pub(crate) phase: Phase,
+    /// Where message 1 came from, for those that others started.
+    pub(crate) first: Option<SocketAddr>,
+}
+
+/// How far it is.
+#[derive(Debug)]
+pub(crate) enum Phase {
+    /// The peer started Main Mode.
+    Responding(main_mode::responder::State),
+    /// We started Main Mode.
+    Initiating(Box<main_mode::initiator::Initiating>),
+    /// Both sides are authenticated.
+    Established(Box<Established>),
+    /// A transition is being computed.
+    Moving,
+}
+
+impl Phase {
+    /// For log lines.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::Responding(state) => state.name(),
+            Self::Initiating(initiating) => initiating.state.name(),
+            Self::Established(_) => "established",
+            Self::Moving => "moving",
+        }
+    }
+}
+
+impl Sa {
+    /// Gives the SA its next state: the only place where this happens.
+    pub(crate) fn move_to(&mut self, phase: Phase) {
+        if !matches!(phase, Phase::Moving) {
+            tracing::debug!(sa = %self.frame.id, state = phase.name(), "IKE SA");
+        }
+        self.phase = phase;
+    }
+
+    /// The established part.
+    pub(crate) fn established(&mut self) -> Option<(&mut Frame, &mut Established)> {
+        match &mut self.phase {
+            Phase::Established(established) => Some((&mut self.frame, established)),
+            _ => None,
+        }
+    }
+}
+
+/// Who a peer is, as far as Main Mode tells: what must be equal before one IKE SA may speak for
+/// the child SAs of another.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct PartyKey {
+    pub(crate) remote: IpAddr,
+    pub(crate) identity: Identity,
+    pub(crate) key: String,
+}
+
+/// A shared [`PartyKey`].
+pub(crate) type Party = Arc<PartyKey>;
+
+/// What both Main Modes leave behind.
+#[derive(Debug)]
+pub(crate) struct Established {
+    pub(crate) keymat: Keymat,
+    /// The last block of phase 1, from which the IVs of later exchanges come.
+    pub(crate) last_block: Iv,
+    pub(crate) lifetime: Duration,
+    pub(crate) nat: Nat,
+    pub(crate) traversal: Option<NatTraversal>,
+    pub(crate) make: Make,
+    pub(crate) truncates_sha256: bool,
+    pub(crate) dpd: Dpd,
+    pub(crate) party: Party,
+    pub(crate) since: Instant,
+    /// Message 5 and our answer to it.
+    pub(crate) answered: Option<Answered>,
+    /// The newest path over the NAT-T port.
+    pub(crate) natt_path: Option<Path>,
+    pub(crate) seen: Seen,
+    pub(crate) quick_modes: BTreeMap<MessageId, QuickMode>,
+    /// Finished Quick Modes that are remembered, oldest first.
+    pub(crate) finished: VecDeque<MessageId>,
+    pub(crate) children: BTreeSet<ChildId>,
+    /// What we started it with, if we did.
+    pub(crate) initiate: Option<Box<crate::Initiate>>,
+    /// The IKE SA that is to replace it, under way.
+    pub(crate) successor: Option<SaId>,
+}
+
+impl Established {
+    /// For status and logs.
+    pub(crate) fn info(&self, frame: &Frame) -> SaInfo {
+        SaInfo {
+            initiator: frame.role == Role::Initiator,
+            path: frame.path,
+            cookies: (frame.initiator, frame.responder),
+            peer_identity: self.party.identity.clone(),
+            suite: policy::suite_name(self.keymat.suite()),
+            lifetime: self.lifetime,
+            nat: self.nat,
+            nat_traversal: self.traversal.map(|version| match version {
+                NatTraversal::Rfc3947 => "RFC 3947",
+                NatTraversal::Draft03 => "NAT-T draft 03",
+                _ => "NAT-T draft 02",
+            }),
+            key: self.party.key.clone(),
+            make: self.make,
+            dpd: self.dpd.announced,
+            started: frame.started,
+            established: self.since,
+        }
+    }
+
+    /// Whether ESP is to go in UDP.
+    pub(crate) const fn wants_udp(&self) -> bool {
+        self.traversal.is_some() && self.nat.any()
+    }
+}
+
+/// Dead Peer Detection (RFC 3706).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Dpd {
+    /// The peer sent the vendor id: it answers.
+    pub(crate) announced: bool,
+    /// When something authentic came last.
+    pub(crate) heard: Instant,
+    /// The number of our question.
+    pub(crate) sequence: u32,
+    /// How often it has been asked.
+    pub(crate) asked: u8,
+}
+
+impl Dpd {
+    pub(crate) const fn new(announced: bool, now: Instant, sequence: u32) -> Self {
+        Self {
+            announced,
+            heard: now,
+            sequence,
+            asked: 0,
+        }
+    }
+
+    /// Something authentic and fresh came.
+    pub(crate) const fn note(&mut self, now: Instant) {
+        self.heard = now;
+        self.asked = 0;
+    }
+}
+
+/// Message ids that were used, newest last.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    ids: BTreeSet<MessageId>,
+    order: VecDeque<MessageId>,
+}
+
+impl Seen {
+    /// Whether `id` was used before.
+    pub(crate) fn contains(&self, id: MessageId) -> bool {
+        self.ids.contains(&id)
+    }
+
+    /// Remembers `id`.
+    pub(crate) fn insert(&mut self, id: MessageId) {
+        if !self.ids.insert(id) {
+            return;
+        }
+        self.order.push_back(id);
+        if self.order.len() > REMEMBERED_MESSAGE_IDS
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.ids.remove(&oldest);
+        }
+    }
+}
