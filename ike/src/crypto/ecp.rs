@@ -10,6 +10,7 @@ use p256::NistP256;
 use p384::NistP384;
 use p521::NistP521;
 use wire::{Rng, Secret};
+use zeroize::Zeroizing;
 
 use super::{Group, InvalidPublicValue};
 
@@ -38,7 +39,8 @@ macro_rules! with_curve {
 pub(super) fn private_value(group: Group, rng: &mut Rng) -> Secret {
     with_curve!(group, C => {
         let key = SecretKey::<C>::generate_from_rng(rng);
-        Secret::from(key.to_bytes().as_slice())
+        let bytes = Zeroizing::new(key.to_bytes());
+        Secret::from(bytes.as_slice())
     }, Secret::default())
 }
 

@@ -8,6 +8,7 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha384, Sha512};
 use subtle::ConstantTimeEq;
 use wire::Secret;
+use zeroize::Zeroizing;
 
 use crate::codec::HashId;
 
@@ -119,7 +120,8 @@ impl HashAlgorithm {
             for part in parts {
                 mac.update(part);
             }
-            Secret::from(mac.finalize().into_bytes().as_slice())
+            let output = Zeroizing::new(mac.finalize().into_bytes());
+            Secret::from(output.as_slice())
         })
     }
 

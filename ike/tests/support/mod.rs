@@ -23,9 +23,9 @@ use wire::DecodeError;
 
 /// A path below the shared data folder, or `None` (and a word about it) if there is no such data.
 pub fn shared(path: &str) -> Option<PathBuf> {
-    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared");
-    let root = std::env::var("ADIT_SHARED").unwrap_or_else(|_| beside.to_owned());
-    let path = Path::new(&root).join("data").join(path);
+    let workspace = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    let folder = std::env::var("ADIT_SHARED").unwrap_or_else(|_| "../shared".to_owned());
+    let path = workspace.join(folder).join("data").join(path);
     if path.exists() {
         return Some(path);
     }
