@@ -19,6 +19,7 @@ mod reason;
 pub mod reliable;
 mod tunnel;
 
+pub use codec::{DisconnectCode, DisconnectDirection, ResultCode};
 pub use config::{Config, Limits, Timing};
 pub use counters::{Counters, DropReason};
 pub use endpoint::Endpoint;

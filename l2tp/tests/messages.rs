@@ -88,7 +88,7 @@ wire::codec_pairs! { parse, emit,
             result: result(6, None, ""),
         }),
     cdn: hex!("8008 0000 0000 000e  800e 0000 0001 0002 0004 66756c6c  8008 0000 000e 0007
-               0010 0000 002e 000f c223 01 77726f6e67")
+               0010 0000 002e 0010 c223 01 77726f6e67")
         => Message::Cdn(Cdn {
             result: result(2, Some(4), "full"),
             assigned_session_id: Some(7),

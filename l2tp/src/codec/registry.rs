@@ -161,12 +161,13 @@ registry! {
         SHORT_SEQUENCE = 11, "short sequence number option not acceptable";
         CALLBACK_REFUSED = 12, "compulsory call-back refused";
         AUTHENTICATION_TIMEOUT = 13, "authentication did not finish";
-        AUTHENTICATION_PROTOCOL = 14, "no acceptable authentication protocol";
-        AUTHENTICATION_FAILED = 15, "authentication failed";
-        NCP_TIMEOUT = 16, "network protocol negotiation did not finish";
-        NCP_NONE = 17, "no network protocol available";
-        NCP_ADDRESSES = 18, "no agreement on network addresses";
-        NCP_NOT_PERMITTED = 19, "the user may not use any address";
+        AUTHENTICATION_NAME = 14, "another name than that of the multilink bundle";
+        AUTHENTICATION_PROTOCOL = 15, "no acceptable authentication protocol";
+        AUTHENTICATION_FAILED = 16, "authentication failed";
+        NCP_TIMEOUT = 17, "network protocol negotiation did not finish";
+        NCP_NONE = 18, "no network protocol available";
+        NCP_ADDRESSES = 19, "no agreement on network addresses";
+        NCP_NOT_PERMITTED = 20, "the user may not use any address";
     }
 }
 

@@ -8,12 +8,9 @@ use wire::{Instant, Ports};
 use super::session::Session;
 use super::session_table::Event as CallEvent;
 use super::table::{self, Action, Event as Step, State};
-use super::{Context, Role, TunnelId, authentication};
-use crate::codec::{
-    BearerCapabilities, CallRequest, ControlHeader, FramingCapabilities, Message, MessageType,
-    Received, Start, StopCcn,
-};
-use crate::reliable::{Channel, DEFAULT_WINDOW, Incoming, Receipt};
+use super::{Context, Role, TunnelId};
+use crate::codec::{CallRequest, ControlHeader, Message, MessageType, Received, Start, StopCcn};
+use crate::reliable::{Channel, Incoming, Receipt};
 use crate::{
     CloseReason, DropReason, Event, Output, PeerInfo, PeerResult, Refusal, Transmit, TunnelUp,
 };
@@ -187,80 +184,6 @@ impl Tunnel {
         }
     }
 
-    /// Takes over what SCCRQ or SCCRP says, and prepares the answer to its Challenge, which is to
-    /// go out in a message of type `answer_in`.
-    fn learn(&mut self, cx: &Context<'_>, answer_in: MessageType, remote_id: u16, start: &Start) {
-        let window = start.receive_window.unwrap_or(DEFAULT_WINDOW).max(1);
-        self.remote_id = remote_id;
-        self.channel.set_peer_window(window);
-        self.info = PeerInfo {
-            host_name: printable(start.host_name.as_deref()),
-            vendor_name: printable(start.vendor_name.as_deref()),
-            firmware_revision: start.firmware_revision,
-            framing: start.framing,
-            receive_window: window,
-            authenticated: false,
-        };
-        if let (Some(secret), Some(challenge)) = (&cx.config.secret, &start.challenge) {
-            self.answer = Some(authentication::response(answer_in, secret, challenge));
-        }
-    }
-
-    fn on_sccrp(
-        &mut self,
-        cx: &mut Context<'_>,
-        ports: Ports,
-        start: &Start,
-        fault: Option<Refusal>,
-    ) {
-        if self.state != State::WaitCtlReply {
-            return self.refuse(cx, Step::Sccrp, Refusal::OutOfOrder(MessageType::SCCRP));
-        }
-        // Even a refusal wants to be addressed.
-        self.remote_id = start.assigned_tunnel_id.unwrap_or_default();
-        let secret = cx.config.secret.as_ref();
-        let checked = fault.map_or(Ok(()), Err).and_then(|()| {
-            let id = authentication::check_start(MessageType::SCCRP, start, secret)?;
-            let (challenge, response) = (self.challenge.as_deref(), &start.challenge_response);
-            let kind = MessageType::SCCRP;
-            authentication::check_response(kind, secret, challenge, response.as_ref())?;
-            Ok(id)
-        });
-        match checked {
-            Ok(remote_id) => {
-                self.learn(cx, MessageType::SCCCN, remote_id, start);
-                self.info.authenticated = self.challenge.is_some();
-                // RFC 2661 §8.1: the other end may answer from another port.
-                self.ports.remote = ports.remote;
-                self.step(cx, Step::Sccrp, CloseReason::Done);
-            }
-            Err(refusal) => self.refuse(cx, Step::SccrpRefused, refusal),
-        }
-    }
-
-    fn on_scccn(
-        &mut self,
-        cx: &mut Context<'_>,
-        response: Option<&[u8; 16]>,
-        fault: Option<Refusal>,
-    ) {
-        if self.state != State::WaitCtlConn {
-            return self.refuse(cx, Step::Scccn, Refusal::OutOfOrder(MessageType::SCCCN));
-        }
-        let secret = cx.config.secret.as_ref();
-        let challenge = self.challenge.as_deref();
-        let checked = fault.map_or(Ok(()), Err).and_then(|()| {
-            authentication::check_response(MessageType::SCCCN, secret, challenge, response)
-        });
-        match checked {
-            Ok(()) => {
-                self.info.authenticated = self.challenge.is_some();
-                self.step(cx, Step::Scccn, CloseReason::Done);
-            }
-            Err(refusal) => self.refuse(cx, Step::ScccnRefused, refusal),
-        }
-    }
-
     /// The peer ends the tunnel.
     pub fn on_stop_ccn(&mut self, cx: &mut Context<'_>, stop: StopCcn) {
         if self.remote_id == 0 {
@@ -283,7 +206,7 @@ impl Tunnel {
         });
     }
 
-    fn refuse(&mut self, cx: &mut Context<'_>, step: Step, refusal: Refusal) {
+    pub(super) fn refuse(&mut self, cx: &mut Context<'_>, step: Step, refusal: Refusal) {
         self.step(cx, step, CloseReason::Refused(refusal));
     }
 
@@ -327,43 +250,6 @@ impl Tunnel {
                 self.end(cx, reason);
             }
         }
-    }
-
-    fn send_sccrq(&mut self, cx: &mut Context<'_>) {
-        self.challenge = own_challenge(cx);
-        let config = cx.config;
-        // The AVPs of Windows and xl2tpd, which every server knows.
-        let request = Start {
-            protocol_version: Some((1, 0)),
-            framing: Some(FramingCapabilities::BOTH),
-            bearer: Some(BearerCapabilities(0)),
-            firmware_revision: Some(config.firmware_revision),
-            host_name: Some(cut(&config.host_name)),
-            vendor_name: Some(cut(&config.vendor_name)),
-            assigned_tunnel_id: Some(self.id.id),
-            receive_window: Some(config.receive_window.max(1)),
-            challenge: self.challenge.clone(),
-            ..Start::default()
-        };
-        self.send(cx, 0, &Message::Sccrq(request));
-    }
-
-    fn send_sccrp(&mut self, cx: &mut Context<'_>) {
-        self.challenge = own_challenge(cx);
-        let config = cx.config;
-        // Not one AVP more than needed: QUIRK(Apple, Android) they break on surprises.
-        let reply = Start {
-            protocol_version: Some((1, 0)),
-            framing: Some(FramingCapabilities::BOTH),
-            host_name: Some(cut(&config.host_name)),
-            vendor_name: Some(cut(&config.vendor_name)),
-            assigned_tunnel_id: Some(self.id.id),
-            receive_window: Some(config.receive_window.max(1)),
-            challenge: self.challenge.clone(),
-            challenge_response: self.answer,
-            ..Start::default()
-        };
-        self.send(cx, 0, &Message::Sccrp(reply));
     }
 
     fn up(&mut self, cx: &mut Context<'_>) {
@@ -497,24 +383,4 @@ fn encode(cx: &mut Context<'_>, message: &Message) -> Vec<u8> {
         _ => message.emit(&mut body),
     }
     body
-}
-
-fn own_challenge(cx: &mut Context<'_>) -> Option<Vec<u8>> {
-    let wanted = cx.config.challenge && cx.config.secret.is_some();
-    wanted.then(|| {
-        let mut challenge = vec![0; authentication::CHALLENGE];
-        cx.rng.fill_bytes(&mut challenge);
-        challenge
-    })
-}
-
-/// A configured name within the bounds of an AVP.
-fn cut(name: &str) -> Vec<u8> {
-    name.bytes().take(255).collect()
-}
-
-/// A peer's text, fit for logs.
-fn printable(bytes: Option<&[u8]>) -> String {
-    let text = String::from_utf8_lossy(bytes.unwrap_or_default());
-    text.chars().filter(|c| !c.is_control()).take(64).collect()
 }

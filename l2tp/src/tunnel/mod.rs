@@ -3,6 +3,7 @@
 pub(crate) mod authentication;
 mod calls;
 mod connection;
+mod establish;
 mod session;
 mod session_table;
 mod table;

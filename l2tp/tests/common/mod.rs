@@ -1,13 +1,19 @@
 //! Two endpoints and a network between them, in virtual time; and a client spoken by hand.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::disallowed_methods)]
+
+mod pcap;
+mod script;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use l2tp::codec::{ControlHeader, Header, Message};
+use l2tp::codec::{ControlHeader, Header};
 use l2tp::{Config, Endpoint, Event, Output};
 use rand_core::{Rng as _, SeedableRng};
 use wire::{Instant, PeerId, Ports, Rng};
+
+#[allow(unused_imports)]
+pub use self::{pcap::*, script::*};
 
 pub const SERVER_PORTS: Ports = Ports {
     local: 1701,
@@ -217,96 +223,4 @@ pub fn is_tunnel_up(event: &Event) -> bool {
 
 pub fn is_tunnel_down(event: &Event) -> bool {
     matches!(event, Event::TunnelDown { .. })
-}
-
-/// A client that says exactly what it is told to, against a server endpoint.
-pub struct Script {
-    pub server: Endpoint,
-    pub now: Instant,
-    pub peer: PeerId,
-    pub ports: Ports,
-    /// The server's tunnel id, once known.
-    pub tunnel: u16,
-    pub ns: u16,
-    pub nr: u16,
-}
-
-/// What a server answered: messages (None for a ZLB) and events, in order.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Answer {
-    Zlb(ControlHeader),
-    Message(ControlHeader, Message),
-    Event(Event),
-}
-
-impl Script {
-    pub fn new(config: Config) -> Self {
-        Self {
-            server: endpoint(config, 1),
-            now: at(1_000.0),
-            peer: PEER,
-            ports: SERVER_PORTS,
-            tunnel: 0,
-            ns: 0,
-            nr: 0,
-        }
-    }
-
-    /// Sends a message with the next number and acknowledges all that came.
-    pub fn say(&mut self, session: u16, message: &Message) -> Vec<Answer> {
-        let mut body = Vec::new();
-        message.emit(&mut body);
-        self.say_body(session, &body)
-    }
-
-    pub fn say_body(&mut self, session: u16, body: &[u8]) -> Vec<Answer> {
-        let header = ControlHeader {
-            tunnel: self.tunnel,
-            session,
-            ns: self.ns,
-            nr: self.nr,
-        };
-        self.ns = self.ns.wrapping_add(u16::from(!body.is_empty()));
-        self.raw(&header, body)
-    }
-
-    pub fn raw(&mut self, header: &ControlHeader, body: &[u8]) -> Vec<Answer> {
-        let mut bytes = Vec::new();
-        header.emit(body, &mut bytes);
-        self.server
-            .handle_message(self.now, self.peer, self.ports, &bytes);
-        self.answers()
-    }
-
-    pub fn wait(&mut self, seconds: f64) -> Vec<Answer> {
-        let end = self.now + Duration::from_secs_f64(seconds);
-        let mut answers = Vec::new();
-        while let Some((at, _)) = self.server.poll_timeout().filter(|(at, _)| *at <= end) {
-            self.now = self.now.max(at);
-            self.server.handle_timeout(self.now);
-            answers.extend(self.answers());
-        }
-        self.now = end;
-        answers
-    }
-
-    pub fn answers(&mut self) -> Vec<Answer> {
-        let mut answers = Vec::new();
-        for output in outputs(&mut self.server) {
-            answers.push(match output {
-                Output::Event(event) => Answer::Event(event),
-                Output::Transmit(transmit) => {
-                    assert_eq!((transmit.peer, transmit.ports), (self.peer, self.ports));
-                    let (header, body) = control(&transmit.bytes);
-                    if body.is_empty() {
-                        Answer::Zlb(header)
-                    } else {
-                        self.nr = header.ns.wrapping_add(1);
-                        Answer::Message(header, Message::parse(&body, None).unwrap().message)
-                    }
-                }
-            });
-        }
-        answers
-    }
 }
