@@ -8,7 +8,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use super::output::{bytes, count, span};
 use super::{Failure, Status};
-use crate::config::{Config, Sources, load};
+use crate::config::{Sources, load};
 use crate::control::{Request, Response, SessionRow, StatusReport, ask};
 
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -41,7 +41,7 @@ fn socket(arguments: &Status, sources: &Sources) -> Result<PathBuf, Failure> {
     if let Some(socket) = &arguments.socket {
         return Ok(socket.clone());
     }
-    let config = load(sources).config.unwrap_or_else(Config::default);
+    let config = load(sources).config.unwrap_or_default();
     config.control.socket.ok_or_else(|| {
         Failure::Failed("the control socket is turned off (control.socket is \"\")".to_owned())
     })

@@ -57,7 +57,7 @@ fn the_server_side() {
     let Ok(Command::Check(check)) = parse("adit check --json") else {
         panic!("check")
     };
-    assert!(check.json && check.config.path() == PathBuf::from("/etc/adit/adit.toml"));
+    assert!(check.json && check.config.path() == *"/etc/adit/adit.toml");
     let Ok(Command::Quickstart(quick)) = parse("adit quickstart") else {
         panic!("quickstart")
     };

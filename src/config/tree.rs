@@ -155,7 +155,7 @@ pub(super) fn settings_of_environment<'a>(
             .find(|setting| faults(setting).is_empty())
         {
             Some(setting) => settings.push(setting),
-            None => findings.extend(readings.iter().map(of).last().iter().flat_map(faults)),
+            None => findings.extend(readings.iter().map(of).next_back().iter().flat_map(faults)),
         }
     }
     settings

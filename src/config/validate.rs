@@ -182,7 +182,7 @@ impl Check<'_> {
             );
         }
         if ipsec.replay_window == 0
-            || ipsec.replay_window % 64 != 0
+            || !ipsec.replay_window.is_multiple_of(64)
             || ipsec.replay_window > 1 << 16
         {
             let message = format!(

@@ -1,0 +1,209 @@
+//! What to type into each client.
+
+use std::fmt::Write;
+use std::net::{IpAddr, Ipv4Addr};
+
+use super::Prepared;
+use crate::compat::chap_secrets::Name;
+use crate::config::{Authentication, Config, Legacy};
+
+impl Prepared {
+    /// The text to print before serving. `server` is the name or address that clients use, as far
+    /// as the caller can tell; `program` is how to call this program, "sudo" included where it is
+    /// needed to read the secrets.
+    pub fn instructions(&self, server: &str, program: &str) -> String {
+        let config = &self.bundle.config;
+        let key_file = config.ipsec.secrets.display();
+        let user_file = config.ppp.secrets.display();
+        let key = match &self.shown.key {
+            Some(key) => key.to_string(),
+            None => format!("(in {key_file})"),
+        };
+        let (user, password) = match &self.shown.user {
+            Some((user, password)) => (user.clone(), password.to_string()),
+            None => (format!("(in {user_file})"), format!("(in {user_file})")),
+        };
+        let mut text = String::new();
+        // Writing into a string cannot fail.
+        let mut line = |words: std::fmt::Arguments<'_>| {
+            let _ = writeln!(text, "{words}");
+        };
+
+        for path in &self.made {
+            line(format_args!("made {}", path.display()));
+        }
+        line(format_args!("using {}\n", self.file.display()));
+        line(format_args!("  Server           {server}"));
+        line(format_args!("  Pre-shared key   {key}"));
+        line(format_args!("  User name        {user}"));
+        line(format_args!("  Password         {password}\n"));
+
+        line(format_args!(
+            "Windows: Settings, Network & internet, VPN, Add VPN. Provider Windows (built-in), type"
+        ));
+        line(format_args!(
+            "  L2TP/IPsec with pre-shared key; or in PowerShell:"
+        ));
+        line(format_args!(
+            "  Add-VpnConnection -Name adit -ServerAddress {} -TunnelType L2tp -L2tpPsk {} \
+             -AuthenticationMethod {} -EncryptionLevel Required -RememberCredential -Force\n",
+            powershell(server),
+            powershell(self.shown.key.as_ref().map_or("KEY", |key| key.as_str())),
+            methods(config),
+        ));
+        line(format_args!(
+            "macOS: System Settings, VPN, Add VPN Configuration, L2TP over IPSec. Account name is the user"
+        ));
+        line(format_args!(
+            "  name; user authentication Password; machine authentication Shared secret, which is the"
+        ));
+        line(format_args!(
+            "  pre-shared key. Under Options: Send all traffic over VPN connection.\n"
+        ));
+        line(format_args!(
+            "iOS: Settings, General, VPN & Device Management, VPN, Add VPN Configuration. Type L2TP; account"
+        ));
+        line(format_args!(
+            "  is the user name, secret the pre-shared key; RSA SecurID off, Send All Traffic on.\n"
+        ));
+        line(format_args!(
+            "Linux: package network-manager-l2tp (-gnome for the dialog). VPN, Layer 2 Tunneling Protocol;"
+        ));
+        line(format_args!(
+            "  under IPsec Settings: Enable IPsec, and the pre-shared key."
+        ));
+        if plain(&key) && plain(&password) && plain(&user) && plain(server) {
+            line(format_args!(
+                "  Or: nmcli connection add type vpn con-name adit vpn-type l2tp \\"
+            ));
+            line(format_args!(
+                "    vpn.data 'gateway={server}, user={user}, ipsec-enabled=yes, ipsec-psk={key}, password-flags=0' \\"
+            ));
+            line(format_args!("    vpn.secrets 'password={password}'"));
+        }
+        line(format_args!(""));
+        if config.ipsec.legacy.contains(&Legacy::LegacyAndroid) {
+            line(format_args!(
+                "Android up to 11: Settings, Network, VPN, type L2TP/IPSec PSK. Later ones have no L2TP.\n"
+            ));
+        } else {
+            line(format_args!(
+                "Android up to 11 has L2TP/IPSec PSK, but with weak algorithms only: to let it in, put"
+            ));
+            line(format_args!(
+                "  legacy = [\"legacy-android\"] into [ipsec] of {}. Later ones have no L2TP.\n",
+                self.file.display()
+            ));
+        }
+
+        line(format_args!(
+            "From this very machine, as a user who may read the two files (no interface is made):"
+        ));
+        let user = self.user_of_example();
+        line(format_args!(
+            "  {} connect {} --psk-file {} --user {} --password-file {}{} --check\n",
+            program,
+            example_address(config),
+            shell(&key_file.to_string()),
+            user.as_deref().map_or_else(|| "USER".to_owned(), shell),
+            shell(&user_file.to_string()),
+            ports(config),
+        ));
+
+        line(format_args!(
+            "The firewall must let UDP {} and {} and IP protocol 50 (ESP) in. For clients to reach more than",
+            config.listen.ike_port, config.listen.natt_port
+        ));
+        line(format_args!(
+            "  this host: sysctl net.ipv4.ip_forward=1, and translate their addresses:"
+        ));
+        line(format_args!(
+            "  nft 'add table ip adit; add chain ip adit nat {{ type nat hook postrouting priority 100; }};"
+        ));
+        line(format_args!(
+            "    add rule ip adit nat iifname \"{0}\" oifname != \"{0}\" masquerade'",
+            config.tun.name
+        ));
+        text
+    }
+
+    /// The first user by name that may log in here.
+    fn user_of_example(&self) -> Option<String> {
+        let server = self.bundle.config.ppp.name.as_bytes();
+        self.bundle
+            .users
+            .records()
+            .iter()
+            .find_map(|record| match &record.user {
+                Name::Exact(name) => {
+                    let chosen = self.bundle.users.lookup(name, server)?;
+                    (chosen.line == record.line).then(|| String::from_utf8(name.clone()).ok())?
+                }
+                Name::Any => None,
+            })
+    }
+}
+
+/// An address of this host on which it listens.
+fn example_address(config: &Config) -> IpAddr {
+    match config.listen.addresses.first() {
+        Some(address) if !address.is_unspecified() => *address,
+        _ => Ipv4Addr::LOCALHOST.into(),
+    }
+}
+
+/// The methods in the words of Add-VpnConnection.
+fn methods(config: &Config) -> String {
+    let word = |method: &Authentication| match method {
+        Authentication::MschapV2 => "MSChapv2",
+        Authentication::Chap => "Chap",
+        Authentication::Pap => "Pap",
+    };
+    config
+        .ppp
+        .authentication
+        .iter()
+        .map(word)
+        .collect::<Vec<_>>()
+        .join(",")
+}
+
+fn ports(config: &Config) -> String {
+    match (config.listen.ike_port, config.listen.natt_port) {
+        (500, 4500) => String::new(),
+        (ike, natt) => format!(" --port {ike} --natt-port {natt}"),
+    }
+}
+
+/// Letters, digits and a few marks that no shell and no list minds.
+fn plain(text: &str) -> bool {
+    text.chars()
+        .all(|c| c.is_ascii_alphanumeric() || "-._@:/+".contains(c))
+}
+
+/// A word for PowerShell.
+fn powershell(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// A word for sh.
+fn shell(text: &str) -> String {
+    if plain(text) && !text.is_empty() {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_for_shells() {
+        assert_eq!(powershell("it's"), "'it''s'");
+        assert_eq!(shell("/etc/adit/chap-secrets"), "/etc/adit/chap-secrets");
+        assert_eq!(shell("it's $HOME"), "'it'\\''s $HOME'");
+        assert_eq!(shell(""), "''");
+    }
+}
