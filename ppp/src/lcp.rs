@@ -22,7 +22,7 @@ const DEFAULT_MRU: u16 = 1500;
 const MIN_MRU: u16 = 128;
 
 /// How often the authentication protocol may go back and forth.
-const MAX_METHOD_NAKS: u32 = 5;
+const MAX_METHOD_NAKS: u32 = 4;
 
 /// How often the peer may show our own magic number before the link counts as looped back.
 const MAX_COLLISIONS: u32 = 3;
@@ -58,6 +58,8 @@ pub(crate) struct Lcp {
     peer: Peer,
     collisions: u32,
     method_naks: u32,
+    /// What the client would rather have, in words.
+    wanted: String,
     trouble: Option<CloseReason>,
 }
 
@@ -82,6 +84,7 @@ impl Lcp {
             peer: UNNEGOTIATED,
             collisions: 0,
             method_naks: 0,
+            wanted: String::new(),
             trouble: None,
         }
     }
@@ -116,18 +119,18 @@ impl Lcp {
         self.magic != 0 && data.first_chunk() == Some(&self.magic())
     }
 
-    pub fn refused(&self, wanted: String) -> CloseReason {
-        CloseReason::AuthenticationRefused {
-            offered: self.methods.clone(),
-            wanted,
-        }
+    /// The peer does not authenticate itself in any way we accept.
+    pub fn refused(&self) -> CloseReason {
+        let (offered, wanted) = (self.methods.clone(), self.wanted.clone());
+        CloseReason::AuthenticationRefused { offered, wanted }
     }
 
     /// The peer's opinion of the method we ask for (server).
     fn on_method_nak(&mut self, value: &[u8]) {
         self.method_naks = self.method_naks.saturating_add(1);
+        self.wanted = describe_option(value);
         if self.method_naks > MAX_METHOD_NAKS {
-            self.trouble = Some(self.refused(describe_option(value)));
+            self.trouble = Some(self.refused());
             return;
         }
         match Method::from_option(value) {
@@ -270,7 +273,7 @@ impl Protocol for Lcp {
                 self.trouble = Some(if looped {
                     CloseReason::LoopedBack
                 } else {
-                    self.refused(String::new())
+                    self.refused()
                 });
             }
             lcp::MAGIC => self.magic = 0,

@@ -330,7 +330,7 @@ impl Link {
         match Protocol(u16::from_be_bytes(number)) {
             Protocol::LCP => self.close(now, CloseReason::ProtocolRejected("LCP")),
             Protocol::PAP | Protocol::CHAP if self.phase == Phase::Authenticate => {
-                let reason = self.lcp.protocol.refused(String::new());
+                let reason = self.lcp.protocol.refused();
                 self.close(now, reason);
             }
             Protocol::IPCP if self.ipcp.is_some() => {
@@ -547,7 +547,6 @@ impl Link {
             Some(client::Step::NotGenuine) => {
                 self.close(now, CloseReason::ServerNotGenuine { user });
             }
-            Some(client::Step::GiveUp) => self.close(now, CloseReason::AuthenticationTimeout),
         }
     }
 

@@ -23,8 +23,6 @@ pub(crate) enum Step {
     Refused { code: u32, message: String },
     /// The server let us in without knowing the password.
     NotGenuine,
-    /// The server does not answer.
-    GiveUp,
 }
 
 /// What we have shown. Kept after acceptance, because the server may not know that we know.
@@ -36,7 +34,10 @@ struct Shown {
     /// What a genuine server will show in turn, with MS-CHAPv2.
     proof: Option<AuthenticatorResponse>,
     tries: u32,
+    /// When to repeat it.
     deadline: Option<Instant>,
+    /// The server has answered.
+    settled: bool,
 }
 
 pub(crate) struct Client {
@@ -89,6 +90,7 @@ impl Client {
             proof,
             tries: 1,
             deadline,
+            settled: false,
         });
         step
     }
@@ -97,13 +99,14 @@ impl Client {
         self.shown.as_ref().and_then(|shown| shown.deadline)
     }
 
-    /// Repeats itself: the answer may have been lost.
+    /// Repeats itself: the answer may have been lost. After the last time it goes on waiting,
+    /// because a server may ask its user's telephone; the link has a deadline.
     pub fn handle_timeout(&mut self, now: Instant, timers: &Timers) -> Option<Step> {
         let shown = self.shown.as_mut()?;
         shown.deadline.filter(|deadline| *deadline <= now)?;
         if shown.tries >= timers.max_authenticate {
             shown.deadline = None;
-            return Some(Step::GiveUp);
+            return None;
         }
         shown.tries = shown.tries.saturating_add(1);
         shown.deadline = Some(now + timers.restart);
@@ -202,8 +205,8 @@ impl Client {
     /// The answer counts only for what we have shown last, and once.
     fn settle(&mut self, packet: &Packet<'_>) -> Option<&Shown> {
         let shown = self.shown.as_mut().filter(|shown| shown.id == packet.id)?;
-        shown.deadline.take()?;
-        Some(shown)
+        shown.deadline = None;
+        (!std::mem::replace(&mut shown.settled, true)).then_some(&*shown)
     }
 
     fn on_success(&mut self, packet: &Packet<'_>) -> Option<Step> {

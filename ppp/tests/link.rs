@@ -1,0 +1,788 @@
+//! One link, frame by frame: what a peer may do, and what it gets for it.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use ppp::frame::{Compression, Frame, Protocol};
+use ppp::packet::Packet;
+use ppp::{
+    Authenticate, CloseReason, Config, Event, Exchange, Link, Method, NetworkConfig, Output, Phase,
+    Role, Timer, Verdict, auth, chap, mschapv2,
+};
+use proptest::prelude::*;
+use rand_core::SeedableRng;
+use wire::{Instant, Rng, Secret};
+
+const NETWORK: NetworkConfig = NetworkConfig {
+    local: Ipv4Addr::new(10, 0, 0, 1),
+    peer: Ipv4Addr::new(10, 0, 0, 9),
+    dns: [Some(Ipv4Addr::new(10, 0, 0, 1)), None],
+    wins: [None, Some(Ipv4Addr::new(10, 0, 0, 3))],
+};
+
+/// The peer, by hand.
+struct Bench {
+    link: Link,
+    now: Instant,
+    sent: Vec<(Protocol, Vec<u8>)>,
+    events: Vec<Event>,
+    requests: Vec<Authenticate>,
+    /// Events and the codes of frames, in the order in which they came out.
+    order: Vec<String>,
+}
+
+impl Bench {
+    fn new(config: Config) -> Self {
+        let mut bench = Self {
+            link: Link::new(config, Rng::seed_from_u64(3)),
+            now: Instant::from_boot(Duration::from_secs(50)),
+            sent: Vec::new(),
+            events: Vec::new(),
+            requests: Vec::new(),
+            order: Vec::new(),
+        };
+        bench.link.open(bench.now);
+        bench.drain();
+        bench
+    }
+
+    fn server(methods: &[Method]) -> Self {
+        let mut config = Config::server("l2tpd");
+        if let Role::Server(server) = &mut config.role {
+            server.methods = methods.to_vec();
+        }
+        Self::new(config)
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.link.poll_output() {
+            match output {
+                Output::Transmit(bytes) => {
+                    let frame = Frame::parse(&bytes).unwrap();
+                    self.order
+                        .push(format!("{:?} {}", frame.protocol, frame.information[0]));
+                    self.sent.push((frame.protocol, frame.information.to_vec()));
+                }
+                Output::Event(event) => {
+                    let name = format!("{event:?}");
+                    self.order
+                        .push(name.split([' ', '(']).next().unwrap().to_owned());
+                    self.events.push(event);
+                }
+                Output::Request(request) => self.requests.push(request),
+            }
+        }
+    }
+
+    /// Gives the link a packet and returns what it sends at once.
+    fn give(&mut self, protocol: Protocol, packet: &[u8]) -> Vec<(Protocol, Vec<u8>)> {
+        let before = self.sent.len();
+        let frame = Frame {
+            protocol,
+            information: packet,
+        };
+        self.link
+            .handle_frame(self.now, &frame.emit(Compression::default()));
+        self.drain();
+        self.sent[before..].to_vec()
+    }
+
+    fn lcp(&mut self, packet: &[u8]) -> Vec<Vec<u8>> {
+        self.give(Protocol::LCP, packet)
+            .into_iter()
+            .map(|sent| sent.1)
+            .collect()
+    }
+
+    fn ipcp(&mut self, packet: &[u8]) -> Vec<Vec<u8>> {
+        self.give(Protocol::IPCP, packet)
+            .into_iter()
+            .map(|sent| sent.1)
+            .collect()
+    }
+
+    fn wait(&mut self, time: Duration) -> Vec<Vec<u8>> {
+        let before = self.sent.len();
+        let end = self.now + time;
+        while let Some((due, _)) = self.link.poll_timeout().filter(|timeout| timeout.0 <= end) {
+            self.now = due;
+            self.link.handle_timeout(due);
+            self.drain();
+        }
+        self.now = end;
+        self.sent[before..]
+            .iter()
+            .map(|sent| sent.1.clone())
+            .collect()
+    }
+
+    /// The last Configure-Request of `protocol`, turned into its Ack.
+    fn ack(&mut self, protocol: Protocol) -> Vec<(Protocol, Vec<u8>)> {
+        let last = |sent: &&(Protocol, Vec<u8>)| sent.0 == protocol && sent.1[0] == 1;
+        let mut ack = self.sent.iter().rev().find(last).unwrap().1.clone();
+        ack[0] = 2;
+        self.give(protocol, &ack)
+    }
+
+    /// LCP opens with a peer that asks for MRU 1400 and a magic number.
+    fn open_lcp(&mut self) {
+        self.lcp(&[1, 1, 0, 14, 1, 4, 5, 0x78, 5, 6, 1, 2, 3, 4]);
+        self.ack(Protocol::LCP);
+        assert!(matches!(self.events.last(), Some(Event::LcpUp(_))));
+    }
+
+    fn challenge(&self) -> (u8, [u8; 16]) {
+        let sent = self
+            .sent
+            .iter()
+            .rev()
+            .find(|s| s.0 == Protocol::CHAP && s.1[0] == 1)
+            .unwrap();
+        (sent.1[1], sent.1[5..21].try_into().unwrap())
+    }
+
+    fn respond(&mut self, user: &[u8], password: &str) -> Vec<(Protocol, Vec<u8>)> {
+        let (id, challenge) = self.challenge();
+        let peer_challenge = [7; 16];
+        let hash = mschapv2::NtHash::of(&Secret::from(password.as_bytes()));
+        let nt_response = mschapv2::nt_response(user, &hash, &challenge, &peer_challenge);
+        let value = mschapv2::Response {
+            peer_challenge,
+            nt_response,
+            flags: 0,
+        }
+        .emit();
+        let data = chap::Value {
+            value: &value,
+            name: user,
+        }
+        .emit();
+        self.give(
+            Protocol::CHAP,
+            &Packet {
+                code: chap::RESPONSE,
+                id,
+                data: &data,
+            }
+            .emit(),
+        )
+    }
+
+    /// Answers the last request for a verdict as a checker would that knows the password "right".
+    fn decide(&mut self) -> Vec<(Protocol, Vec<u8>)> {
+        let request = self.requests.last().unwrap().clone();
+        let password = Secret::from(&b"right"[..]);
+        let verdict = match request.exchange.check(&request.user, &password) {
+            auth::Check::Passed(authenticator_response) => Verdict::Accept {
+                authenticator_response,
+                network: NETWORK,
+            },
+            auth::Check::Failed => Verdict::Reject {
+                code: 691,
+                message: "No".to_owned(),
+            },
+        };
+        let before = self.sent.len();
+        self.link.handle_verdict(self.now, request.id, verdict);
+        self.drain();
+        self.sent[before..].to_vec()
+    }
+
+    /// A server with the network open.
+    fn opened() -> Self {
+        let mut bench = Self::server(&[Method::MsChapV2]);
+        bench.open_lcp();
+        bench.respond(b"ann", "right");
+        bench.decide();
+        bench.ack(Protocol::IPCP);
+        bench.ipcp(&[1, 5, 0, 10, 3, 6, 10, 0, 0, 9]);
+        assert!(matches!(bench.events.last(), Some(Event::NetworkUp(_))));
+        bench
+    }
+
+    fn reason(&self) -> &CloseReason {
+        match self.events.last() {
+            Some(Event::Down { reason }) => reason,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// QUIRK(Windows): it lost our first request.
+#[test]
+fn an_unanswered_request_is_repeated_at_the_first_sign_of_life() {
+    let mut bench = Bench::server(&[Method::MsChapV2]);
+    let first = bench.sent[0].1.clone();
+    assert_eq!(first[..8], [1, 1, 0, 19, 1, 4, 5, 0x78]);
+    assert_eq!(first[8..13], [3, 5, 0xc2, 0x23, 0x81]);
+    assert_eq!(first[13..15], [5, 6]);
+    let windows = [
+        1, 0, 0, 21, 1, 4, 5, 0x78, 5, 6, 0x0c, 0x6f, 0x35, 0x48, 7, 2, 8, 2, 13, 3, 6,
+    ];
+    let sent = bench.lcp(&windows);
+    assert_eq!(sent, [first, vec![4, 0, 0, 7, 13, 3, 6]]);
+    // Once only.
+    let mut again = windows;
+    again[1] = 1;
+    assert_eq!(bench.lcp(&again), [vec![4, 1, 0, 7, 13, 3, 6]]);
+}
+
+#[test]
+fn everything_to_be_rejected_is_rejected_at_once_and_before_any_nak() {
+    let mut bench = Bench::server(&[Method::MsChapV2]);
+    let mut request = vec![1, 9, 0, 0];
+    request.extend([1, 4, 0, 10]); // an MRU below all reason
+    request.extend([4, 4, 0xc0, 0x25]); // link quality
+    request.extend([13, 3, 6, 17, 4, 5, 0xdc, 18, 2, 19, 3, 0]); // callback, multilink
+    request.extend([3, 4, 0xc0, 0x23]); // we are to log in there
+    request.extend([99, 2]); // unknown
+    request[3] = u8::try_from(request.len()).unwrap();
+    let sent = bench.lcp(&request);
+    let mut rejected = vec![4, 9, 0, 0];
+    rejected.extend_from_slice(&request[8..]);
+    rejected[3] = u8::try_from(rejected.len()).unwrap();
+    assert_eq!(sent.last(), Some(&rejected));
+    assert_eq!(
+        bench.lcp(&[1, 10, 0, 8, 1, 4, 0, 10]),
+        [vec![3, 10, 0, 8, 1, 4, 0, 128]]
+    );
+    // Five Naks in all (Max-Failure), then it may not have the option at all.
+    for id in 11..15 {
+        assert_eq!(bench.lcp(&[1, id, 0, 8, 1, 4, 0, 10])[0][0], 3);
+    }
+    assert_eq!(
+        bench.lcp(&[1, 15, 0, 8, 1, 4, 0, 10]),
+        [vec![4, 15, 0, 8, 1, 4, 0, 10]]
+    );
+}
+
+#[test]
+fn a_smaller_mru_is_taken_and_a_larger_one_is_not() {
+    let mut bench = Bench::server(&[Method::MsChapV2]);
+    let sent = bench.lcp(&[3, 1, 0, 8, 1, 4, 0x05, 0x00]);
+    assert_eq!(sent[0][1..8], [2, 0, 19, 1, 4, 0x05, 0x00]);
+    let sent = bench.lcp(&[3, 2, 0, 8, 1, 4, 0x05, 0xdc]);
+    assert_eq!(sent[0][4..8], [1, 4, 0x05, 0x00]);
+    bench.open_lcp();
+    let Some(Event::LcpUp(up)) = bench.events.last() else {
+        unreachable!()
+    };
+    assert_eq!(
+        (up.local_mru, up.peer_mru, up.pfc, up.acfc),
+        (1280, 1400, false, false)
+    );
+}
+
+#[test]
+fn answers_that_fit_no_request_are_ignored() {
+    let mut bench = Bench::server(&[Method::MsChapV2]);
+    let ours = bench.sent[0].1.clone();
+    let mut wrong_id = ours.clone();
+    wrong_id[..2].copy_from_slice(&[2, 77]);
+    let mut wrong_options = ours.clone();
+    wrong_options[0] = 2;
+    wrong_options[7] ^= 1;
+    for packet in [
+        &wrong_id[..],
+        &wrong_options,
+        &[4, 1, 0, 4],           // rejects nothing
+        &[4, 1, 0, 7, 13, 3, 6], // rejects what we did not ask for
+        &[3, 1, 0, 6, 1, 9],     // an option beyond the packet
+        &[2, 1, 0, 200],         // a length beyond the frame
+        &[2],
+    ] {
+        assert_eq!(bench.lcp(packet), Vec::<Vec<u8>>::new(), "{packet:?}");
+    }
+    bench.open_lcp();
+}
+
+#[test]
+fn codes_are_tolerated_rejected_and_answered_as_they_should() {
+    let mut bench = Bench::opened();
+    for code in [11, 12, 13] {
+        assert_eq!(
+            bench.lcp(&[code, 2, 0, 9, 1, 2, 3, 4, b'x']),
+            Vec::<Vec<u8>>::new()
+        );
+    }
+    let sent = bench.lcp(&[9, 44, 0, 10, 1, 2, 3, 4, 0xaa, 0xbb]);
+    assert_eq!(
+        (sent[0][..4].to_vec(), &sent[0][8..]),
+        (vec![10, 44, 0, 10], &[0xaa, 0xbb][..])
+    );
+    let sent = bench.lcp(&[55, 6, 0, 5, 1]);
+    assert_eq!((sent[0][0], &sent[0][4..]), (7, &[55, 6, 0, 5, 1][..]));
+    // IPCP has no echo.
+    let sent = bench.ipcp(&[9, 1, 0, 8, 0, 0, 0, 0]);
+    assert_eq!(
+        (sent[0][0], &sent[0][4..]),
+        (7, &[9, 1, 0, 8, 0, 0, 0, 0][..])
+    );
+    assert!(
+        bench.events.last()
+            == bench
+                .events
+                .iter()
+                .find(|e| matches!(e, Event::NetworkUp(_)))
+    );
+}
+
+#[test]
+fn foreign_protocols_are_rejected_with_their_content_but_not_without_end() {
+    let mut bench = Bench::opened();
+    for number in [
+        0x80fd, 0x8057, 0x8235, 0xc02b, 0x8281, 0x802b, 0x002d, 0x002f, 0x0057, 0xc227,
+    ] {
+        let sent = bench.give(Protocol(number), &[1, 1, 0, 4]);
+        let [(Protocol::LCP, packet)] = &sent[..] else {
+            panic!("{number:04x}: {sent:?}")
+        };
+        let [high, low] = number.to_be_bytes();
+        assert_eq!((packet[0], &packet[4..]), (8, &[high, low, 1, 1, 0, 4][..]));
+    }
+    bench.now = bench.now + Duration::from_secs(2);
+    let rejects: usize = (0..1000)
+        .map(|_| bench.give(Protocol::CCP, &[0; 2000]).len())
+        .sum();
+    assert_eq!(rejects, 16);
+    assert_eq!(bench.sent.last().unwrap().1.len(), 1400);
+}
+
+#[test]
+fn the_network_is_announced_before_the_peer_may_use_it() {
+    let bench = Bench::opened();
+    let position = |what: &str| bench.order.iter().position(|o| o == what).unwrap();
+    assert!(
+        position("NetworkUp") < position("IPCP 2"),
+        "{:?}",
+        bench.order
+    );
+    // IPCP asks as soon as the client is let in.
+    assert_eq!(position("IPCP 1"), position("CHAP 3") + 2);
+    let Some(Event::NetworkUp(up)) = bench.events.last() else {
+        unreachable!()
+    };
+    assert_eq!((up.local, up.peer), (NETWORK.local, NETWORK.peer));
+    assert_eq!((up.dns, up.wins), (NETWORK.dns, NETWORK.wins));
+}
+
+#[test]
+fn addresses_and_name_servers_are_given() {
+    let mut bench = Bench::server(&[Method::MsChapV2]);
+    bench.open_lcp();
+    bench.respond(b"ann", "right");
+    bench.decide();
+    // As Windows asks: address, DNS, WINS, secondary DNS, secondary WINS; and VJ as macOS does.
+    let mut request = vec![1, 6, 0, 40, 2, 6, 0, 0x2d, 15, 1];
+    for kind in [3, 129, 130, 131, 132] {
+        request.extend([kind, 6, 0, 0, 0, 0]);
+    }
+    let mut rejected = vec![4, 6, 0, 22, 2, 6, 0, 0x2d, 15, 1];
+    rejected.extend([130, 6, 0, 0, 0, 0, 131, 6, 0, 0, 0, 0]);
+    assert_eq!(bench.ipcp(&request), [rejected]);
+    let rest = [
+        1, 7, 0, 22, 3, 6, 0, 0, 0, 0, 129, 6, 0, 0, 0, 0, 132, 6, 0, 0, 0, 0,
+    ];
+    let right = [3, 6, 10, 0, 0, 9, 129, 6, 10, 0, 0, 1, 132, 6, 10, 0, 0, 3];
+    assert_eq!(bench.ipcp(&rest), [[&[3, 7, 0, 22][..], &right].concat()]);
+    // Somebody else's address is no better than none, and no address is not enough.
+    let foreign = [1, 8, 0, 10, 3, 6, 10, 0, 0, 8];
+    assert_eq!(bench.ipcp(&foreign), [[3, 8, 0, 10, 3, 6, 10, 0, 0, 9]]);
+    assert_eq!(
+        bench.ipcp(&[1, 9, 0, 4]),
+        [[3, 9, 0, 10, 3, 6, 10, 0, 0, 9]]
+    );
+    let good = [&[1, 10, 0, 22][..], &right].concat();
+    assert_eq!(bench.ipcp(&good), [[&[2, 10, 0, 22][..], &right].concat()]);
+}
+
+#[test]
+fn a_repeated_response_counts_once_and_gets_the_same_answer() {
+    let mut bench = Bench::server(&[Method::MsChapV2]);
+    bench.open_lcp();
+    for _ in 0..3 {
+        assert!(bench.respond(b"CORP\\ann", "right").is_empty());
+    }
+    assert_eq!(bench.requests.len(), 1);
+    assert_eq!(bench.requests[0].user.as_bytes(), b"CORP\\ann");
+    let answer = bench.decide()[0].clone();
+    assert_eq!((answer.0, answer.1[0]), (Protocol::CHAP, 3));
+    assert!(answer.1[4..].starts_with(b"S="));
+    // The same answer, whatever is shown now.
+    assert_eq!(
+        bench.respond(b"ann", "right"),
+        std::slice::from_ref(&answer)
+    );
+    assert_eq!(
+        bench.respond(b"bob", "guess"),
+        std::slice::from_ref(&answer)
+    );
+    assert_eq!(bench.requests.len(), 1);
+}
+
+#[test]
+fn a_refused_user_is_told_and_hung_up_on() {
+    let mut bench = Bench::server(&[Method::MsChapV2]);
+    bench.open_lcp();
+    bench.respond(b"ann", "wrong");
+    let sent = bench.decide();
+    let failure = mschapv2::Failure::parse(&sent[0].1[4..]).unwrap();
+    assert_eq!((sent[0].1[0], failure.code, failure.retry), (4, 691, false));
+    assert!(failure.challenge.is_some());
+    let text = String::from_utf8(sent[0].1[4..].to_vec()).unwrap();
+    assert!(
+        text.starts_with("E=691 R=0 C=") && text.ends_with(" V=3 M=No"),
+        "{text}"
+    );
+    assert_eq!((sent[1].0, sent[1].1[0]), (Protocol::LCP, 5));
+    let id = sent[1].1[1];
+    bench.lcp(&[6, id, 0, 4]);
+    let reason = bench.reason();
+    assert_eq!(reason.disconnect_cause().code, 16);
+    assert_eq!(
+        reason.to_string(),
+        "authentication of user ann with mschap-v2 failed: No (error 691)"
+    );
+    assert_eq!(bench.link.phase(), Phase::Ended);
+    assert!(
+        bench
+            .give(Protocol::LCP, &[9, 1, 0, 8, 0, 0, 0, 0])
+            .is_empty()
+    );
+}
+
+#[test]
+fn an_acceptance_without_proof_is_a_failure_of_ours() {
+    let mut bench = Bench::server(&[Method::MsChapV2]);
+    bench.open_lcp();
+    bench.respond(b"ann", "right");
+    let verdict = Verdict::Accept {
+        authenticator_response: None,
+        network: NETWORK,
+    };
+    let id = bench.requests[0].id;
+    bench.link.handle_verdict(bench.now, id, verdict);
+    bench.drain();
+    bench.wait(Duration::from_secs(3));
+    assert_eq!(bench.reason(), &CloseReason::ProofMissing);
+}
+
+#[test]
+fn malformed_responses_are_no_attempt() {
+    let mut bench = Bench::server(&[Method::MsChapV2]);
+    bench.open_lcp();
+    let (id, _) = bench.challenge();
+    let long_name = [&[49][..], &[0; 49], &[b'a'; 300]].concat();
+    for data in [&[][..], &[16; 17], &[49; 20], &long_name] {
+        let packet = Packet {
+            code: chap::RESPONSE,
+            id,
+            data,
+        }
+        .emit();
+        assert!(bench.give(Protocol::CHAP, &packet).is_empty());
+    }
+    let other = Packet {
+        code: chap::RESPONSE,
+        id: id.wrapping_add(1),
+        data: &[0; 54],
+    }
+    .emit();
+    assert!(bench.give(Protocol::CHAP, &other).is_empty());
+    assert!(bench.requests.is_empty());
+    // The Challenge is repeated, the same each time, and not for ever.
+    let repeated = bench.wait(Duration::from_secs(9));
+    assert_eq!(repeated.len(), 9);
+    assert!(repeated.iter().all(|packet| packet[..] == repeated[0]));
+    bench.wait(Duration::from_secs(5));
+    assert_eq!(bench.reason(), &CloseReason::AuthenticationTimeout);
+}
+
+#[test]
+fn eap_is_answered_with_what_we_have() {
+    let mut bench = Bench::server(&[Method::MsChapV2, Method::Chap]);
+    let sent = bench.lcp(&[3, 1, 0, 8, 3, 4, 0xc2, 0x27]);
+    assert_eq!(sent[0][8..13], [3, 5, 0xc2, 0x23, 0x81]);
+    // Its second choice is one of ours.
+    let sent = bench.lcp(&[3, 2, 0, 9, 3, 5, 0xc2, 0x23, 0x05]);
+    assert_eq!(sent[0][8..13], [3, 5, 0xc2, 0x23, 0x05]);
+    // Its third is not; ours stands, but not without end.
+    for id in 3..5 {
+        assert_eq!(
+            bench.lcp(&[3, id, 0, 8, 3, 4, 0xc0, 0x23])[0][8..13],
+            [3, 5, 0xc2, 0x23, 5]
+        );
+    }
+    let sent = bench.lcp(&[3, 5, 0, 8, 3, 4, 0xc0, 0x23]);
+    assert_eq!(sent.last().unwrap()[0], 5);
+    bench.wait(Duration::from_secs(3));
+    let CloseReason::AuthenticationRefused { wanted, .. } = bench.reason() else {
+        panic!()
+    };
+    assert_eq!(wanted, "PAP");
+}
+
+#[test]
+fn late_copies_disturb_nothing_and_a_new_request_starts_anew() {
+    let mut bench = Bench::opened();
+    let copy = [1, 1, 0, 14, 1, 4, 5, 0x78, 5, 6, 1, 2, 3, 4];
+    let mut ack = copy.to_vec();
+    ack[0] = 2;
+    assert_eq!(bench.lcp(&copy), [ack]);
+    assert!(bench.ack(Protocol::LCP).is_empty());
+    assert!(bench.ack(Protocol::IPCP).is_empty());
+    assert!(matches!(bench.events.last(), Some(Event::NetworkUp(_))));
+
+    let new = [1, 2, 0, 14, 1, 4, 5, 0x00, 5, 6, 9, 9, 9, 9];
+    let sent = bench.lcp(&new);
+    assert_eq!((sent[0][0], sent[1][0]), (1, 2));
+    assert_eq!(bench.events.last(), Some(&Event::NetworkDown));
+    assert_eq!(bench.link.phase(), Phase::Establish);
+    // Nothing is remembered of who it was.
+    bench.ack(Protocol::LCP);
+    assert!(bench.ipcp(&[1, 5, 0, 10, 3, 6, 10, 0, 0, 9]).is_empty());
+    bench.respond(b"bob", "right");
+    assert_eq!(bench.requests.len(), 2);
+    bench.decide();
+    bench.ack(Protocol::IPCP);
+    bench.ipcp(&[1, 5, 0, 10, 3, 6, 10, 0, 0, 9]);
+    let Some(Event::NetworkUp(up)) = bench.events.last() else {
+        panic!()
+    };
+    assert_eq!(up.peer_mru, 1280);
+}
+
+#[test]
+fn a_verdict_counts_only_for_its_own_request() {
+    let mut bench = Bench::server(&[Method::Pap]);
+    bench.open_lcp();
+    let packet = [
+        1, 7, 0, 14, 3, b'a', b'n', b'n', 5, b'r', b'i', b'g', b'h', b't',
+    ];
+    bench.give(Protocol::PAP, &packet);
+    assert!(matches!(bench.requests[0].exchange, Exchange::Pap { .. }));
+    // LCP starts anew while the checker thinks.
+    bench.lcp(&[1, 2, 0, 10, 5, 6, 9, 9, 9, 9]);
+    bench.ack(Protocol::LCP);
+    assert!(bench.decide().is_empty());
+    bench.give(Protocol::PAP, &packet);
+    let sent = bench.decide();
+    assert_eq!(
+        (sent[0].0, sent[0].1[..2].to_vec()),
+        (Protocol::PAP, vec![2, 7])
+    );
+}
+
+#[test]
+fn the_peer_may_hang_up_at_any_time() {
+    let mut bench = Bench::opened();
+    let sent = bench.lcp(&[5, 30, 0, 7, b'b', b'y', b'e']);
+    assert_eq!(sent, [[6, 30, 0, 4]]);
+    assert_eq!(bench.events.last(), Some(&Event::NetworkDown));
+    bench.wait(Duration::from_secs(1));
+    assert_eq!(
+        bench.reason(),
+        &CloseReason::PeerTerminated("bye".to_owned())
+    );
+
+    let mut bench = Bench::server(&[Method::MsChapV2]);
+    assert_eq!(bench.lcp(&[5, 1, 0, 4])[0], [6, 1, 0, 4]);
+    bench.wait(Duration::from_secs(2));
+    assert!(matches!(bench.reason(), CloseReason::PeerTerminated(_)));
+
+    // IP alone: the link is of no more use.
+    let mut bench = Bench::opened();
+    assert_eq!(bench.ipcp(&[5, 30, 0, 4]), [[6, 30, 0, 4]]);
+    assert_eq!(bench.events.last(), Some(&Event::NetworkDown));
+    bench.wait(Duration::from_secs(4));
+    assert!(matches!(bench.reason(), CloseReason::PeerTerminated(_)));
+}
+
+#[test]
+fn what_the_peer_rejects_for_good_ends_the_link() {
+    let mut bench = Bench::opened();
+    bench.lcp(&[8, 1, 0, 10, 0x80, 0x21, 1, 1, 0, 4]);
+    bench.wait(Duration::from_secs(3));
+    assert_eq!(bench.reason(), &CloseReason::NetworkRefused);
+
+    let mut bench = Bench::server(&[Method::MsChapV2]);
+    bench.open_lcp();
+    bench.lcp(&[8, 1, 0, 10, 0xc2, 0x23, 1, 1, 0, 4]);
+    bench.wait(Duration::from_secs(3));
+    assert!(matches!(
+        bench.reason(),
+        CloseReason::AuthenticationRefused { .. }
+    ));
+
+    // Protocols we never sent may be rejected as it likes.
+    let mut bench = Bench::opened();
+    bench.lcp(&[8, 1, 0, 10, 0x80, 0xfd, 1, 1, 0, 4]);
+    bench.lcp(&[7, 1, 0, 8, 12, 1, 0, 4]);
+    assert!(matches!(bench.events.last(), Some(Event::NetworkUp(_))));
+}
+
+#[test]
+fn a_link_that_never_gets_there_ends() {
+    let mut bench = Bench::server(&[Method::MsChapV2]);
+    bench.open_lcp();
+    bench.respond(b"ann", "right");
+    assert_eq!(bench.link.poll_timeout().unwrap().1, Timer::Echo);
+    bench.decide();
+    // IPCP requests go on and on, each with another wish.
+    for id in 0..80u8 {
+        bench.wait(Duration::from_secs(1));
+        bench.ipcp(&[1, id, 0, 10, 3, 6, 1, 1, 1, id]);
+    }
+    assert_eq!(bench.reason(), &CloseReason::NetworkTimeout);
+}
+
+#[test]
+fn compression_is_used_only_where_the_peer_allows_it() {
+    let mut bench = Bench::server(&[Method::MsChapV2]);
+    bench.lcp(&[1, 1, 0, 8, 7, 2, 8, 2]);
+    bench.ack(Protocol::LCP);
+    let Some(Event::LcpUp(up)) = bench.events.last() else {
+        panic!()
+    };
+    assert!(up.pfc && up.acfc);
+    bench
+        .link
+        .handle_frame(bench.now, &[0xc0, 0x21, 9, 1, 0, 8, 0, 0, 0, 0]);
+    let Some(Output::Transmit(echo)) = bench.link.poll_output() else {
+        panic!()
+    };
+    assert_eq!(echo[..5], [0xff, 0x03, 0xc0, 0x21, 10]);
+    let (due, _) = bench.link.poll_timeout().unwrap();
+    bench.link.handle_timeout(due);
+    let Some(Output::Transmit(challenge)) = bench.link.poll_output() else {
+        panic!()
+    };
+    assert_eq!(challenge[..3], [0xc2, 0x23, 1]);
+}
+
+#[test]
+fn a_server_that_asks_for_nothing_is_refused_unless_allowed() {
+    for allowed in [false, true] {
+        let mut config = Config::client("ann", Secret::from(&b"right"[..]));
+        if let Role::Client(client) = &mut config.role {
+            client.allow_unauthenticated = allowed;
+        }
+        let mut bench = Bench::new(config);
+        bench.lcp(&[1, 1, 0, 10, 5, 6, 1, 2, 3, 4]);
+        bench.ack(Protocol::LCP);
+        if allowed {
+            assert_eq!(bench.link.phase(), Phase::Network);
+        } else {
+            bench.wait(Duration::from_secs(3));
+            assert_eq!(bench.reason(), &CloseReason::ServerUnauthenticated);
+        }
+    }
+}
+
+#[test]
+fn a_client_takes_what_it_is_given() {
+    let mut config = Config::client("ann", Secret::from(&b"right"[..]));
+    if let Role::Client(client) = &mut config.role {
+        client.methods = vec![Method::Pap];
+    }
+    let mut bench = Bench::new(config);
+    bench.lcp(&[1, 1, 0, 8, 3, 4, 0xc0, 0x23]);
+    let sent = bench.ack(Protocol::LCP);
+    let login = [&[1, 1, 0, 14, 3][..], b"ann", &[5], b"right"].concat();
+    assert_eq!(sent, [(Protocol::PAP, login)]);
+    let sent = bench.give(Protocol::PAP, &[2, 1, 0, 5, 0]);
+    let zeros = [0; 4];
+    let ask = [
+        &[1, 1, 0, 22, 3, 6][..],
+        &zeros,
+        &[129, 6],
+        &zeros,
+        &[131, 6],
+        &zeros,
+    ]
+    .concat();
+    assert_eq!(sent[0].1, ask);
+    // The second DNS server is rejected, the rest corrected; nonsense is not taken.
+    let sent = bench.ipcp(&[4, 1, 0, 10, 131, 6, 0, 0, 0, 0]);
+    assert_eq!(sent[0].len(), 16);
+    let nak = [
+        3, 2, 0, 22, 3, 6, 10, 0, 0, 9, 129, 6, 10, 0, 0, 1, 131, 6, 1, 1, 1, 1,
+    ];
+    let sent = bench.ipcp(&nak);
+    assert_eq!(sent[0][4..], [3, 6, 10, 0, 0, 9, 129, 6, 10, 0, 0, 1]);
+    bench.ack(Protocol::IPCP);
+    bench.ipcp(&[1, 1, 0, 10, 3, 6, 10, 0, 0, 1]);
+    let Some(Event::NetworkUp(up)) = bench.events.last() else {
+        panic!("{:?}", bench.events)
+    };
+    assert_eq!((up.local, up.peer), (NETWORK.peer, NETWORK.local));
+    assert_eq!(up.dns, [Some(NETWORK.local), None]);
+}
+
+#[test]
+fn a_client_without_an_address_hangs_up() {
+    let mut config = Config::client("ann", Secret::from(&b"right"[..]));
+    if let Role::Client(client) = &mut config.role {
+        client.allow_unauthenticated = true;
+    }
+    let mut bench = Bench::new(config);
+    bench.lcp(&[1, 1, 0, 10, 5, 6, 1, 2, 3, 4]);
+    bench.ack(Protocol::LCP);
+    bench.ack(Protocol::IPCP);
+    bench.ipcp(&[1, 1, 0, 10, 3, 6, 10, 0, 0, 1]);
+    bench.wait(Duration::from_secs(3));
+    assert_eq!(bench.reason(), &CloseReason::NoAddress);
+    assert!(
+        !bench
+            .events
+            .iter()
+            .any(|event| matches!(event, Event::NetworkUp(_)))
+    );
+}
+
+/// Packets that are nearly right, for every protocol.
+fn packets() -> impl Strategy<Value = (u16, Vec<u8>)> {
+    let protocol = prop::sample::select(vec![0xc021, 0xc023, 0xc223, 0x8021, 0x80fd, 0x0021]);
+    let option = (0u8..20, 0u8..7, any::<[u8; 4]>()).prop_map(|(kind, length, value)| {
+        [
+            &[kind, length][..],
+            &value[..usize::from(length.saturating_sub(2)).min(4)],
+        ]
+        .concat()
+    });
+    let body = prop_oneof![
+        prop::collection::vec(option, 0..5).prop_map(|options| options.concat()),
+        prop::collection::vec(any::<u8>(), 0..60),
+    ];
+    (protocol, 0u8..15, 0u8..6, body, -2i32..3).prop_map(|(protocol, code, id, body, skew)| {
+        let length = u16::try_from((body.len() as i32 + 4 + skew).max(0)).unwrap();
+        let [high, low] = length.to_be_bytes();
+        (protocol, [&[code, id, high, low][..], &body].concat())
+    })
+}
+
+proptest! {
+    /// Whatever comes, in whatever state: no panic, few answers, and an end once silence falls.
+    #[test]
+    fn no_packet_does_harm(
+        list in prop::collection::vec((packets(), 0u64..700), 0..60), opened: bool, client: bool,
+    ) {
+        let mut bench = if opened {
+            Bench::opened()
+        } else if client {
+            Bench::new(Config::client("ann", Secret::from(&b"right"[..])))
+        } else {
+            Bench::server(&[Method::MsChapV2, Method::Pap])
+        };
+        for ((protocol, packet), pause) in list {
+            let sent = bench.give(Protocol(protocol), &packet);
+            prop_assert!(sent.len() <= 4, "{sent:02x?}");
+            bench.wait(Duration::from_millis(pause));
+        }
+        bench.wait(Duration::from_secs(600));
+        let down = matches!(bench.events.last(), Some(Event::Down { .. }));
+        prop_assert!(down);
+        prop_assert_eq!(bench.link.poll_timeout(), None);
+    }
+}
