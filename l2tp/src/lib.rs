@@ -8,6 +8,15 @@
 //! A tunnel belongs to a peer (a secured path, [`wire::PeerId`]) and is found by the peer and the
 //! tunnel id that we assigned, never by address and port. Data messages do not pass through here:
 //! the packet path handles them and reports signs of life with [`Endpoint::note_data`].
+//!
+//! Where this is not RFC 2661 to the letter:
+//!
+//! - Several tunnels of one peer stand side by side, so Tie Breakers (§4.4.3) are ignored and none
+//!   is sent. A peer that we opened a tunnel to may not open one to us.
+//! - An acknowledgement never waits (§5.8 allows a quarter of the round trip): if nothing else
+//!   leaves in the same call, a ZLB does. Android does not go on without it.
+//! - Silence alone decides that an established tunnel is dead, not the number of tries (§5.5).
+//! - Messages for unknown tunnels, and all but SCCRQ on tunnel 0, are dropped and counted.
 #![forbid(unsafe_code)]
 
 pub mod codec;

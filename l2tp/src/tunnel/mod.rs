@@ -83,3 +83,32 @@ impl fmt::Display for SessionId {
         write!(f, "{}/{:#06x}", self.tunnel, self.id)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rand_core::SeedableRng;
+
+    use super::*;
+
+    #[test]
+    fn ids_are_never_zero_nor_taken() {
+        let mut rng = Rng::seed_from_u64(1);
+        assert_eq!(free_id(&mut rng, |id| id != 0x1234), Some(0x1234));
+        assert_eq!(free_id(&mut rng, |id| id != 0), None);
+        let ids: BTreeSet<_> = (0..100)
+            .filter_map(|_| free_id(&mut rng, |_| false))
+            .collect();
+        assert!(ids.len() > 95, "drawn and not counted");
+    }
+
+    /// There may be tens of thousands of them.
+    #[test]
+    fn tunnels_and_sessions_are_small() {
+        assert!(size_of::<Tunnel>() <= 640, "{}", size_of::<Tunnel>());
+        assert!(
+            size_of::<session::Session>() <= 128,
+            "{}",
+            size_of::<session::Session>()
+        );
+    }
+}
