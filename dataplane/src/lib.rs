@@ -47,6 +47,8 @@ mod ppp;
 mod sa;
 mod session;
 mod spi;
+#[cfg(test)]
+mod tests;
 mod traffic;
 mod update;
 

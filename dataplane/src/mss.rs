@@ -31,6 +31,9 @@ fn clamp_segment(segment: &mut [u8], limit: u16) -> Option<()> {
         return None;
     }
     let end = usize::from(segment.get(12)? >> 4).saturating_mul(4);
+    if end > segment.len() {
+        return None;
+    }
     let mut at = HEADER_LEN;
     while at < end {
         let len = match *segment.get(at)? {

@@ -132,42 +132,52 @@ impl CbcEncrypt {
         }
     }
 
-    /// Chooses the vector for packet `sequence`, writes it to `iv`, and encrypts `body`.
-    pub(crate) fn encrypt(
-        &self,
-        sequence: u32,
-        iv: &mut [u8],
-        body: &mut [u8],
-    ) -> Result<(), LengthError> {
+    /// Writes the vector for packet `sequence` to `iv`.
+    ///
+    /// It must be unpredictable to whoever chooses the plaintext, but need not be random: it is
+    /// the sequence number, which never repeats under one key, encrypted as one block under that
+    /// key (NIST SP 800-38A, appendix C, first method). So no generator is in the path of a
+    /// packet, and sealing is a pure function.
+    pub(crate) fn vector(&self, sequence: u32, iv: &mut [u8]) -> Result<(), LengthError> {
         match self {
-            Self::Aes128(cipher) => cbc_encrypt(cipher, sequence, iv, body),
-            Self::Aes192(cipher) => cbc_encrypt(cipher, sequence, iv, body),
-            Self::Aes256(cipher) => cbc_encrypt(cipher, sequence, iv, body),
-            Self::TripleDes(cipher) => cbc_encrypt(&**cipher, sequence, iv, body),
+            Self::Aes128(cipher) => vector(cipher, sequence, iv),
+            Self::Aes192(cipher) => vector(cipher, sequence, iv),
+            Self::Aes256(cipher) => vector(cipher, sequence, iv),
+            Self::TripleDes(cipher) => vector(&**cipher, sequence, iv),
+        }
+    }
+
+    /// Encrypts `body`, whole blocks.
+    pub(crate) fn encrypt(&self, iv: &[u8], body: &mut [u8]) -> Result<(), LengthError> {
+        match self {
+            Self::Aes128(cipher) => cbc_encrypt(cipher, iv, body),
+            Self::Aes192(cipher) => cbc_encrypt(cipher, iv, body),
+            Self::Aes256(cipher) => cbc_encrypt(cipher, iv, body),
+            Self::TripleDes(cipher) => cbc_encrypt(&**cipher, iv, body),
         }
     }
 }
 
-/// The vector of CBC must be unpredictable to whoever chooses the plaintext, but need not be
-/// random: it is the sequence number, which never repeats under one key, encrypted as one block
-/// under that key (NIST SP 800-38A, appendix C, first method). So no generator is in the path of
-/// a packet, and sealing is a pure function.
-fn cbc_encrypt<C: BlockCipherEncrypt>(
+fn vector<C: BlockCipherEncrypt>(
     cipher: &C,
     sequence: u32,
     iv: &mut [u8],
+) -> Result<(), LengthError> {
+    let block = <&mut Array<u8, C::BlockSize>>::try_from(iv).map_err(|_| LengthError)?;
+    block.fill(0);
+    *block.last_chunk_mut::<4>().ok_or(LengthError)? = sequence.to_be_bytes();
+    cipher.encrypt_block(block);
+    Ok(())
+}
+
+fn cbc_encrypt<C: BlockCipherEncrypt>(
+    cipher: &C,
+    iv: &[u8],
     body: &mut [u8],
 ) -> Result<(), LengthError> {
-    let mut vector = Array::<u8, C::BlockSize>::default();
-    let number = vector.last_chunk_mut::<4>().ok_or(LengthError)?;
-    *number = sequence.to_be_bytes();
-    cipher.encrypt_block(&mut vector);
-    if iv.len() != vector.len() {
-        return Err(LengthError);
-    }
-    iv.copy_from_slice(&vector);
+    let iv = <&Array<u8, C::BlockSize>>::try_from(iv).map_err(|_| LengthError)?;
     let blocks = whole_blocks(body)?;
-    Encryptor::inner_iv_init(cipher, &vector).encrypt_blocks(blocks);
+    Encryptor::inner_iv_init(cipher, iv).encrypt_blocks(blocks);
     Ok(())
 }
 

@@ -44,6 +44,8 @@ mod replay;
 mod seal;
 mod sequence;
 mod suite;
+#[cfg(test)]
+mod tests;
 
 pub use open::{OpenError, Opened, Opener, peek};
 pub use replay::{Acceptance, ReplayError, ReplayWindow};

@@ -145,7 +145,7 @@ impl Opener {
 }
 
 /// Length of the payload, and the next header. RFC 4303 §2.4: the padding should be inspected.
-fn read_trailer(body: &[u8]) -> Result<(usize, u8), OpenError> {
+pub(crate) fn read_trailer(body: &[u8]) -> Result<(usize, u8), OpenError> {
     let (rest, &[padding, next_header]) = body.split_last_chunk::<2>().ok_or(OpenError::Length)?;
     let len = rest
         .len()
@@ -154,8 +154,8 @@ fn read_trailer(body: &[u8]) -> Result<(usize, u8), OpenError> {
     let pad = rest.get(len..).ok_or(OpenError::Padding)?;
     if pad
         .iter()
-        .zip(1..)
-        .all(|(byte, value): (&u8, u8)| *byte == value)
+        .zip(1..=u8::MAX)
+        .all(|(byte, value)| *byte == value)
     {
         Ok((len, next_header))
     } else {

@@ -142,7 +142,8 @@ impl Sealer {
 
         match &self.transform {
             Transform::Cbc(cipher, authenticator) => {
-                cipher.encrypt(sequence, iv, body)?;
+                cipher.vector(sequence, iv)?;
+                cipher.encrypt(iv, body)?;
                 let sum = authenticator.icv(message);
                 icv.copy_from_slice(sum.get(..icv.len()).ok_or(SealError::Tailroom)?);
             }
@@ -168,7 +169,7 @@ fn write_trailer(body: &mut [u8], padding: usize, next_header: u8) -> Result<(),
     let at = rest.len().checked_sub(padding).ok_or(SealError::Tailroom)?;
     let pad = rest.get_mut(at..).ok_or(SealError::Tailroom)?;
     pad.iter_mut()
-        .zip(1..)
+        .zip(1..=u8::MAX)
         .for_each(|(byte, value)| *byte = value);
     Ok(())
 }
