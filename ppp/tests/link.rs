@@ -720,6 +720,30 @@ fn a_client_takes_what_it_is_given() {
     assert_eq!(up.dns, [Some(NETWORK.local), None]);
 }
 
+/// For the owner that wants something to be on its way, say through a new path.
+#[test]
+fn a_probe_is_sent_at_once_and_not_counted() {
+    let mut bench = Bench::opened();
+    for _ in 0..20 {
+        bench.link.probe(bench.now);
+        bench.drain();
+        let (protocol, packet) = bench.sent.last().unwrap();
+        assert_eq!((*protocol, packet[0], packet.len()), (Protocol::LCP, 9, 8));
+        bench.wait(Duration::from_secs(1));
+    }
+    assert!(matches!(bench.events.last(), Some(Event::NetworkUp(_))));
+    let mut early = Bench::server(&[Method::MsChapV2]);
+    early.link.probe(early.now);
+    assert!(early.link.poll_output().is_none());
+}
+
+/// Tens of thousands of links live in one process.
+#[test]
+fn a_link_is_small() {
+    let size = size_of::<Link>();
+    assert!(size < 2048, "{size} bytes");
+}
+
 #[test]
 fn a_client_without_an_address_hangs_up() {
     let mut config = Config::client("ann", Secret::from(&b"right"[..]));
