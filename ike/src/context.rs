@@ -20,7 +20,7 @@ const NONCE_LEN: usize = 32;
 /// Sources whose last refusal is remembered.
 const REMEMBERED_REFUSALS: usize = 4096;
 /// One source is reported this often for one kind of refusal.
-const REFUSAL_INTERVAL: Duration = Duration::from_secs(10);
+const REFUSAL_INTERVAL: Duration = Duration::from_secs(60);
 /// All sources together are reported this often per second.
 const REFUSALS_PER_SECOND: u32 = 50;
 

@@ -1,1 +1,137 @@
-//! soon
+//! The initiator replaces both phases by itself; nothing is lost on the way.
+
+use std::collections::BTreeSet;
+
+use ike::{Config, Event, Timing};
+
+use crate::harness::{Pair, Side, quiet, seconds};
+
+fn twenty_hours(client_nat: bool, loss: u32) -> Pair {
+    // No traffic flows here that would tell a bad line from a dead peer.
+    let timing = if loss > 0 { quiet() } else { Timing::default() };
+    let client = Timing {
+        ike_lifetime: seconds(3 * 3600),
+        ..timing.clone()
+    };
+    let config = |timing| Config {
+        timing,
+        ..Config::default()
+    };
+    let mut pair = Pair::with(11, config(client), config(timing));
+    pair.client_nat = client_nat;
+    pair.connect();
+    pair.run_for(seconds(5));
+    pair.faults.loss = loss;
+    let end = pair.now + seconds(20 * 3600);
+    while pair.now < end {
+        pair.run_for(seconds(60));
+        // There is always a child SA that both sides know, and never a heap of them.
+        let inbound = |side| -> BTreeSet<u32> {
+            let of_side = pair.children.iter().filter(|((on, _), _)| *on == side);
+            of_side.map(|(_, child)| child.inbound.spi).collect()
+        };
+        let outbound: BTreeSet<u32> = pair
+            .children
+            .iter()
+            .filter(|((side, _), _)| *side == Side::Client)
+            .map(|(_, child)| child.outbound.spi)
+            .collect();
+        assert!(
+            outbound.intersection(&inbound(Side::Server)).count() >= 1,
+            "{:?}",
+            pair.now
+        );
+        assert!(pair.children.len() <= 6, "{}", pair.children.len());
+        assert!(pair.sas.len() <= 6, "{}", pair.sas.len());
+    }
+    pair
+}
+
+#[test]
+fn twenty_hours_with_rekeying_of_both_phases() {
+    for client_nat in [false, true] {
+        let pair = twenty_hours(client_nat, 0);
+        let rekeyed = pair.count(Side::Client, |e| matches!(e, Event::SaRekeyed { .. }));
+        assert!((7..=9).contains(&rekeyed), "{rekeyed}");
+        let children = pair.count(
+            Side::Client,
+            |e| matches!(e, Event::ChildUp { details, .. } if details.replaces.is_some()),
+        );
+        assert!((21..=25).contains(&children), "{children}");
+        assert_eq!(
+            pair.count(Side::Server, |e| matches!(e, Event::Refused { .. })),
+            0
+        );
+        assert_eq!((pair.sas.len(), pair.children.len()), (2, 2));
+        assert_eq!(pair.spis.len(), 2, "replaced SPIs are given back");
+        // The new child SA was up and confirmed before the old one went.
+        let mut live = BTreeSet::new();
+        for (_, side, event) in &pair.events {
+            match event {
+                Event::ChildConfirmed { child } if *side == Side::Client => {
+                    live.insert(*child);
+                }
+                Event::ChildDown { child, .. } if *side == Side::Client => {
+                    live.remove(child);
+                    assert!(!live.is_empty(), "a gap");
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+#[test]
+fn twenty_hours_on_a_bad_line() {
+    let pair = twenty_hours(true, 10);
+    assert!(pair.agreed_child().is_some());
+}
+
+#[test]
+fn a_child_sa_is_replaced_on_demand_and_once_only() {
+    let mut pair = Pair::with(
+        12,
+        Config {
+            timing: quiet(),
+            ..Config::default()
+        },
+        Config {
+            timing: quiet(),
+            ..Config::default()
+        },
+    );
+    pair.connect();
+    pair.run_for(seconds(2));
+    let old = pair
+        .children
+        .keys()
+        .find(|(side, _)| *side == Side::Client)
+        .expect("a child SA")
+        .1;
+    let now = pair.now;
+    pair.client.rekey_child(now, old);
+    pair.client.rekey_child(now, old);
+    pair.run_for(seconds(2));
+    let replaced: Vec<_> = pair
+        .events
+        .iter()
+        .filter_map(|(_, _, event)| match event {
+            Event::ChildUp { details, .. } => details.replaces,
+            _ => None,
+        })
+        .collect();
+    assert_eq!((replaced, pair.children.len()), (vec![old], 4));
+    pair.run_for(seconds(15));
+    assert_eq!(pair.children.len(), 2, "the old one goes after the overlap");
+    // What the server proposed to replace is not the server's to replace.
+    let server = pair
+        .children
+        .keys()
+        .find(|(side, _)| *side == Side::Server)
+        .expect("one")
+        .1;
+    let (now, sent) = (pair.now, pair.sent.len());
+    pair.server.rekey_child(now, server);
+    pair.drain();
+    assert_eq!(pair.sent.len(), sent);
+}

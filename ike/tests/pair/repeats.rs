@@ -1,1 +1,144 @@
-//! soon
+//! A repeated request gets the stored answer and allocates nothing.
+
+use ike::Event;
+use wire::Path;
+
+use crate::harness::{Pair, Side, seconds};
+
+/// Every datagram of the client, three times each: the server answers the same and makes nothing
+/// more of it.
+#[test]
+fn every_message_three_times_makes_one_of_everything() {
+    let mut pair = Pair::new(1);
+    pair.faults.duplication = 100;
+    pair.connect();
+    pair.run_for(seconds(5));
+    let server = pair.server.counters();
+    assert_eq!((server.main_modes, server.quick_modes), (1, 1));
+    assert!(server.repeated >= 3, "{server:?}");
+    for side in [Side::Client, Side::Server] {
+        assert_eq!(pair.count(side, |e| matches!(e, Event::SaUp { .. })), 1);
+        assert_eq!(pair.count(side, |e| matches!(e, Event::ChildUp { .. })), 1);
+        assert_eq!(pair.spis.keys().filter(|(on, _)| *on == side).count(), 1);
+    }
+}
+
+/// The whole recorded client side of a connection, played again to the same server.
+#[test]
+fn a_recording_played_again_gets_the_same_answers_or_none() {
+    let mut pair = Pair::new(2);
+    pair.connect();
+    pair.run_for(seconds(2));
+    let recorded: Vec<_> = pair
+        .sent
+        .iter()
+        .filter(|s| s.from == Side::Client)
+        .cloned()
+        .collect();
+    let answers: Vec<_> = pair
+        .sent
+        .iter()
+        .filter(|s| s.from == Side::Server)
+        .map(|s| s.bytes.clone())
+        .collect();
+    assert_eq!((recorded.len(), answers.len()), (5, 4));
+    let (occupancy, spis, sent) = (pair.server.occupancy(), pair.spis.len(), pair.sent.len());
+    for message in &recorded {
+        let path = Path {
+            local: message.path.remote,
+            remote: message.path.local,
+            carrier: message.path.carrier,
+        };
+        pair.inject(Side::Server, path, &message.bytes);
+    }
+    let again: Vec<_> = pair.sent[sent..]
+        .iter()
+        .map(|sent| sent.bytes.clone())
+        .collect();
+    // Message 6 and message 2 of Quick Mode; the earlier ones are of no use any more.
+    assert_eq!(again, [answers[2].clone(), answers[3].clone()]);
+    assert_eq!(
+        (pair.server.occupancy(), pair.spis.len()),
+        (occupancy, spis)
+    );
+    assert_eq!(pair.server.counters().main_modes, 1);
+
+    // After the memory has faded, Quick Mode's repetition is recognised by its message id.
+    pair.run_for(seconds(70));
+    let sent = pair.sent.len();
+    let message = &recorded[3];
+    let path = Path {
+        local: message.path.remote,
+        remote: message.path.local,
+        carrier: message.path.carrier,
+    };
+    pair.inject(Side::Server, path, &message.bytes);
+    assert_eq!((pair.sent.len(), pair.spis.len()), (sent, spis));
+    assert_eq!(pair.server.counters().quick_modes, 1);
+}
+
+#[test]
+fn several_main_modes_in_parallel_live_side_by_side() {
+    let mut pair = Pair::new(3);
+    pair.auto_child = false;
+    let sas: Vec<_> = (0..5).map(|_| pair.connect()).collect();
+    pair.run_for(seconds(2));
+    assert_eq!(
+        (pair.server.occupancy(), pair.client.occupancy()),
+        ((0, 5), (0, 5))
+    );
+    let now = pair.now;
+    for sa in sas {
+        pair.client.start_child(now, sa).expect("established");
+    }
+    pair.run_for(seconds(2));
+    assert_eq!(pair.children.len(), 10);
+}
+
+#[test]
+fn message_2_is_repeated_until_it_is_confirmed_and_no_longer() {
+    let mut pair = Pair::new(4);
+    pair.auto_child = false;
+    let sa = pair.connect();
+    pair.run_for(seconds(1));
+    let now = pair.now;
+    // The client hears of nothing.
+    pair.faults.loss = 100;
+    pair.client.start_child(now, sa).expect("established");
+    pair.drain();
+    let message = pair.sent.last().expect("message 1").clone();
+    let path = Path {
+        local: message.path.remote,
+        remote: message.path.local,
+        carrier: message.path.carrier,
+    };
+    pair.inject(Side::Server, path, &message.bytes);
+    let child = *pair
+        .children
+        .keys()
+        .find(|(side, _)| *side == Side::Server)
+        .expect("a child SA");
+    let before = pair
+        .sent
+        .iter()
+        .filter(|sent| sent.from == Side::Server)
+        .count();
+    pair.run_for(seconds(4));
+    let after = pair
+        .sent
+        .iter()
+        .filter(|sent| sent.from == Side::Server)
+        .count();
+    assert_eq!(after - before, 2, "after 1 and 3 seconds");
+    let now = pair.now;
+    pair.server.confirm_child(now, child.1);
+    pair.drain();
+    assert!(pair.has(Side::Server, |e| matches!(e, Event::ChildConfirmed { .. })));
+    pair.run_for(seconds(20));
+    let end = pair
+        .sent
+        .iter()
+        .filter(|sent| sent.from == Side::Server)
+        .count();
+    assert_eq!(end, after, "confirmed by the first ESP packet");
+}
