@@ -1,13 +1,30 @@
-//! Two parties and what lies between them, in virtual time.
+//! Parties and what lies between them, in virtual time.
 //!
 //! - [`link`]: one direction of a link: delay, loss, duplication, reordering, corruption, MTU;
 //! - [`nat`]: address translators in the terms of RFC 4787;
 //! - [`net`]: hosts, links and translators joined to a network;
+//! - [`party`]: the engine and the data plane of one host;
+//! - [`world`]: a network with parties in it, and their clock;
 //! - [`seeds`]: runs a scenario with many seeds and names those that fail.
+//!
+//! The scenarios:
+//!
+//! - [`connecting`]: every way to get in;
+//! - [`refusals`]: every way not to;
+//! - [`lossy`]: thousands of bad networks;
+//! - [`rekeying`]: staying in for long, with nothing lost;
+//! - [`hostile`]: garbage, forgery, floods.
 //!
 //! One number decides everything that happens, and the same number makes it happen again.
 
+mod connecting;
+mod hostile;
 mod link;
+mod lossy;
 mod nat;
 mod net;
+mod party;
+mod refusals;
+mod rekeying;
 mod seeds;
+mod world;

@@ -1,0 +1,68 @@
+//! What an engine is told at construction.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use crate::AddressRange;
+
+/// Settings of an [`Engine`](crate::Engine).
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Settings of IKE.
+    pub ike: ike::Config,
+    /// Settings of L2TP.
+    pub l2tp: l2tp::Config,
+    /// What clients get; `None` for an engine that only dials.
+    pub server: Option<Server>,
+    /// Size of the largest IP packet that the outer path carries, in bytes. The inner MTU of a
+    /// session is what its suite leaves of it.
+    pub outer_mtu: u16,
+    /// Durations.
+    pub timing: Timing,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            ike: ike::Config::default(),
+            l2tp: l2tp::Config::default(),
+            server: None,
+            outer_mtu: 1500,
+            timing: Timing::default(),
+        }
+    }
+}
+
+/// What clients get.
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// Settings of the PPP links, in the server's role.
+    pub link: ppp::Config,
+    /// Our address inside every link.
+    pub local: Ipv4Addr,
+    /// Primary and secondary DNS server.
+    pub dns: [Option<Ipv4Addr>; 2],
+    /// Primary and secondary NetBIOS name server.
+    pub wins: [Option<Ipv4Addr>; 2],
+    /// Addresses for clients.
+    pub ranges: Vec<AddressRange>,
+    /// Addresses of those ranges that are never handed out: those fixed for one user.
+    pub reserved: BTreeSet<IpAddr>,
+}
+
+/// Durations of an [`Engine`](crate::Engine).
+#[derive(Debug, Clone)]
+pub struct Timing {
+    /// How long a peer's tunnels outlive its last SA. On a rekey the DELETE of the old SA may come
+    /// before the new one is up.
+    pub grace: Duration,
+    /// How long a peer that INITIAL-CONTACT made doubtful may stay silent.
+    pub doubt: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self { grace: Duration::from_secs(30), doubt: Duration::from_secs(30) }
+    }
+}

@@ -1,0 +1,309 @@
+//! The engine itself: its tables, its entrances, and the draining of its children.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use rand_core::SeedableRng;
+use wire::{Instant, Path, PeerId, Rng};
+
+use crate::peer::{Ending, Kin, Peer};
+use crate::session::Session;
+use crate::timers::{Timer, Timers};
+use crate::{
+    Answer, Config, Event, Output, PeerStatus, Pool, Reason, Request, RequestId, SessionId,
+    SessionInfo, Upcall,
+};
+
+/// All peers and sessions of this host. See the [crate] for how to drive it.
+pub struct Engine {
+    pub(crate) config: Config,
+    /// Settings of the server's links, shared by all of them.
+    pub(crate) server_link: Option<Arc<ppp::Config>>,
+    pub(crate) rng: Rng,
+    pub(crate) ike: ike::Endpoint,
+    pub(crate) l2tp: l2tp::Endpoint,
+    pub(crate) spis: dataplane::SpiAllocator,
+    pub(crate) pool: Pool,
+    pub(crate) peers: BTreeMap<PeerId, Peer>,
+    pub(crate) sessions: BTreeMap<SessionId, Session>,
+    pub(crate) by_sa: BTreeMap<ike::SaId, PeerId>,
+    pub(crate) by_child: BTreeMap<ike::ChildId, PeerId>,
+    pub(crate) by_spi: BTreeMap<u32, ike::ChildId>,
+    pub(crate) by_call: BTreeMap<l2tp::SessionId, SessionId>,
+    pub(crate) by_kin: BTreeMap<Kin, BTreeSet<PeerId>>,
+    pub(crate) by_endpoint: BTreeMap<SocketAddr, BTreeSet<PeerId>>,
+    /// IKE SAs that we started and that are up, but whose place is told by the next event.
+    pub(crate) successors: BTreeMap<ike::SaId, Box<ike::SaInfo>>,
+    pub(crate) requests: BTreeMap<RequestId, Pending>,
+    pub(crate) timers: Timers,
+    /// Links that have been touched and not drained.
+    pub(crate) touched: BTreeSet<SessionId>,
+    pub(crate) endings: VecDeque<Ending>,
+    outputs: VecDeque<Output>,
+    last_id: u64,
+}
+
+/// What an answer is for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Pending {
+    /// A computation that IKE waits for.
+    Ike(ike::RequestId),
+    /// A login.
+    Login(SessionId),
+    /// How much a child SA has carried.
+    Usage(ike::ChildId),
+}
+
+impl Engine {
+    /// An engine without peers. `slots` is how many inbound SAs the data plane has room for.
+    pub fn new(config: Config, slots: dataplane::SlotCount, mut rng: Rng) -> Self {
+        let server = config.server.as_ref();
+        let pool = server.map_or_else(Pool::default, |server| {
+            let mut reserved = server.reserved.clone();
+            reserved.insert(server.local.into());
+            Pool::new(server.ranges.clone(), reserved)
+        });
+        Self {
+            server_link: server.map(|server| Arc::new(server.link.clone())),
+            ike: ike::Endpoint::new(config.ike.clone(), Rng::from_rng(&mut rng)),
+            l2tp: l2tp::Endpoint::new(config.l2tp.clone(), Rng::from_rng(&mut rng)),
+            spis: dataplane::SpiAllocator::new(slots, Rng::from_rng(&mut rng)),
+            config,
+            rng,
+            pool,
+            peers: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            by_sa: BTreeMap::new(),
+            by_child: BTreeMap::new(),
+            by_spi: BTreeMap::new(),
+            by_call: BTreeMap::new(),
+            by_kin: BTreeMap::new(),
+            by_endpoint: BTreeMap::new(),
+            successors: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            timers: Timers::default(),
+            touched: BTreeSet::new(),
+            endings: VecDeque::new(),
+            outputs: VecDeque::new(),
+            last_id: 0,
+        }
+    }
+
+    /// Replaces the pre-shared keys. What is up stays up.
+    pub fn set_keys(&mut self, keys: Arc<ike::Keyring>) {
+        self.ike.set_keys(keys);
+    }
+
+    /// Replaces the addresses that are fixed for one user. What is up stays up.
+    pub fn set_reserved(&mut self, mut reserved: BTreeSet<std::net::IpAddr>) {
+        if let Some(server) = &mut self.config.server {
+            reserved.insert(server.local.into());
+            server.reserved.clone_from(&reserved);
+            self.pool.reserve(reserved);
+        }
+    }
+
+    /// An ISAKMP message has come, its non-ESP marker already taken off.
+    pub fn handle_datagram(&mut self, now: Instant, path: Path, bytes: &[u8]) {
+        self.ike.handle_datagram(now, path, bytes);
+        self.drain(now);
+    }
+
+    /// The data plane has something that it does not deal with itself.
+    pub fn handle_upcall(&mut self, now: Instant, upcall: Upcall) {
+        self.on_upcall(now, upcall);
+        self.drain(now);
+    }
+
+    /// The data plane has noticed something.
+    pub fn handle_notice(&mut self, now: Instant, notice: dataplane::Notice) {
+        self.on_notice(now, notice);
+        self.drain(now);
+    }
+
+    /// The answer to a [`Request`]. One that is no longer waited for is ignored.
+    pub fn handle_answer(&mut self, now: Instant, id: RequestId, answer: Answer) {
+        match (self.requests.remove(&id), answer) {
+            (Some(Pending::Ike(id)), Answer::Computed(result)) => {
+                self.ike.handle_answer(now, id, ike::Answer::Computed(result));
+            }
+            (Some(Pending::Login(session)), Answer::Login(verdict)) => {
+                self.on_verdict(now, session, id, verdict);
+            }
+            (Some(Pending::Usage(child)), Answer::Usage(bytes)) => {
+                self.on_usage(now, child, bytes);
+            }
+            // An answer of the wrong kind is the caller's mistake; the request stays unanswered.
+            (Some(_) | None, _) => {}
+        }
+        self.drain(now);
+    }
+
+    /// Time has passed. Calls that come early do nothing.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.ike.handle_timeout(now);
+        self.l2tp.handle_timeout(now);
+        while let Some(timer) = self.timers.pop(now) {
+            self.on_timer(now, timer);
+        }
+        self.drain(now);
+    }
+
+    /// When [`Self::handle_timeout`] is to be called next, and what for.
+    pub fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
+        let ike = self.ike.poll_timeout().map(|(at, _)| (at, "IKE"));
+        let l2tp = self.l2tp.poll_timeout().map(|(at, _)| (at, "L2TP"));
+        let own = self.timers.next().map(|(at, timer)| match timer {
+            Timer::Link(_) => (at, "PPP"),
+            Timer::Grace(_) | Timer::Doubt(_) => (at, "peer"),
+        });
+        [ike, l2tp, own].into_iter().flatten().min()
+    }
+
+    /// The next thing to do. To be called until `None` after every other call.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Ends one session, and its peer if that has no other.
+    pub fn close_session(&mut self, now: Instant, session: SessionId) {
+        if let Some(session) = self.sessions.get(&session) {
+            let peer = session.peer;
+            self.end_peer(peer, Reason::Operator, true);
+        }
+        self.drain(now);
+    }
+
+    /// Ends one peer with everything that is its.
+    pub fn close_peer(&mut self, now: Instant, peer: PeerId, reason: Reason) {
+        self.end_peer(peer, reason, true);
+        self.drain(now);
+    }
+
+    /// Says goodbye to every peer, once and without waiting for answers: Terminate-Request, CDN
+    /// and StopCCN, DELETE of the ESP SAs, DELETE of the IKE SA.
+    pub fn close_all(&mut self, now: Instant) {
+        let peers: Vec<PeerId> = self.peers.keys().copied().collect();
+        for peer in peers {
+            self.end_peer(peer, Reason::ShuttingDown, true);
+        }
+        self.drain(now);
+    }
+
+    /// The sessions that carry traffic.
+    pub fn sessions(&self) -> impl Iterator<Item = SessionInfo> + '_ {
+        self.sessions.values().filter_map(|session| self.session_info(session))
+    }
+
+    /// All peers.
+    pub fn peers(&self) -> impl Iterator<Item = PeerStatus> + '_ {
+        self.peers.values().filter_map(Peer::status)
+    }
+
+    /// What IKE has dropped and done.
+    pub fn ike_counters(&self) -> ike::Counters {
+        self.ike.counters()
+    }
+
+    /// How many IKE SAs are half-open.
+    pub fn half_open(&self) -> usize {
+        self.ike.occupancy().0
+    }
+
+    /// What L2TP has dropped.
+    pub fn l2tp_counters(&self) -> &l2tp::Counters {
+        self.l2tp.counters()
+    }
+
+    /// How many addresses are out.
+    pub fn addresses_in_use(&self) -> usize {
+        self.pool.in_use()
+    }
+
+    pub(crate) fn output(&mut self, output: Output) {
+        self.outputs.push_back(output);
+    }
+
+    pub(crate) fn event(&mut self, event: Event) {
+        self.output(Output::Event(event));
+    }
+
+    pub(crate) fn request(&mut self, pending: Pending, request: Request) -> RequestId {
+        let id = RequestId(self.next_id());
+        self.requests.insert(id, pending);
+        self.output(Output::Request(id, request));
+        id
+    }
+
+    /// A number never given before, for whatever needs a name.
+    pub(crate) fn next_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    /// Asks for a peer to be ended when the current event has been dealt with.
+    pub(crate) fn end_peer(&mut self, peer: PeerId, reason: Reason, farewell: bool) {
+        self.endings.push_back(Ending { peer, reason, farewell });
+    }
+
+    /// Deals with everything the children have to say, and with what follows from it.
+    pub(crate) fn drain(&mut self, now: Instant) {
+        self.drain_children(now);
+        while let Some(ending) = self.endings.pop_front() {
+            self.on_ending(now, ending);
+            self.drain_children(now);
+        }
+    }
+
+    fn drain_children(&mut self, now: Instant) {
+        loop {
+            if let Some(output) = self.ike.poll_output() {
+                self.on_ike_output(now, output);
+            } else if let Some(output) = self.l2tp.poll_output() {
+                self.on_l2tp_output(now, output);
+            } else if let Some(session) = self.touched.pop_first() {
+                self.drain_link(now, session);
+            } else {
+                break;
+            }
+        }
+    }
+
+    /// Ends a peer, layer by layer from the top: each layer's farewell travels in the one below.
+    fn on_ending(&mut self, now: Instant, Ending { peer: id, reason, farewell }: Ending) {
+        let Some(peer) = self.peers.get(&id) else { return };
+        let (sessions, tunnels) = (peer.sessions.clone(), peer.tunnels.clone());
+        for session in &sessions {
+            if let Some(session) = self.sessions.get_mut(session) {
+                session.reason.get_or_insert_with(|| reason.clone());
+            }
+        }
+        if farewell {
+            for id in sessions {
+                self.touch_link(id, |link| {
+                    link.close(now, ppp::CloseReason::Administrative(String::new()));
+                });
+            }
+            self.drain_children(now);
+            for tunnel in tunnels {
+                self.l2tp.close_tunnel(now, tunnel, reason.for_l2tp());
+            }
+            self.drain_children(now);
+        }
+        // Nothing is sent twice to a peer that is being left: its SAs go next.
+        self.l2tp.forget_peer(now, id);
+        self.drain_children(now);
+        let Some(peer) = self.peers.get(&id) else { return };
+        let (children, sas): (Vec<_>, Vec<_>) =
+            (peer.children.keys().copied().collect(), peer.sas.iter().copied().collect());
+        for child in children {
+            self.ike.delete_child(now, child);
+        }
+        for sa in sas {
+            self.ike.close(now, sa, ike::CloseReason::Requested);
+        }
+        self.drain_children(now);
+        self.remove_peer(id, reason);
+    }
+}

@@ -1,0 +1,330 @@
+//! What IKE says: peers come and go, SAs are installed and removed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ike::{CloseReason, Event as Ike, SaId, SaInfo};
+use tracing::debug;
+use wire::{Carrier, Instant, Path, PeerId};
+
+use crate::engine::Pending;
+use crate::peer::{Child, Kin, Peer};
+use crate::timers::Timer;
+use crate::{Engine, Event, Output, Reason, Request, Stage, suite};
+
+impl Engine {
+    pub(crate) fn on_ike_output(&mut self, now: Instant, output: ike::Output) {
+        match output {
+            ike::Output::Transmit { path, bytes } => self.output(Output::Transmit { path, bytes }),
+            ike::Output::Request(id, ike::Request::Compute(job)) => {
+                self.request(Pending::Ike(id), Request::Compute(job));
+            }
+            ike::Output::Request(id, ike::Request::Spi { .. }) => {
+                // The SPI names the slot of the table that the SA will stand in.
+                let spi = self.spis.allocate();
+                self.ike.handle_answer(now, id, ike::Answer::Spi(spi));
+            }
+            ike::Output::Event(event) => self.on_ike_event(now, event),
+        }
+    }
+
+    fn on_ike_event(&mut self, now: Instant, event: Ike) {
+        match event {
+            Ike::SaUp { sa, info } => self.on_sa_up(now, sa, info),
+            Ike::SaRekeyed { old, new } => self.on_sa_rekeyed(old, new),
+            Ike::SaDown { sa, reason } => self.on_sa_down(now, sa, reason),
+            Ike::ChildUp { sa, child, details } => self.on_child_up(sa, child, details),
+            Ike::ChildConfirmed { child } => self.on_child_confirmed(now, child),
+            Ike::ChildDown { child, reason } => self.on_child_down(now, child, reason),
+            Ike::SpiUnused(spi) => {
+                self.spis.release(spi);
+            }
+            Ike::InitialContact { sa } => self.on_initial_contact(now, sa),
+            Ike::PathChanged { sa, path } => self.on_path_changed(sa, path),
+            Ike::DeadPeer { sa } => debug!(%sa, "dead peer detection has no answer"),
+            Ike::Refused { path, sa: _, refusal } => {
+                self.event(Event::Refused { path, sentence: refusal.to_string() });
+            }
+        }
+    }
+
+    fn on_sa_up(&mut self, now: Instant, sa: SaId, info: Box<SaInfo>) {
+        match self.by_sa.get(&sa).copied() {
+            // We dialled.
+            Some(peer) => {
+                self.adopt(peer, sa, *info);
+                if let Some(child) = self.ike.start_child(now, sa) {
+                    self.by_child.insert(child, peer);
+                }
+                self.event(Event::Progress { peer, stage: Stage::Phase1 });
+            }
+            // A rekey of ours; the event that follows says of what.
+            None if info.initiator => {
+                self.successors.insert(sa, info);
+            }
+            // Provisionally a new peer: it may turn out to be an older one's continuation.
+            None => {
+                let peer = PeerId(self.next_id());
+                self.peers.insert(peer, Peer::new(peer));
+                self.adopt(peer, sa, *info);
+                self.event(Event::Progress { peer, stage: Stage::Phase1 });
+            }
+        }
+    }
+
+    /// Makes `sa` the newest IKE SA of `peer`.
+    fn adopt(&mut self, id: PeerId, sa: SaId, info: SaInfo) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        self.by_sa.insert(sa, id);
+        peer.sas.insert(sa);
+        let before = peer.info.replace(info);
+        self.unlist(id, before.as_ref());
+        self.list(id);
+    }
+
+    /// Makes a peer findable by its kin and by its endpoint.
+    fn list(&mut self, id: PeerId) {
+        let Some(info) = self.peers.get(&id).and_then(|peer| peer.info.as_ref()) else { return };
+        self.by_kin.entry(Kin::of(info)).or_default().insert(id);
+        self.by_endpoint.entry(info.path.remote).or_default().insert(id);
+    }
+
+    /// Undoes [`Self::list`] for what was known of the peer then.
+    fn unlist(&mut self, id: PeerId, info: Option<&SaInfo>) {
+        let Some(info) = info else { return };
+        remove_from(&mut self.by_kin, &Kin::of(info), id);
+        remove_from(&mut self.by_endpoint, &info.path.remote, id);
+    }
+
+    fn on_sa_rekeyed(&mut self, old: SaId, new: SaId) {
+        let info = self.successors.remove(&new);
+        if let (Some(peer), Some(info)) = (self.by_sa.get(&old).copied(), info) {
+            self.adopt(peer, new, *info);
+        }
+    }
+
+    fn on_sa_down(&mut self, now: Instant, sa: SaId, reason: CloseReason) {
+        self.successors.remove(&sa);
+        let Some(id) = self.by_sa.remove(&sa) else { return };
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        peer.sas.remove(&sa);
+        // Children live on without their IKE SA: racoon deletes the old one on every rekey.
+        self.check_peer(now, id, Reason::Ike(reason));
+    }
+
+    fn on_child_up(&mut self, sa: SaId, child: ike::ChildId, details: Box<ike::ChildSa>) {
+        let Some(id) = self.by_sa.get(&sa).copied() else { return };
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let (inbound, outbound) = (details.inbound.spi, details.outbound.spi);
+        let new = peer.path.is_none();
+        if new {
+            peer.path = Some(details.path);
+        }
+        peer.phase2 = details.suite.to_string();
+        peer.suite = Some(suite::suite(details.suite));
+        if new {
+            self.plane_add_peer(id, details.path);
+        }
+        self.plane_install_inbound(id, &details);
+        if let Some(peer) = self.peers.get_mut(&id) {
+            let (kilobytes, initiator) = (details.kilobytes, details.initiator);
+            peer.children.insert(
+                child,
+                Child {
+                    inbound,
+                    outbound,
+                    kilobytes,
+                    initiator,
+                    measuring: false,
+                    unconfirmed: Some(details),
+                },
+            );
+        }
+        self.by_child.insert(child, id);
+        self.by_spi.insert(inbound, child);
+        self.timers.set(Timer::Grace(id), None);
+    }
+
+    fn on_child_confirmed(&mut self, now: Instant, child: ike::ChildId) {
+        let Some(id) = self.by_child.get(&child).copied() else { return };
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let Some(details) = peer.children.get_mut(&child).and_then(|c| c.unconfirmed.take()) else {
+            return;
+        };
+        // The endpoint of an existing peer moves by authenticated traffic only; what the Quick
+        // Mode travelled on is just that, unless a raw path and a UDP path change places.
+        let moved = peer.path.filter(|path| path.carrier != details.path.carrier).is_some();
+        if moved {
+            peer.path = Some(details.path);
+        }
+        let first = peer.tunnels.is_empty();
+        let dialled = peer.dialled.is_some();
+        let ports = peer.dialled.as_ref().map(|dialled| dialled.ports());
+        if moved {
+            self.plane_move_peer(id, details.path);
+        }
+        self.plane_activate_outbound(id, &details);
+        if first {
+            self.event(Event::Progress { peer: id, stage: Stage::Phase2 });
+        }
+        if let (true, Some(ports)) = (first, ports) {
+            let tunnel = self.l2tp.open_tunnel(now, id, ports);
+            if let Some(peer) = self.peers.get_mut(&id) {
+                peer.tunnels.insert(tunnel);
+            }
+        } else if dialled {
+            self.show_new_path(now, id);
+        }
+    }
+
+    /// After a rekey of ours: something that names tunnel and session travels on the new SA at
+    /// once, so that a server that took its IKE SA for a new peer sees whose it is.
+    fn show_new_path(&mut self, now: Instant, peer: PeerId) {
+        let Some(peer) = self.peers.get(&peer) else { return };
+        for session in peer.sessions.clone() {
+            self.touch_link(session, |link| link.probe(now));
+        }
+    }
+
+    fn on_child_down(&mut self, now: Instant, child: ike::ChildId, reason: CloseReason) {
+        // One that was to replace another and failed is not known here; the other lives on.
+        let Some(id) = self.by_child.remove(&child) else { return };
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        if let Some(child) = peer.children.remove(&child) {
+            self.drop_child(id, &child);
+        }
+        self.check_peer(now, id, Reason::Ike(reason));
+    }
+
+    fn drop_child(&mut self, peer: PeerId, child: &Child) {
+        self.by_spi.remove(&child.inbound);
+        self.plane_remove_child(peer, child);
+        self.spis.release(child.inbound);
+    }
+
+    /// Ends a peer that has nothing left to be secured by; one with tunnels has some grace,
+    /// because on a rekey the DELETE of the old SA may come before the new one is up.
+    pub(crate) fn check_peer(&mut self, now: Instant, id: PeerId, reason: Reason) {
+        let Some(peer) = self.peers.get(&id) else { return };
+        if !peer.children.is_empty() {
+            return;
+        }
+        let (dialled, idle) = (peer.dialled.is_some(), peer.tunnels.is_empty());
+        if dialled || (peer.sas.is_empty() && idle) {
+            self.end_peer(id, reason, false);
+        } else if !idle {
+            self.timers.set(Timer::Grace(id), Some(now + self.config.timing.grace));
+        }
+    }
+
+    /// The notify says that the client remembers nothing of earlier SAs. Older peers at the very
+    /// same endpoint become doubtful; nothing else is concluded from it, since many clients share
+    /// an address, and many an identity.
+    fn on_initial_contact(&mut self, now: Instant, sa: SaId) {
+        let Some(id) = self.by_sa.get(&sa).copied() else { return };
+        for twin in self.twins(id) {
+            let Some(peer) = self.peers.get_mut(&twin) else { continue };
+            if peer.doubtful.is_some() {
+                continue;
+            }
+            peer.doubtful = Some(now);
+            self.timers.set(Timer::Doubt(twin), Some(now + self.config.timing.doubt));
+        }
+    }
+
+    /// Ends the peers that INITIAL-CONTACT made doubtful, now that the client at their endpoint
+    /// opens a tunnel of its own.
+    pub(crate) fn end_doubtful_twins(&mut self, id: PeerId) {
+        for twin in self.twins(id) {
+            if self.peers.get(&twin).is_some_and(|peer| peer.doubtful.is_some()) {
+                self.end_peer(twin, Reason::StartedAgain, false);
+            }
+        }
+    }
+
+    /// The other peers at a peer's endpoint: outer address and port.
+    fn twins(&self, id: PeerId) -> Vec<PeerId> {
+        let info = self.peers.get(&id).and_then(|peer| peer.info.as_ref());
+        let there = info.and_then(|info| self.by_endpoint.get(&info.path.remote));
+        there.into_iter().flatten().copied().filter(|twin| *twin != id).collect()
+    }
+
+    fn on_path_changed(&mut self, sa: SaId, path: Path) {
+        let Some(id) = self.by_sa.get(&sa).copied() else { return };
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        if let Some(mut info) = peer.info.take() {
+            let before = info.clone();
+            info.path = path;
+            peer.info = Some(info);
+            self.unlist(id, Some(&before));
+            self.list(id);
+        }
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        // Only ESP inside UDP follows: raw ESP has an address, and no mapping that could move.
+        if peer.path.is_some_and(|old| old.carrier == Carrier::NatT && old != path) {
+            peer.path = Some(path);
+            self.plane_move_peer(id, path);
+        }
+    }
+
+    /// Joins a provisional peer to the older one whose continuation it has proved to be.
+    pub(crate) fn join(&mut self, from: PeerId, into: PeerId) {
+        let Some(young) = self.peers.remove(&from) else { return };
+        debug!(peer = %from, older = %into, "a new IKE SA continues an older peer");
+        self.timers.set(Timer::Grace(from), None);
+        self.timers.set(Timer::Grace(into), None);
+        self.timers.set(Timer::Doubt(into), None);
+        self.unlist(from, young.info.as_ref());
+        for sa in &young.sas {
+            self.by_sa.insert(*sa, into);
+        }
+        for child in young.children.keys() {
+            self.by_child.insert(*child, into);
+        }
+        let Some(old) = self.peers.get_mut(&into) else { return };
+        old.sas.extend(young.sas);
+        old.children.extend(young.children);
+        let before = match young.info {
+            Some(info) => old.info.replace(info),
+            None => None,
+        };
+        old.path = young.path.or(old.path);
+        old.suite = young.suite.or(old.suite);
+        old.phase2 = young.phase2;
+        old.doubtful = None;
+        self.unlist(into, before.as_ref());
+        self.list(into);
+        self.plane_join(from, into);
+    }
+
+    /// Forgets a peer: what IKE and L2TP had of it has ended.
+    pub(crate) fn remove_peer(&mut self, id: PeerId, reason: Reason) {
+        let Some(peer) = self.peers.remove(&id) else { return };
+        self.unlist(id, peer.info.as_ref());
+        for session in &peer.sessions {
+            self.remove_session(*session, &reason);
+        }
+        for sa in &peer.sas {
+            self.by_sa.remove(sa);
+        }
+        for (name, child) in &peer.children {
+            self.by_child.remove(name);
+            self.drop_child(id, child);
+        }
+        self.timers.set(Timer::Grace(id), None);
+        self.timers.set(Timer::Doubt(id), None);
+        if peer.path.is_some() {
+            self.plane_remove_peer(id);
+        }
+        self.event(Event::PeerDown { peer: id, reason });
+    }
+}
+
+/// Takes one peer out of an index, and the entry with it when it was the last.
+fn remove_from<K: Ord>(index: &mut BTreeMap<K, BTreeSet<PeerId>>, key: &K, peer: PeerId) {
+    if let Some(peers) = index.get_mut(key) {
+        peers.remove(&peer);
+        if peers.is_empty() {
+            index.remove(key);
+        }
+    }
+}

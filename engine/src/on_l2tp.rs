@@ -1,0 +1,125 @@
+//! What L2TP says: tunnels and sessions come and go.
+
+use std::sync::Arc;
+
+use l2tp::{CloseReason, Event as L2tp, SessionUp, TunnelId};
+use rand_core::SeedableRng;
+use wire::{Instant, PeerId, Rng};
+
+use crate::session::Session;
+use crate::{Engine, Event, Output, Reason, SessionId, Stage};
+
+impl Engine {
+    pub(crate) fn on_l2tp_output(&mut self, now: Instant, output: l2tp::Output) {
+        match output {
+            l2tp::Output::Transmit(l2tp::Transmit { peer, ports, bytes }) => {
+                self.output(Output::SealControl { peer, ports, bytes });
+            }
+            l2tp::Output::Event(event) => self.on_l2tp_event(now, event),
+        }
+    }
+
+    fn on_l2tp_event(&mut self, now: Instant, event: L2tp) {
+        match event {
+            L2tp::TunnelUp(up) => self.on_tunnel_up(up),
+            L2tp::SessionUp(up) => self.on_session_up(now, up),
+            L2tp::SessionDown { session, reason } => self.on_session_down(session, reason),
+            L2tp::TunnelDown { tunnel, reason } => self.on_tunnel_down(now, tunnel, reason),
+            L2tp::Refused { peer, refusal, .. } => {
+                if let Some(path) = self.peers.get(&peer).and_then(|peer| peer.outer_path()) {
+                    self.event(Event::Refused { path, sentence: refusal.to_string() });
+                }
+            }
+        }
+    }
+
+    fn on_tunnel_up(&mut self, up: l2tp::TunnelUp) {
+        let id = up.tunnel.peer;
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        peer.tunnels.insert(up.tunnel);
+        peer.host_name = up.info.host_name;
+        self.end_doubtful_twins(id);
+        self.event(Event::Progress { peer: id, stage: Stage::Tunnel });
+    }
+
+    fn on_session_up(&mut self, now: Instant, up: SessionUp) {
+        let peer = up.session.tunnel.peer;
+        let Some(config) = self.link_config(peer) else { return };
+        let id = SessionId(self.next_id());
+        let mut link = ppp::Link::new(config, Rng::from_rng(&mut self.rng));
+        link.open(now);
+        let Some(owner) = self.peers.get_mut(&peer) else { return };
+        owner.sessions.insert(id);
+        self.by_call.insert(up.session, id);
+        self.plane_add_session(id, peer, &up);
+        self.sessions.insert(
+            id,
+            Session {
+                id,
+                peer,
+                call: up.session,
+                remote_tunnel: up.remote_tunnel,
+                remote_session: up.remote_session,
+                link,
+                login: None,
+                pending: None,
+                address: None,
+                network: None,
+                reason: None,
+            },
+        );
+        self.event(Event::Progress { peer, stage: Stage::Session });
+        self.touched.insert(id);
+    }
+
+    /// The settings of a link with `peer`: the dial's own, or those of all clients.
+    fn link_config(&self, peer: PeerId) -> Option<Arc<ppp::Config>> {
+        match &self.peers.get(&peer)?.dialled {
+            Some(dialled) => Some(dialled.link()),
+            None => self.server_link.clone(),
+        }
+    }
+
+    fn on_session_down(&mut self, call: l2tp::SessionId, reason: CloseReason) {
+        if let Some(session) = self.by_call.get(&call).copied() {
+            self.remove_session(session, &Reason::L2tp(reason));
+        }
+    }
+
+    fn on_tunnel_down(&mut self, now: Instant, tunnel: TunnelId, reason: CloseReason) {
+        let id = tunnel.peer;
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        peer.tunnels.remove(&tunnel);
+        if peer.dialled.is_some() {
+            // Without its tunnel a dialled peer is of no use. What ended the session first is the
+            // better explanation.
+            let why = peer.last_reason.take().unwrap_or(Reason::L2tp(reason));
+            self.end_peer(id, why, true);
+        } else {
+            self.check_peer(now, id, Reason::L2tp(reason));
+        }
+    }
+
+    /// Takes a session out of all tables, whatever ended it.
+    pub(crate) fn remove_session(&mut self, id: SessionId, reason: &Reason) {
+        let Some(mut session) = self.sessions.remove(&id) else { return };
+        let reason = session.reason.take().unwrap_or_else(|| reason.clone());
+        if let Some(info) = self.session_info(&session) {
+            self.event(Event::SessionDown(Box::new(info), reason.clone()));
+        }
+        self.by_call.remove(&session.call);
+        self.touched.remove(&id);
+        self.timers.set(crate::timers::Timer::Link(id), None);
+        if let Some(address) = session.address {
+            self.pool.release(address);
+        }
+        if let Some(pending) = session.pending {
+            self.requests.remove(&pending.request);
+        }
+        self.plane_remove_session(id);
+        if let Some(peer) = self.peers.get_mut(&session.peer) {
+            peer.sessions.remove(&id);
+            peer.last_reason = Some(reason);
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! What PPP says: links open, ask who somebody is, and end.
+
+use ppp::{Event as Ppp, NetworkUp};
+use wire::Instant;
+
+use crate::session::Network;
+use crate::timers::Timer;
+use crate::{Engine, Event, Output, Reason, SessionId, SessionInfo, Stage};
+
+impl Engine {
+    /// Does something with a link, and marks it to be drained.
+    pub(crate) fn touch_link(&mut self, id: SessionId, act: impl FnOnce(&mut ppp::Link)) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            act(&mut session.link);
+            self.touched.insert(id);
+        }
+    }
+
+    pub(crate) fn drain_link(&mut self, now: Instant, id: SessionId) {
+        while let Some(output) = self.sessions.get_mut(&id).and_then(|s| s.link.poll_output()) {
+            match output {
+                ppp::Output::Transmit(frame) => self.output(Output::SealPpp { session: id, frame }),
+                ppp::Output::Request(request) => self.on_authenticate(id, request),
+                ppp::Output::Event(event) => self.on_ppp_event(now, id, event),
+            }
+        }
+        if let Some(session) = self.sessions.get(&id) {
+            let at = session.link.poll_timeout().map(|(at, _)| at);
+            self.timers.set(Timer::Link(id), at);
+        }
+    }
+
+    fn on_ppp_event(&mut self, now: Instant, id: SessionId, event: Ppp) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let peer = session.peer;
+        match event {
+            Ppp::LcpUp(_) => self.event(Event::Progress { peer, stage: Stage::Link }),
+            Ppp::Authenticated { user, method } => {
+                session.login = Some((user, method));
+                self.event(Event::Progress { peer, stage: Stage::Authentication });
+            }
+            Ppp::NetworkUp(up) => self.on_network_up(now, id, up),
+            Ppp::NetworkDown => self.on_network_down(id),
+            Ppp::Down { reason } => {
+                let call = session.call;
+                let cause = disconnect_cause(&reason);
+                session.reason.get_or_insert(Reason::Ppp(reason));
+                self.l2tp.close_session(now, call, l2tp::CloseReason::Ppp(cause));
+            }
+        }
+    }
+
+    /// The data plane must carry packets before the peer learns that it may send some; the link
+    /// says so in this order.
+    fn on_network_up(&mut self, now: Instant, id: SessionId, up: NetworkUp) {
+        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let Some(peer) = self.peers.get(&session.peer) else { return };
+        let mtu = self.config.inner_mtu(peer).min(up.peer_mru);
+        session.network = Some(Network {
+            local: up.local,
+            remote: up.peer,
+            dns: up.dns,
+            wins: up.wins,
+            mtu,
+            since: now,
+        });
+        let (peer, dialled) = (session.peer, peer.dialled.is_some());
+        self.plane_open_session(id, dialled, mtu, &up);
+        if let Some(info) = self.sessions.get(&id).and_then(|session| self.session_info(session)) {
+            self.event(Event::SessionUp(Box::new(info)));
+        }
+        self.event(Event::Progress { peer, stage: Stage::Network });
+    }
+
+    fn on_network_down(&mut self, id: SessionId) {
+        let info = self.sessions.get(&id).and_then(|session| self.session_info(session));
+        if let Some(info) = info {
+            let reason = Reason::Ppp(ppp::CloseReason::PeerTerminated(String::new()));
+            self.event(Event::SessionDown(Box::new(info), reason));
+        }
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.network = None;
+        }
+        self.plane_close_session(id);
+    }
+
+    pub(crate) fn on_timer(&mut self, now: Instant, timer: Timer) {
+        match timer {
+            Timer::Link(id) => self.touch_link(id, |link| link.handle_timeout(now)),
+            Timer::Grace(peer) => self.end_peer(peer, Reason::PathGone, false),
+            Timer::Doubt(peer) => self.end_peer(peer, Reason::StartedAgain, false),
+        }
+    }
+
+    /// Everything about a session that carries traffic.
+    pub(crate) fn session_info(&self, session: &crate::session::Session) -> Option<SessionInfo> {
+        let network = session.network?;
+        let peer = self.peers.get(&session.peer)?;
+        let info = peer.info.as_ref()?;
+        let (user, authentication) = match (&session.login, &peer.dialled) {
+            (Some((user, method)), _) => (user.to_string(), Some(*method)),
+            (None, Some(dialled)) => (dialled.user(), None),
+            (None, None) => (String::new(), None),
+        };
+        Some(SessionInfo {
+            session: session.id,
+            peer: session.peer,
+            user,
+            authentication,
+            path: peer.outer_path()?,
+            identity: info.peer_identity.to_string(),
+            key: info.key.clone(),
+            make: info.make,
+            host_name: peer.host_name.clone(),
+            phase1: info.suite.clone(),
+            phase2: peer.phase2.clone(),
+            nat: info.nat,
+            local_address: network.local.into(),
+            remote_address: network.remote.into(),
+            dns: network.dns,
+            wins: network.wins,
+            tunnel_ids: (session.call.tunnel.id, session.remote_tunnel),
+            session_ids: (session.call.id, session.remote_session),
+            mtu: network.mtu,
+            since: network.since,
+            setup: network.since - info.started,
+        })
+    }
+}
+
+/// What CDN tells of the end of PPP (RFC 3145).
+pub(crate) fn disconnect_cause(reason: &ppp::CloseReason) -> l2tp::DisconnectCause {
+    let cause = reason.disconnect_cause();
+    l2tp::DisconnectCause {
+        code: l2tp::codec::DisconnectCode(cause.code),
+        protocol: cause.protocol,
+        direction: l2tp::codec::DisconnectDirection(cause.direction as u8),
+        message: String::new(),
+    }
+}

@@ -1,0 +1,133 @@
+//! Peers: one secured path each, with everything that hangs on it.
+//!
+//! A peer is not an address. What ties packets to it is the SA under which they came: SPI → SA →
+//! peer → tunnel → session. Any number of clients behind one NAT, with equal inner addresses and
+//! ports, are so many peers.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use wire::{Instant, Path, PeerId};
+
+use crate::dial::Dialled;
+use crate::status::PeerStatus;
+use crate::{Reason, SessionId};
+
+/// One secured path.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) id: PeerId,
+    /// What the newest IKE SA says; `None` while we dial and none is up.
+    pub(crate) info: Option<ike::SaInfo>,
+    /// Its IKE SAs, those included that are still being made when we dial.
+    pub(crate) sas: BTreeSet<ike::SaId>,
+    pub(crate) children: BTreeMap<ike::ChildId, Child>,
+    /// Where ESP goes; `None` before the first child SA, when the data plane does not know the
+    /// peer yet.
+    pub(crate) path: Option<Path>,
+    pub(crate) tunnels: BTreeSet<l2tp::TunnelId>,
+    pub(crate) sessions: BTreeSet<SessionId>,
+    /// What its L2TP says of itself.
+    pub(crate) host_name: String,
+    /// We dialled it, with this in hand; `None` for peers that dialled us.
+    pub(crate) dialled: Option<Box<Dialled>>,
+    /// When INITIAL-CONTACT came from its endpoint; nothing has been heard from it since.
+    pub(crate) doubtful: Option<Instant>,
+    /// Why its last session ended.
+    pub(crate) last_reason: Option<Reason>,
+    /// Algorithms of its newest child SA, in words.
+    pub(crate) phase2: String,
+    /// The ESP suite of its newest child SA.
+    pub(crate) suite: Option<esp::Suite>,
+}
+
+/// A child SA, as far as the engine has to remember it.
+#[derive(Debug)]
+pub(crate) struct Child {
+    pub(crate) inbound: u32,
+    pub(crate) outbound: u32,
+    /// Agreed volume, in units of 1,024 bytes.
+    pub(crate) kilobytes: Option<u64>,
+    /// Whether we proposed it.
+    pub(crate) initiator: bool,
+    /// The question how much it has carried is under way, or was answered with too much.
+    pub(crate) measuring: bool,
+    /// The outbound half, until the data plane has it.
+    pub(crate) unconfirmed: Option<Box<ike::ChildSa>>,
+}
+
+/// What two IKE SAs of one client have in common: outer address, identity and key.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Kin {
+    remote: IpAddr,
+    identity: ike::Identity,
+    key: String,
+}
+
+impl Kin {
+    pub(crate) fn of(info: &ike::SaInfo) -> Self {
+        Self {
+            remote: info.path.remote.ip(),
+            identity: info.peer_identity.clone(),
+            key: info.key.clone(),
+        }
+    }
+}
+
+impl Peer {
+    pub(crate) fn new(id: PeerId) -> Self {
+        Self {
+            id,
+            info: None,
+            sas: BTreeSet::new(),
+            children: BTreeMap::new(),
+            path: None,
+            tunnels: BTreeSet::new(),
+            sessions: BTreeSet::new(),
+            host_name: String::new(),
+            dialled: None,
+            doubtful: None,
+            last_reason: None,
+            phase2: String::new(),
+            suite: None,
+        }
+    }
+
+    /// Where the peer is: the path of its ESP, or of its IKE before there is any.
+    pub(crate) fn outer_path(&self) -> Option<Path> {
+        self.path
+            .or_else(|| self.info.as_ref().map(|info| info.path))
+            .or_else(|| self.dialled.as_ref().map(|dialled| dialled.path()))
+    }
+
+    /// Whether nothing of L2TP has happened yet under its SAs: such a peer may turn out to be
+    /// the continuation of an older one.
+    pub(crate) fn is_provisional(&self) -> bool {
+        self.dialled.is_none() && self.tunnels.is_empty()
+    }
+
+    pub(crate) fn status(&self) -> Option<PeerStatus> {
+        Some(PeerStatus {
+            peer: self.id,
+            path: self.outer_path()?,
+            identity: self
+                .info
+                .as_ref()
+                .map_or_else(String::new, |info| info.peer_identity.to_string()),
+            make: self.info.as_ref().map(|info| info.make).unwrap_or_default(),
+            ike_sas: self.sas.len(),
+            child_sas: self.children.len(),
+            tunnels: self.tunnels.len(),
+            sessions: self.sessions.len(),
+        })
+    }
+}
+
+/// A peer that is to end once the current event has been dealt with.
+#[derive(Debug)]
+pub(crate) struct Ending {
+    pub(crate) peer: PeerId,
+    pub(crate) reason: Reason,
+    /// Whether the peer is told.
+    pub(crate) farewell: bool,
+}

@@ -1,0 +1,276 @@
+//! The engine's side of the data plane: what it tells, and what comes up.
+
+use dataplane::{AddSession, Network, Notice, Remote, Update};
+use l2tp::codec::Header;
+use ppp::NetworkUp;
+use wire::{Instant, Path, PeerId, Ports};
+
+use crate::engine::Pending;
+use crate::peer::{Child, Kin, Peer};
+use crate::timers::Timer;
+use crate::{Config, Engine, Output, Request, SessionId, suite};
+
+/// Bytes around an inner IP packet between the outer IP header and the ESP payload's end: UDP
+/// encapsulation, inner UDP, L2TP and PPP.
+const OUTER_IP: usize = 20;
+const ENCAPSULATION: usize = 8;
+const INSIDE: usize = 8 + 6 + 4;
+
+/// What the data plane passes up. All of it came out of an SA.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Upcall {
+    /// An L2TP control message.
+    Control {
+        /// Whose SA it came under.
+        peer: PeerId,
+        /// The UDP ports inside.
+        ports: Ports,
+        /// The message.
+        bytes: Vec<u8>,
+    },
+    /// A PPP frame that is not an IP packet.
+    Ppp {
+        /// Its session.
+        session: SessionId,
+        /// The frame.
+        frame: Vec<u8>,
+    },
+    /// An L2TP data message for a tunnel that the peer of its SA does not have.
+    Stray {
+        /// Whose SA it came under.
+        peer: PeerId,
+        /// The UDP ports inside.
+        ports: Ports,
+        /// The tunnel id and the session id it names.
+        ids: (u16, u16),
+        /// The message.
+        bytes: Vec<u8>,
+    },
+}
+
+impl Config {
+    /// The largest inner IP packet whose sealed form fits the outer path.
+    pub(crate) fn inner_mtu(&self, peer: &Peer) -> u16 {
+        let outer = usize::from(self.outer_mtu).saturating_sub(OUTER_IP + ENCAPSULATION);
+        let payload = peer.suite.and_then(|suite| suite.max_payload(outer));
+        let inner = payload.unwrap_or(0).saturating_sub(INSIDE);
+        u16::try_from(inner).unwrap_or(u16::MAX)
+    }
+}
+
+impl Engine {
+    pub(crate) fn on_upcall(&mut self, now: Instant, upcall: Upcall) {
+        match upcall {
+            Upcall::Ppp { session, frame } => {
+                self.touch_link(session, |link| link.handle_frame(now, &frame));
+            }
+            Upcall::Control { peer, ports, bytes } => {
+                let peer = match control_ids(&bytes).and_then(|ids| self.elder(peer, ids)) {
+                    Some(elder) => {
+                        self.join(peer, elder);
+                        elder
+                    }
+                    None => peer,
+                };
+                self.l2tp.handle_message(now, peer, ports, &bytes);
+            }
+            Upcall::Stray { peer, ports, ids, bytes } => {
+                if let Some(elder) = self.elder(peer, ids) {
+                    self.join(peer, elder);
+                    self.output(Output::Deliver { peer: elder, ports, bytes });
+                } else if !self.peers.get(&peer).is_some_and(Peer::is_provisional) {
+                    // Already joined: this one was on its way up when that happened.
+                    self.output(Output::Deliver { peer, ports, bytes });
+                }
+            }
+        }
+    }
+
+    /// The older peer that a provisional one continues, if the packet proves it: one of equal
+    /// outer address, identity and key that has the tunnel *and* the session it names.
+    fn elder(&self, provisional: PeerId, (tunnel, session): (u16, u16)) -> Option<PeerId> {
+        let peer = self.peers.get(&provisional).filter(|peer| peer.is_provisional())?;
+        let kin = self.by_kin.get(&Kin::of(peer.info.as_ref()?))?;
+        kin.iter().copied().filter(|elder| *elder != provisional).find(|elder| {
+            let tunnel = l2tp::TunnelId { peer: *elder, id: tunnel };
+            self.by_call.contains_key(&l2tp::SessionId { tunnel, id: session })
+        })
+    }
+
+    pub(crate) fn on_notice(&mut self, now: Instant, notice: Notice) {
+        match notice {
+            Notice::FirstPacket { spi, .. } => {
+                if let Some(child) = self.by_spi.get(&spi).copied() {
+                    self.ike.confirm_child(now, child);
+                }
+            }
+            Notice::Moved { peer: id, path } => {
+                if let Some(peer) = self.peers.get_mut(&id)
+                    && peer.path.is_some_and(|old| old != path)
+                {
+                    peer.path = Some(path);
+                    self.plane_move_peer(id, path);
+                }
+            }
+            Notice::SequenceLow { peer, spi } => {
+                let peer = self.peers.get(&peer);
+                let child = peer.and_then(|peer| {
+                    peer.children.iter().find(|(_, child)| child.outbound == spi)
+                });
+                if let Some((child, _)) = child {
+                    self.ike.rekey_child(now, *child);
+                }
+            }
+            Notice::Heard { peer, at } => self.on_heard(now, peer, at),
+        }
+    }
+
+    /// A peer that sends data is alive, whatever it leaves unanswered.
+    fn on_heard(&mut self, now: Instant, id: PeerId, at: Instant) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        if peer.doubtful.is_some_and(|since| at > since) {
+            peer.doubtful = None;
+            self.timers.set(Timer::Doubt(id), None);
+        }
+        let newest = peer.children.keys().next_back().copied();
+        let sessions = peer.sessions.clone();
+        let mut counted = Vec::new();
+        for (child, details) in &mut peer.children {
+            if details.kilobytes.is_some() && !details.measuring {
+                details.measuring = true;
+                counted.push((*child, details.inbound, details.outbound));
+            }
+        }
+        if let Some(child) = newest {
+            self.ike.note_traffic(now, child);
+        }
+        self.l2tp.note_data(now, id);
+        for session in sessions {
+            self.touch_link(session, |link| link.note_data(now));
+        }
+        for (child, inbound, outbound) in counted {
+            self.request(Pending::Usage(child), Request::Usage { peer: id, inbound, outbound });
+        }
+    }
+
+    /// A lifetime in kilobytes: the side that proposed it makes a successor in time; the other
+    /// waits a quarter longer, so that it never pulls the rug first.
+    pub(crate) fn on_usage(&mut self, now: Instant, id: ike::ChildId, bytes: u64) {
+        let peer = self.by_child.get(&id).and_then(|peer| self.peers.get_mut(peer));
+        let Some(child) = peer.and_then(|peer| peer.children.get_mut(&id)) else { return };
+        let Some(limit) = child.kilobytes.map(|kilobytes| kilobytes.saturating_mul(1024)) else {
+            return;
+        };
+        let (soft, hard) = (limit / 10 * 8, limit.saturating_add(limit / 4));
+        if child.initiator && bytes >= soft {
+            // `measuring` stays set: once is enough.
+            self.ike.rekey_child(now, id);
+        } else if bytes >= hard {
+            self.ike.delete_child(now, id);
+        } else {
+            child.measuring = false;
+        }
+    }
+
+    fn plane(&mut self, update: Update) {
+        self.output(Output::DataPlane(update));
+    }
+
+    pub(crate) fn plane_add_peer(&mut self, peer: PeerId, path: Path) {
+        self.plane(Update::AddPeer { peer, path });
+    }
+
+    pub(crate) fn plane_move_peer(&mut self, peer: PeerId, path: Path) {
+        self.plane(Update::MovePeer { peer, path });
+    }
+
+    pub(crate) fn plane_join(&mut self, from: PeerId, into: PeerId) {
+        self.plane(Update::JoinPeer { from, into });
+    }
+
+    pub(crate) fn plane_remove_peer(&mut self, peer: PeerId) {
+        self.plane(Update::RemovePeer { peer });
+    }
+
+    pub(crate) fn plane_install_inbound(&mut self, peer: PeerId, child: &ike::ChildSa) {
+        self.plane(Update::InstallInbound {
+            spi: child.inbound.spi,
+            peer,
+            suite: suite::suite(child.suite),
+            keys: suite::keys(&child.inbound),
+            carrier: child.path.carrier,
+        });
+    }
+
+    pub(crate) fn plane_activate_outbound(&mut self, peer: PeerId, child: &ike::ChildSa) {
+        self.plane(Update::ActivateOutbound {
+            peer,
+            spi: child.outbound.spi,
+            suite: suite::suite(child.suite),
+            keys: suite::keys(&child.outbound),
+        });
+    }
+
+    /// The outbound half is there only if it was confirmed.
+    pub(crate) fn plane_remove_child(&mut self, peer: PeerId, child: &Child) {
+        if child.unconfirmed.is_none() {
+            self.plane(Update::RemoveOutbound { peer, spi: child.outbound });
+        }
+        self.plane(Update::RemoveInbound { spi: child.inbound });
+    }
+
+    pub(crate) fn plane_add_session(
+        &mut self,
+        session: SessionId,
+        peer: PeerId,
+        up: &l2tp::SessionUp,
+    ) {
+        self.plane(Update::AddSession(AddSession {
+            session,
+            peer,
+            ports: up.ports,
+            local_tunnel: up.session.tunnel.id,
+            local_session: up.session.id,
+            remote_tunnel: up.remote_tunnel,
+            remote_session: up.remote_session,
+            sequencing: up.sequencing,
+        }));
+    }
+
+    pub(crate) fn plane_open_session(
+        &mut self,
+        session: SessionId,
+        dialled: bool,
+        mtu: u16,
+        up: &NetworkUp,
+    ) {
+        let remote = if dialled { Remote::Any } else { Remote::Address(up.peer.into()) };
+        let network = Network {
+            remote,
+            gateway: Some(up.local.into()),
+            mtu,
+            mru: up.local_mru,
+            acfc: up.acfc,
+            pfc: up.pfc,
+        };
+        self.plane(Update::SetNetwork { session, network: Some(network) });
+    }
+
+    pub(crate) fn plane_close_session(&mut self, session: SessionId) {
+        self.plane(Update::SetNetwork { session, network: None });
+    }
+
+    pub(crate) fn plane_remove_session(&mut self, session: SessionId) {
+        self.plane(Update::RemoveSession { session });
+    }
+}
+
+/// The tunnel and session ids of a control message, if it names both.
+fn control_ids(bytes: &[u8]) -> Option<(u16, u16)> {
+    match Header::parse(bytes).ok()? {
+        Header::Control(header, _) if header.tunnel != 0 && header.session != 0 => {
+            Some((header.tunnel, header.session))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,44 @@
+//! Why a session or a peer ended.
+
+/// Why something ended; displays as a clause for the log line.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Reason {
+    /// IKE ended it, or it never came up there.
+    #[error("IKE: {0}")]
+    Ike(ike::CloseReason),
+    /// L2TP ended it.
+    #[error("L2TP: {0}")]
+    L2tp(l2tp::CloseReason),
+    /// PPP ended it.
+    #[error("PPP: {0}")]
+    Ppp(ppp::CloseReason),
+    /// The operator wanted it.
+    #[error("closed by the operator")]
+    Operator,
+    /// This program is going down.
+    #[error("this side is shutting down")]
+    ShuttingDown,
+    /// All SAs of the peer are gone and none came in time.
+    #[error("the peer has no security association any more")]
+    PathGone,
+    /// The peer says that it started anew (INITIAL-CONTACT), and it did.
+    #[error("the client has started again")]
+    StartedAgain,
+    /// The client role's user is done.
+    #[error("disconnected")]
+    Done,
+}
+
+impl Reason {
+    /// What L2TP tells the peer about it.
+    pub(crate) fn for_l2tp(&self) -> l2tp::CloseReason {
+        match self {
+            Self::L2tp(reason) => reason.clone(),
+            Self::Ppp(reason) => l2tp::CloseReason::Ppp(crate::on_ppp::disconnect_cause(reason)),
+            Self::Operator => l2tp::CloseReason::Administrative,
+            Self::ShuttingDown => l2tp::CloseReason::ShuttingDown,
+            Self::Done => l2tp::CloseReason::Done,
+            Self::Ike(_) | Self::PathGone | Self::StartedAgain => l2tp::CloseReason::PathGone,
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Sessions: one PPP link over one L2TP call of one peer.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use wire::{Instant, PeerId};
+
+use crate::{Reason, RequestId, SessionId};
+
+/// One PPP link and what it was given.
+pub(crate) struct Session {
+    pub(crate) id: SessionId,
+    pub(crate) peer: PeerId,
+    /// The L2TP session under it.
+    pub(crate) call: l2tp::SessionId,
+    pub(crate) remote_tunnel: u16,
+    pub(crate) remote_session: u16,
+    pub(crate) link: ppp::Link,
+    /// Who is logged in, and how.
+    pub(crate) login: Option<(ppp::UserName, ppp::Method)>,
+    /// The login that waits for a verdict.
+    pub(crate) pending: Option<PendingLogin>,
+    /// The address taken from the pool (server role).
+    pub(crate) address: Option<IpAddr>,
+    /// Set while traffic can flow.
+    pub(crate) network: Option<Network>,
+    /// Why it is ending, once the first cause is known.
+    pub(crate) reason: Option<Reason>,
+}
+
+/// A login that waits for a verdict.
+#[derive(Debug)]
+pub(crate) struct PendingLogin {
+    pub(crate) request: RequestId,
+    pub(crate) id: ppp::AuthenticateId,
+    pub(crate) user: ppp::UserName,
+}
+
+/// What IPCP agreed on, and since when.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Network {
+    pub(crate) local: Ipv4Addr,
+    pub(crate) remote: Ipv4Addr,
+    pub(crate) dns: [Option<Ipv4Addr>; 2],
+    pub(crate) wins: [Option<Ipv4Addr>; 2],
+    pub(crate) mtu: u16,
+    pub(crate) since: Instant,
+}

@@ -1,0 +1,410 @@
+//! One end: the engine and the data plane of a host, without sockets and threads.
+//!
+//! This does by hand, in virtual time, what the program does with threads: it carries out the
+//! engine's outputs in their order and brings in what arrives.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use dataplane::{Buffer, DataPlane, Egress, Ingress, NatT};
+use engine::{
+    AddressPolicy, AddressRange, Answer, Config, Dial, Engine, Event, Output, Reason, Request,
+    RequestId, Server, SessionInfo, Upcall, Verdict,
+};
+use ppp::auth::Check;
+use ppp::Method;
+use rand_core::SeedableRng;
+use wire::{Carrier, Instant, Path, PeerId, Ports, Rng, Secret};
+
+use crate::net::{Datagram, HostId, Network, Protocol};
+
+/// The pre-shared key of all parties that have the right one.
+pub const KEY: &[u8] = b"a key that both sides share";
+/// The inner address of the server.
+pub const SERVER_INSIDE: Ipv4Addr = Ipv4Addr::new(10, 10, 1, 1);
+
+/// Somebody who may log in.
+#[derive(Clone)]
+pub struct User {
+    pub password: &'static str,
+    pub address: AddressPolicy,
+}
+
+/// One end.
+pub struct Party {
+    pub host: HostId,
+    pub address: IpAddr,
+    pub engine: Engine,
+    pub plane: DataPlane,
+    pub users: BTreeMap<&'static str, User>,
+    /// What the engine reported.
+    pub events: Vec<(Instant, Event)>,
+    /// IP packets that came out of the tunnel.
+    pub received: Vec<Vec<u8>>,
+    /// The ISAKMP messages that left, from when this is set.
+    pub tap: Option<Vec<Datagram>>,
+    /// Lets everybody in, as a server does that does not know the passwords.
+    pub believes_everybody: bool,
+    /// How long a computation takes.
+    pub compute: Duration,
+    jobs: VecDeque<(Instant, RequestId, ike::Job)>,
+    buffer: Buffer,
+    /// Whether echo requests out of the tunnel are answered, as a kernel does.
+    pub answers_pings: bool,
+}
+
+/// The configuration of a server for up to `clients` clients.
+pub fn server_config(methods: &[Method]) -> Config {
+    let mut link = ppp::Config::server("l2tpd");
+    if let ppp::Role::Server(server) = &mut link.role {
+        server.methods = methods.to_vec();
+    }
+    let range = AddressRange::new(
+        Ipv4Addr::new(10, 10, 1, 2).into(),
+        Ipv4Addr::new(10, 10, 200, 254).into(),
+    );
+    Config {
+        server: Some(Server {
+            link,
+            local: SERVER_INSIDE,
+            dns: [Some(Ipv4Addr::new(10, 10, 1, 53)), None],
+            wins: [None, None],
+            ranges: range.into_iter().collect(),
+            reserved: [Ipv4Addr::new(10, 10, 1, 77).into()].into(),
+        }),
+        ..Config::default()
+    }
+}
+
+/// The configuration of a client.
+pub fn client_config() -> Config {
+    Config { ike: ike::Config { respond: false, ..ike::Config::default() }, ..Config::default() }
+}
+
+impl Party {
+    pub fn new(host: HostId, address: IpAddr, config: Config, seed: u64) -> Self {
+        let plane_config = dataplane::Config::for_peers(if config.server.is_some() { 2048 } else { 4 });
+        let mut engine = Engine::new(config, plane_config.slots, Rng::seed_from_u64(seed));
+        engine.set_keys(Arc::new(ike::Keyring::for_anybody("test", Secret::from(KEY))));
+        Self {
+            host,
+            address,
+            engine,
+            plane: DataPlane::new(plane_config),
+            users: [
+                ("alice", User { password: "wonderland", address: AddressPolicy::Pool }),
+                (
+                    "bob",
+                    User {
+                        password: "builder",
+                        address: AddressPolicy::Fixed(Ipv4Addr::new(10, 10, 1, 77).into()),
+                    },
+                ),
+            ]
+            .into(),
+            events: Vec::new(),
+            received: Vec::new(),
+            tap: None,
+            believes_everybody: false,
+            compute: Duration::from_millis(2),
+            jobs: VecDeque::new(),
+            buffer: Buffer::default(),
+            answers_pings: true,
+        }
+    }
+
+    /// What it takes to connect to `server`.
+    pub fn dialling(&self, server: IpAddr, user: &str, password: &str) -> Dial {
+        let path = |port, carrier| Path {
+            local: SocketAddr::new(self.address, port),
+            remote: SocketAddr::new(server, port),
+            carrier,
+        };
+        Dial {
+            ike: path(500, Carrier::Ike),
+            natt: path(4500, Carrier::NatT),
+            key: Secret::from(KEY),
+            force_udp: false,
+            link: ppp::Config::client(user, Secret::from(password.as_bytes())),
+            ports: Ports { local: 1701, remote: 1701 },
+        }
+    }
+
+    pub fn dial(&mut self, now: Instant, net: &mut Network, dial: Dial) -> PeerId {
+        let peer = self.engine.dial(now, dial);
+        self.drain(now, net);
+        peer
+    }
+
+    /// A datagram has arrived.
+    pub fn on_datagram(&mut self, now: Instant, net: &mut Network, datagram: Datagram) {
+        let Datagram { src, dst, protocol, mut bytes } = datagram;
+        let path = |carrier| Path { local: dst, remote: src, carrier };
+        match (protocol, dst.port()) {
+            (Protocol::Udp, 500) => self.engine.handle_datagram(now, path(Carrier::Ike), &bytes),
+            (Protocol::Udp, 4500) => match dataplane::classify_natt(&mut bytes) {
+                NatT::Ike(message) => {
+                    self.engine.handle_datagram(now, path(Carrier::NatT), message);
+                }
+                NatT::Esp(packet) => {
+                    let mut packet = packet.to_vec();
+                    self.on_esp(now, net, path(Carrier::NatT), &mut packet);
+                }
+                NatT::Keepalive | NatT::Malformed => {}
+            },
+            (Protocol::Esp, _) => self.on_esp(now, net, path(Carrier::Raw), &mut bytes),
+            (Protocol::Udp, _) => {}
+        }
+        self.drain(now, net);
+    }
+
+    fn on_esp(&mut self, now: Instant, net: &mut Network, path: Path, packet: &mut [u8]) {
+        let ingress = self.plane.ingress(now, path, packet);
+        let came = sorted(ingress);
+        self.collect(now, net);
+        self.on_opened(now, net, came);
+    }
+
+    fn on_opened(&mut self, now: Instant, net: &mut Network, came: Came) {
+        match came {
+            Came::Ip(packet) => {
+                let reply = self.answers_pings.then(|| echo_reply(&packet)).flatten();
+                self.received.push(packet);
+                if let Some(reply) = reply {
+                    self.send_ip(now, net, &reply);
+                }
+            }
+            Came::Upcall(upcall) => {
+                self.engine.handle_upcall(now, upcall);
+                self.drain(now, net);
+            }
+            Came::Nothing => {}
+        }
+    }
+
+    /// Hands what packets left behind to the engine.
+    fn collect(&mut self, now: Instant, net: &mut Network) {
+        for notice in self.plane.notices() {
+            self.engine.handle_notice(now, notice);
+            self.drain(now, net);
+        }
+    }
+
+    /// Sends an IP packet into the tunnel, as if it had come from the TUN.
+    pub fn send_ip(&mut self, now: Instant, net: &mut Network, packet: &[u8]) -> bool {
+        self.fill(packet);
+        let egress = self.plane.egress(&mut self.buffer);
+        self.on_egress(now, net, egress)
+    }
+
+    fn fill(&mut self, packet: &[u8]) {
+        self.buffer.load(packet).expect("a packet that fits");
+    }
+
+    fn on_egress(&mut self, now: Instant, net: &mut Network, egress: Egress) -> bool {
+        match egress {
+            Egress::Sealed { path, .. } => {
+                let protocol = match path.carrier {
+                    Carrier::Raw => Protocol::Esp,
+                    Carrier::NatT | Carrier::Ike => Protocol::Udp,
+                };
+                let bytes = self.buffer.packet().to_vec();
+                let datagram = Datagram { src: path.local, dst: path.remote, protocol, bytes };
+                net.send(now, self.host, datagram);
+                true
+            }
+            Egress::Reply | Egress::Fragments(_) | Egress::Dropped(_) => false,
+        }
+    }
+
+    /// When something falls due.
+    pub fn next_at(&self) -> Option<Instant> {
+        let timeout = self.engine.poll_timeout().map(|(at, _)| at);
+        let job = self.jobs.front().map(|(at, ..)| *at);
+        [timeout, job].into_iter().flatten().min()
+    }
+
+    pub fn on_time(&mut self, now: Instant, net: &mut Network) {
+        while self.jobs.front().is_some_and(|(at, ..)| *at <= now) {
+            let Some((_, id, job)) = self.jobs.pop_front() else { break };
+            self.engine.handle_answer(now, id, Answer::Computed(job.run()));
+            self.drain(now, net);
+        }
+        if self.engine.poll_timeout().is_some_and(|(at, _)| at <= now) {
+            self.collect(now, net);
+            self.engine.handle_timeout(now);
+            self.drain(now, net);
+        }
+    }
+
+    /// Carries out everything the engine wants.
+    pub fn drain(&mut self, now: Instant, net: &mut Network) {
+        while let Some(output) = self.engine.poll_output() {
+            match output {
+                Output::Transmit { path, bytes } => {
+                    let bytes = ike::framed(path.carrier, &bytes).into_owned();
+                    let (src, dst) = (path.local, path.remote);
+                    let datagram = Datagram { src, dst, protocol: Protocol::Udp, bytes };
+                    if let Some(tap) = &mut self.tap {
+                        tap.push(datagram.clone());
+                    }
+                    net.send(now, self.host, datagram);
+                }
+                Output::SealControl { peer, ports, bytes } => {
+                    self.fill(&bytes);
+                    let egress = self.plane.seal_control(peer, ports, &mut self.buffer);
+                    self.on_egress(now, net, egress);
+                }
+                Output::SealPpp { session, frame } => {
+                    self.fill(&frame);
+                    let egress = self.plane.seal_ppp(session, &mut self.buffer);
+                    self.on_egress(now, net, egress);
+                }
+                Output::DataPlane(update) => {
+                    let shown = format!("{update:?}");
+                    if let Err(error) = self.plane.apply(update) {
+                        panic!("the engine asked for what cannot be: {error}: {shown}");
+                    }
+                }
+                Output::Deliver { peer, ports, mut bytes } => {
+                    let came = sorted(self.plane.deliver(peer, ports, &mut bytes));
+                    self.on_opened(now, net, came);
+                }
+                Output::Request(id, request) => self.on_request(now, id, request),
+                Output::Event(event) => self.events.push((now, event)),
+            }
+        }
+    }
+
+    fn on_request(&mut self, now: Instant, id: RequestId, request: Request) {
+        match request {
+            Request::Compute(job) => self.jobs.push_back((now + self.compute, id, job)),
+            Request::Login(login) => {
+                let user = login.request.user.as_str().and_then(|name| self.users.get(name));
+                let check = user.map(|user| {
+                    let password = Secret::from(user.password.as_bytes());
+                    (login.request.exchange.check(&login.request.user, &password), user.address)
+                });
+                let verdict = match check {
+                    Some((_, address)) if self.believes_everybody => {
+                        let proof = Some(ppp::mschapv2::AuthenticatorResponse([0; 20]));
+                        Verdict::Accept { proof, address }
+                    }
+                    Some((Check::Passed(proof), address)) => Verdict::Accept { proof, address },
+                    Some((Check::Failed, _)) => Verdict::Reject { why: "wrong password".into() },
+                    None => Verdict::Reject { why: "no such user".into() },
+                };
+                self.engine.handle_answer(now, id, Answer::Login(verdict));
+            }
+            Request::Usage { peer, inbound, outbound } => {
+                let bytes = self.plane.inbound_usage(inbound).map_or(0, |usage| usage.traffic.bytes)
+                    + self.plane.outbound_usage(peer, outbound).map_or(0, |u| u.traffic.bytes);
+                self.engine.handle_answer(now, id, Answer::Usage(bytes));
+            }
+        }
+    }
+
+    /// The sessions that carry traffic.
+    pub fn sessions(&self) -> Vec<SessionInfo> {
+        self.engine.sessions().collect()
+    }
+
+    /// Why peers have ended.
+    pub fn endings(&self) -> Vec<&Reason> {
+        let down = self.events.iter().filter_map(|(_, event)| match event {
+            Event::PeerDown { reason, .. } => Some(reason),
+            _ => None,
+        });
+        down.collect()
+    }
+
+    /// All sentences about somebody who was turned away.
+    pub fn refusals(&self) -> Vec<&str> {
+        let refused = self.events.iter().filter_map(|(_, event)| match event {
+            Event::Refused { sentence, .. } => Some(sentence.as_str()),
+            _ => None,
+        });
+        refused.collect()
+    }
+}
+
+/// What came out of an ESP packet, on its own.
+enum Came {
+    Ip(Vec<u8>),
+    Upcall(Upcall),
+    Nothing,
+}
+
+fn sorted(ingress: Ingress<'_>) -> Came {
+    match ingress {
+        Ingress::Ip { packet, .. } => Came::Ip(packet.to_vec()),
+        Ingress::Control { peer, ports, message } => {
+            Came::Upcall(Upcall::Control { peer, ports, bytes: message.to_vec() })
+        }
+        Ingress::Ppp { session, frame, .. } => {
+            Came::Upcall(Upcall::Ppp { session, frame: frame.to_vec() })
+        }
+        Ingress::Stray { peer, ports, tunnel, session, message } => Came::Upcall(Upcall::Stray {
+            peer,
+            ports,
+            ids: (tunnel, session),
+            bytes: message.to_vec(),
+        }),
+        Ingress::Dropped(_) => Came::Nothing,
+    }
+}
+
+/// What a kernel answers to an echo request.
+fn echo_reply(packet: &[u8]) -> Option<Vec<u8>> {
+    let sliced = etherparse::SlicedPacket::from_ip(packet).ok()?;
+    let Some(etherparse::NetSlice::Ipv4(ip)) = &sliced.net else { return None };
+    let Some(etherparse::TransportSlice::Icmpv4(icmp)) = &sliced.transport else { return None };
+    let etherparse::Icmpv4Type::EchoRequest(echo) = icmp.icmp_type() else { return None };
+    let (source, destination) = (ip.header().destination_addr(), ip.header().source_addr());
+    Some(ping_packet(source, destination, echo.id, echo.seq, icmp.payload(), true))
+}
+
+/// An echo request, or the reply to one.
+fn ping_packet(
+    source: Ipv4Addr,
+    destination: Ipv4Addr,
+    id: u16,
+    seq: u16,
+    payload: &[u8],
+    reply: bool,
+) -> Vec<u8> {
+    let builder =
+        etherparse::PacketBuilder::ipv4(source.octets(), destination.octets(), 64);
+    let builder =
+        if reply { builder.icmpv4_echo_reply(id, seq) } else { builder.icmpv4_echo_request(id, seq) };
+    let mut packet = Vec::new();
+    builder.write(&mut packet, payload).expect("writing to a vector");
+    packet
+}
+
+/// An echo request with a number to know it by.
+pub fn ping(source: IpAddr, destination: IpAddr, number: u32) -> Vec<u8> {
+    let (IpAddr::V4(source), IpAddr::V4(destination)) = (source, destination) else {
+        panic!("IPv4 only");
+    };
+    let seq = u16::try_from(number % 65_536).expect("reduced");
+    ping_packet(source, destination, 7, seq, &number.to_be_bytes(), false)
+}
+
+/// The numbers of the echo replies (or, with `replies` false, requests) among some packets.
+pub fn pings(packets: &[Vec<u8>], replies: bool) -> Vec<u32> {
+    let numbers = packets.iter().filter_map(|packet| {
+        let sliced = etherparse::SlicedPacket::from_ip(packet).ok()?;
+        let Some(etherparse::TransportSlice::Icmpv4(icmp)) = &sliced.transport else { return None };
+        let kind = match icmp.icmp_type() {
+            etherparse::Icmpv4Type::EchoReply(_) => true,
+            etherparse::Icmpv4Type::EchoRequest(_) => false,
+            _ => return None,
+        };
+        let payload = icmp.payload().try_into().ok()?;
+        (kind == replies).then(|| u32::from_be_bytes(payload))
+    });
+    numbers.collect()
+}
