@@ -121,12 +121,12 @@ impl Exchange {
     /// Compares with the clear `password` of `user`, in constant time.
     pub fn check(&self, user: &UserName, password: &Secret) -> Check {
         let passed = match self {
-            Self::Pap { password: shown } => bool::from(shown.expose().ct_eq(password.expose())),
+            Self::Pap { password: shown } => forms(password).any(|known| *shown == known),
             Self::Chap {
                 id,
                 challenge,
                 response,
-            } => chap::verify(*id, challenge, response, password),
+            } => forms(password).any(|known| chap::verify(*id, challenge, response, &known)),
             Self::MsChapV2 {
                 challenge,
                 response,
@@ -172,6 +172,24 @@ impl Exchange {
     }
 }
 
+/// The bytes that a password may have on the wire.
+///
+/// QUIRK(macOS): with PAP and CHAP-MD5 it sends Latin-1 where files hold UTF-8. The two differ only
+/// outside ASCII.
+fn forms(password: &Secret) -> impl Iterator<Item = Secret> {
+    let latin1 = std::str::from_utf8(password.expose())
+        .ok()
+        .filter(|text| !text.is_ascii());
+    let latin1 = latin1.and_then(|text| {
+        text.chars()
+            .map(|c| u8::try_from(u32::from(c)).ok())
+            .collect::<Option<Vec<u8>>>()
+    });
+    [Some(password.clone()), latin1.map(Secret::new)]
+        .into_iter()
+        .flatten()
+}
+
 /// Shows the kind only: a captured response is food for a dictionary attack.
 impl fmt::Debug for Exchange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -180,5 +198,54 @@ impl fmt::Debug for Exchange {
             Self::Chap { .. } => "Chap(..)",
             Self::MsChapV2 { .. } => "MsChapV2(..)",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_outside_ascii_is_known_in_both_of_its_forms() {
+        let user = UserName::from("ann");
+        let known = Secret::from("pässword".as_bytes());
+        let challenge = vec![1; 16];
+        let check = |shown: &[u8]| {
+            let password = Secret::from(shown);
+            let response = chap::response(5, &challenge, &password);
+            let chap = Exchange::Chap {
+                id: 5,
+                challenge: challenge.clone(),
+                response,
+            };
+            let pap = Exchange::Pap { password };
+            [pap.check(&user, &known), chap.check(&user, &known)]
+        };
+        let passed = [Check::Passed(None), Check::Passed(None)];
+        assert_eq!(check("pässword".as_bytes()), passed);
+        assert_eq!(check(b"p\xe4ssword"), passed);
+        assert_eq!(check(b"password"), [Check::Failed, Check::Failed]);
+        assert_eq!(check(b""), [Check::Failed, Check::Failed]);
+    }
+
+    #[test]
+    fn a_hash_serves_where_it_can() {
+        let user = UserName::from("ann");
+        let password = Secret::from(&b"right"[..]);
+        let hash = mschapv2::NtHash::of(&password);
+        let pap = |shown: &[u8]| Exchange::Pap {
+            password: Secret::from(shown),
+        };
+        assert_eq!(
+            pap(b"right").check_hash(&user, &hash),
+            Some(Check::Passed(None))
+        );
+        assert_eq!(pap(b"wrong").check_hash(&user, &hash), Some(Check::Failed));
+        let chap = Exchange::Chap {
+            id: 1,
+            challenge: vec![1; 16],
+            response: [0; 16],
+        };
+        assert_eq!(chap.check_hash(&user, &hash), None);
     }
 }
