@@ -274,6 +274,20 @@ fn a_smaller_mru_is_taken_and_a_larger_one_is_not() {
     );
 }
 
+/// Each Nak resets the restart counter, so their number has a limit of its own.
+#[test]
+fn a_peer_that_is_never_content_is_left_to_the_timer() {
+    let mut bench = Bench::server(&[Method::MsChapV2]);
+    let mut answered = 0;
+    for _ in 0..100 {
+        let id = bench.sent.last().unwrap().1[1];
+        answered += bench.lcp(&[3, id, 0, 10, 5, 6, 1, 2, 3, 4]).len();
+    }
+    assert_eq!(answered, 20);
+    bench.wait(Duration::from_secs(11));
+    assert_eq!(bench.reason(), &CloseReason::LcpTimeout);
+}
+
 #[test]
 fn answers_that_fit_no_request_are_ignored() {
     let mut bench = Bench::server(&[Method::MsChapV2]);
@@ -567,6 +581,13 @@ fn a_verdict_counts_only_for_its_own_request() {
     bench.ack(Protocol::LCP);
     assert!(bench.decide().is_empty());
     bench.give(Protocol::PAP, &packet);
+    let late = bench.requests[0].id;
+    let verdict = Verdict::Accept {
+        authenticator_response: None,
+        network: NETWORK,
+    };
+    bench.link.handle_verdict(bench.now, late, verdict);
+    assert!(bench.link.poll_output().is_none());
     let sent = bench.decide();
     assert_eq!(
         (sent[0].0, sent[0].1[..2].to_vec()),
