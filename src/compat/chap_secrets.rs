@@ -144,24 +144,23 @@ impl AddressPolicy {
         false
     }
 
-    /// The first single address of the list. pppd offers it unless it has an address of its own
+    /// The first single address of the list that is permitted. pppd offers it unless it has an address of its own
     /// that the list permits: with `10.0.0.5 *` a pool's address goes first.
     ///
     /// pppd takes a refused one (`!10.0.0.6`) for this as well, and then refuses it; we do not.
     pub fn fixed(&self) -> Option<IpAddr> {
+        let single = |rule: &AddressRule| match rule {
+            AddressRule::Network {
+                address,
+                prefix: 32,
+                permit: true,
+            } => Some((*address).into()),
+            _ => None,
+        };
         self.0
             .iter()
-            .take_while(|rule| **rule != AddressRule::Stop)
-            .find_map(|rule| match rule {
-                AddressRule::Network {
-                    address,
-                    prefix: 32,
-                    permit: true,
-                } => Some(*address),
-                _ => None,
-            })
-            .map(IpAddr::V4)
-            .filter(|address| self.permits(*address))
+            .filter_map(single)
+            .find(|address| self.permits(*address))
     }
 
     /// Whether no address at all is permitted, so that the user cannot come in.
