@@ -290,7 +290,8 @@ fn a_provisional_peer_joins_the_one_it_continues() {
     assert_eq!(down.packet()[..4], 900_u32.to_be_bytes());
     assert_eq!(server.peer_usage(NEW), None);
     assert_eq!(server.peer_usage(PEER).unwrap().heard, 1);
-    let gone = server.deliver(NEW, ports, &mut [0, 2, 0, 10, 0, 20, 0x21]);
+    let mut message = [0, 2, 0, 10, 0, 20, 0x21];
+    let gone = server.deliver(NEW, ports, &mut message);
     assert_eq!(gone, Ingress::Dropped(DropReason::UnknownPeer));
 }
 

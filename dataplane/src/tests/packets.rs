@@ -186,7 +186,7 @@ fn long_packets_are_cut_and_reassemble_to_the_original() {
     };
     assert_eq!(sent.packet(), source.packet());
     let mut piece = Buffer::default();
-    let mut payload = Vec::new();
+    let mut payload: Vec<u8> = Vec::new();
     while let Some(egress) = server.egress_fragment(&mut fragments, &sent, &mut piece) {
         assert_eq!(
             egress,

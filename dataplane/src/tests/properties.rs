@@ -64,7 +64,8 @@ proptest! {
             let mut piece = Buffer::default();
             let mut count = 0;
             while let Some(egress) = server.egress_fragment(&mut fragments, &buffer, &mut piece) {
-                prop_assert!(matches!(egress, Egress::Sealed { .. }));
+                let sealed = matches!(egress, Egress::Sealed { .. });
+                prop_assert!(sealed);
                 count += 1;
                 prop_assert!(count <= 40);
             }
