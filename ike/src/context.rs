@@ -146,12 +146,6 @@ impl Context {
         let percent = 850_u32.saturating_add(self.rng.next_u32() % 51);
         self.now + lifetime.saturating_mul(percent) / 1000
     }
-
-    /// How many requests are unanswered.
-    #[cfg(test)]
-    pub(crate) fn pending_requests(&self) -> usize {
-        self.requests.len()
-    }
 }
 
 /// Counts one more of something.

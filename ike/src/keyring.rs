@@ -23,7 +23,7 @@ pub enum Selector {
         prefix: u8,
     },
     /// A name. Main Mode with a pre-shared key cannot tell whose key it needs, so keys for names
-    /// are tried after those for addresses.
+    /// are tried after those for addresses and for anybody.
     Identity(String),
 }
 
@@ -111,8 +111,8 @@ impl Keyring {
     }
 
     /// The keys that may belong to a peer at `remote` which reached us at `local`, best first:
-    /// one that names both addresses, then the peer's, then ours and anybody, then ours, then
-    /// anybody. The same key twice is returned once.
+    /// one that names both addresses, then the peer's, then ours, then anybody, then names, then
+    /// those without any selector. The same key twice is returned once.
     ///
     /// A selector may speak for either end, but not for both: `10.0.0.1 %any` is our address and
     /// any peer.
@@ -241,13 +241,9 @@ mod tests {
                 "office",
                 "server any",
                 "any any",
-                "nobody named",
-                "a name"
+                "a name",
+                "nobody named"
             ]
-            .map(str::to_owned)
-            .to_vec()
-            .into_iter()
-            .collect::<Vec<_>>()
         );
     }
 

@@ -7,7 +7,7 @@ use crate::codec::{ChainBuilder, Header, MessageId, Notification, PayloadType, P
 use crate::context::{Answered, Fingerprint, count, same};
 use crate::job::DhOutcome;
 use crate::quick_mode::initiator::Step;
-use crate::quick_mode::{Agreed, QuickMode, initiator, responder};
+use crate::quick_mode::{Agreed, Arrival, QuickMode, initiator, responder};
 use crate::timers::Owner;
 use crate::{ChildId, CloseReason, Event, JobResult, Refusal, SaId, Timer};
 
@@ -107,16 +107,13 @@ impl Endpoint {
         }
         sa.seen.insert(message_id);
         count(&mut context.counters.quick_modes);
-        let begun = responder::begin(
-            context,
-            frame,
-            sa,
+        let arrival = Arrival {
             message_id,
-            &chain,
-            opened.next_iv(),
-            message,
+            fingerprint: message,
             path,
-        );
+            iv: opened.next_iv(),
+        };
+        let begun = responder::begin(context, frame, sa, &chain, arrival);
         match begun {
             Ok(state) => {
                 sa.quick_modes.insert(message_id, state);

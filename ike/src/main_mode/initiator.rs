@@ -172,7 +172,7 @@ fn send(context: &mut Context, frame: &Frame, message: Vec<u8>, what: &'static s
 }
 
 /// A message that is no good, and the state that waits on.
-type NoGood = (State, Refusal);
+type NoGood = Box<(State, Refusal)>;
 
 impl Initiating {
     /// Takes a message of this Main Mode.
@@ -203,7 +203,8 @@ impl Initiating {
                 Ok(state)
             }
         };
-        self.state = next.unwrap_or_else(|(state, refusal)| {
+        self.state = next.unwrap_or_else(|no_good| {
+            let (state, refusal) = *no_good;
             count(&mut context.counters.malformed);
             self.hint = Some(refusal.to_string());
             state
@@ -292,7 +293,7 @@ impl ExpectSa {
         };
         let (choice, announced) = match read() {
             Ok(found) => found,
-            Err(refusal) => return Err((State::ExpectSa(self), refusal)),
+            Err(refusal) => return Err(Box::new((State::ExpectSa(self), refusal))),
         };
         frame.responder = header.responder;
         context
@@ -382,7 +383,7 @@ impl ExpectKe {
                 message: "message 4 of Main Mode",
                 what,
             };
-            return Err((State::ExpectKe(self), refusal));
+            return Err(Box::new((State::ExpectKe(self), refusal)));
         };
         let mut agreed = self.agreed;
         // The choice of message 2 stands.
@@ -509,7 +510,7 @@ impl ExpectAuth {
                 remote: path.remote.ip(),
                 tried: 1,
             };
-            return Err((State::ExpectAuth(self), refusal));
+            return Err(Box::new((State::ExpectAuth(self), refusal)));
         };
         context
             .timers

@@ -3,6 +3,8 @@
 mod esp;
 mod phase1;
 mod phase2;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::str::FromStr;

@@ -72,6 +72,13 @@ pub(crate) struct AwaitShared {
     pub(crate) request: RequestId,
     pub(crate) child: ChildId,
     pub(crate) spi: u32,
+    exchanged: Exchanged,
+}
+
+/// What both messages said.
+#[derive(Debug)]
+struct Exchanged {
+    spi: u32,
     wanted: Wanted,
     nonce_i: Vec<u8>,
     ids: (Identification, Identification),
@@ -283,15 +290,20 @@ impl ExpectAnswer {
                     ids,
                     ..
                 } = *self;
-                Step::Stay(QuickMode::AskAwaitShared(Box::new(AwaitShared {
-                    request,
-                    child,
+                let exchanged = Exchanged {
                     spi,
                     wanted,
                     nonce_i,
                     ids,
                     answer,
-                })))
+                };
+                let next = AwaitShared {
+                    request,
+                    child,
+                    spi,
+                    exchanged,
+                };
+                Step::Stay(QuickMode::AskAwaitShared(Box::new(next)))
             }
             (None, None) => {
                 let Self {
@@ -301,9 +313,14 @@ impl ExpectAnswer {
                     ids,
                     ..
                 } = *self;
-                agree(
-                    context, frame, sa, wanted, spi, &nonce_i, &ids, answer, None,
-                )
+                let exchanged = Exchanged {
+                    spi,
+                    wanted,
+                    nonce_i,
+                    ids,
+                    answer,
+                };
+                exchanged.agree(context, frame, sa, None)
             }
             _ => {
                 let what = "the KE payload does not go with the agreed forward secrecy";
@@ -392,75 +409,61 @@ impl AwaitShared {
         sa: &Established,
         shared: &Secret,
     ) -> Step {
+        self.exchanged.agree(context, frame, sa, Some(shared))
+    }
+}
+
+impl Exchanged {
+    /// Builds message 3 and the child SA.
+    fn agree(
+        self,
+        context: &Context,
+        frame: &Frame,
+        sa: &Established,
+        shared: Option<&Secret>,
+    ) -> Step {
         let Self {
             spi,
             wanted,
             nonce_i,
             ids,
             answer,
-            ..
-        } = *self;
-        agree(
-            context,
-            frame,
-            sa,
-            wanted,
-            spi,
-            &nonce_i,
-            &ids,
-            answer,
-            Some(shared),
-        )
+        } = self;
+        let Answer {
+            choice,
+            nonce_r,
+            nat_oa,
+            iv,
+        } = answer;
+        let hash = sa.keymat.hash_3(wanted.message_id, &nonce_i, &nonce_r);
+        let chain = ChainBuilder::new().with(PayloadType::HASH, &hash);
+        let header = frame.header(ExchangeType::QUICK_MODE, wanted.message_id);
+        let (message, _) = sa.keymat.seal(header, &chain, &iv);
+        let (inbound, outbound) = keys(&sa.keymat, &choice, spi, (&nonce_i, &nonce_r), shared);
+        let (mode, path) = esp_path(choice.udp, frame.path, sa.natt_path);
+        let timing = &context.config.timing;
+        let details = ChildSa {
+            inbound,
+            outbound,
+            suite: choice.suite,
+            mode,
+            path,
+            initiator: true,
+            replaces: wanted.replaces,
+            lifetime: choice
+                .lifetime
+                .clamp(timing.lifetime_floor, timing.lifetime_ceiling),
+            kilobytes: choice.kilobytes,
+            pfs: choice.pfs.map(group_name),
+            initiator_traffic: traffic(&ids.0),
+            responder_traffic: traffic(&ids.1),
+            nat_oa,
+        };
+        let agreed = Agreed {
+            child: wanted.child,
+            message_id: wanted.message_id,
+            details,
+        };
+        Step::Agreed(Box::new(agreed), message)
     }
-}
-
-/// Builds message 3 and the child SA.
-#[allow(clippy::too_many_arguments)]
-fn agree(
-    context: &Context,
-    frame: &Frame,
-    sa: &Established,
-    wanted: Wanted,
-    spi: u32,
-    nonce_i: &[u8],
-    ids: &(Identification, Identification),
-    answer: Answer,
-    shared: Option<&Secret>,
-) -> Step {
-    let Answer {
-        choice,
-        nonce_r,
-        nat_oa,
-        iv,
-    } = answer;
-    let hash = sa.keymat.hash_3(wanted.message_id, nonce_i, &nonce_r);
-    let chain = ChainBuilder::new().with(PayloadType::HASH, &hash);
-    let header = frame.header(ExchangeType::QUICK_MODE, wanted.message_id);
-    let (message, _) = sa.keymat.seal(header, &chain, &iv);
-    let (inbound, outbound) = keys(&sa.keymat, &choice, spi, (nonce_i, &nonce_r), shared);
-    let (mode, path) = esp_path(choice.udp, frame.path, sa.natt_path);
-    let timing = &context.config.timing;
-    let details = ChildSa {
-        inbound,
-        outbound,
-        suite: choice.suite,
-        mode,
-        path,
-        initiator: true,
-        replaces: wanted.replaces,
-        lifetime: choice
-            .lifetime
-            .clamp(timing.lifetime_floor, timing.lifetime_ceiling),
-        kilobytes: choice.kilobytes,
-        pfs: choice.pfs.map(group_name),
-        initiator_traffic: traffic(&ids.0),
-        responder_traffic: traffic(&ids.1),
-        nat_oa,
-    };
-    let agreed = Agreed {
-        child: wanted.child,
-        message_id: wanted.message_id,
-        details,
-    };
-    Step::Agreed(Box::new(agreed), message)
 }

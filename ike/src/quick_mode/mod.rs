@@ -8,8 +8,8 @@ use std::net::IpAddr;
 use wire::{Carrier, Path, Secret};
 
 use crate::codec::{Identification, MessageId, ProtocolId};
-use crate::context::Answered;
-use crate::crypto::Keymat;
+use crate::context::{Answered, Fingerprint};
+use crate::crypto::{Iv, Keymat};
 use crate::policy::Phase2Choice;
 use crate::{ChildId, EspMode, EspSa, Identity, RequestId, Traffic};
 
@@ -95,6 +95,16 @@ impl QuickMode {
             Self::Failed => "failed",
         }
     }
+}
+
+/// An authentic message 1, and how it came.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Arrival {
+    pub(crate) message_id: MessageId,
+    pub(crate) fingerprint: Fingerprint,
+    pub(crate) path: Path,
+    /// The IV of message 2.
+    pub(crate) iv: Iv,
 }
 
 /// A child SA that has just been agreed on.

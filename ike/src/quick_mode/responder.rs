@@ -4,12 +4,12 @@ use std::net::IpAddr;
 
 use wire::{Carrier, Path, Secret};
 
-use super::{Agreed, L2TP_PORT, QuickMode, UDP, esp_path, host, keys, traffic};
+use super::{Agreed, Arrival, L2TP_PORT, QuickMode, UDP, esp_path, host, keys, traffic};
 use crate::codec::{
     Chain, ChainBuilder, ExchangeType, Identification, Identity, KeyExchange, MessageId, Nonce,
     PayloadType, Sa as SaPayload,
 };
-use crate::context::{Answered, Asker, Context, Fingerprint, Retry, same};
+use crate::context::{Answered, Asker, Context, Retry, same};
 use crate::crypto::Iv;
 use crate::natt;
 use crate::policy::{Phase2Choice, Phase2Context, group_name};
@@ -21,9 +21,7 @@ use crate::{ChildId, ChildSa, Job, Refusal, Request, RequestId, Traffic};
 #[derive(Debug)]
 struct Asked {
     child: ChildId,
-    message_id: MessageId,
-    message: Fingerprint,
-    path: Path,
+    arrival: Arrival,
     choice: Phase2Choice,
     nonce_i: Vec<u8>,
     public_i: Option<Vec<u8>>,
@@ -31,7 +29,6 @@ struct Asked {
     ids: Option<(Vec<u8>, Vec<u8>)>,
     traffic: (Traffic, Traffic),
     nat_oa: Option<(IpAddr, IpAddr)>,
-    iv: Iv,
 }
 
 /// An SPI is wanted for the answer.
@@ -66,16 +63,14 @@ pub(crate) fn begin(
     context: &mut Context,
     frame: &Frame,
     sa: &Established,
-    message_id: MessageId,
     chain: &Chain<'_>,
-    iv: Iv,
-    message: Fingerprint,
-    path: Path,
+    arrival: Arrival,
 ) -> Result<QuickMode, Refusal> {
     let malformed = |what| Refusal::Malformed {
         message: "message 1 of Quick Mode",
         what,
     };
+    let path = arrival.path;
     let offer = chain
         .first(PayloadType::SA)
         .ok_or(malformed("there is no SA payload"))?;
@@ -112,7 +107,7 @@ pub(crate) fn begin(
         ));
     }
     let child = ChildId(context.new_id());
-    let asker = Asker::QuickMode(frame.id, message_id);
+    let asker = Asker::QuickMode(frame.id, arrival.message_id);
     let request = context.request(
         asker,
         Request::Spi {
@@ -123,16 +118,13 @@ pub(crate) fn begin(
     let nat_oa = natt::original_addresses(chain, sa.traversal);
     let asked = Asked {
         child,
-        message_id,
-        message,
-        path,
+        arrival,
         choice,
         nonce_i,
         public_i,
         ids,
         traffic,
         nat_oa,
-        iv,
     };
     Ok(QuickMode::RespondAwaitSpi(Box::new(AwaitSpi {
         request,
@@ -220,7 +212,7 @@ impl AwaitSpi {
         match (self.asked.choice.pfs, self.asked.public_i.clone()) {
             (Some(group), Some(public_i)) => {
                 let job = Job::exchange(group.private_value(&mut context.rng), public_i);
-                let asker = Asker::QuickMode(frame.id, self.asked.message_id);
+                let asker = Asker::QuickMode(frame.id, self.asked.arrival.message_id);
                 let request = context.request(asker, Request::Compute(job));
                 let state = AwaitKe {
                     request,
@@ -254,7 +246,7 @@ impl AwaitKe {
 
     /// Where message 1 came from.
     pub(crate) const fn path(&self) -> Path {
-        self.asked.path
+        self.asked.arrival.path
     }
 }
 
@@ -270,17 +262,20 @@ fn answer(
 ) -> (QuickMode, Agreed) {
     let Asked {
         child,
-        message_id,
-        message,
-        path,
+        arrival,
         choice,
         nonce_i,
         ids,
         traffic,
         nat_oa,
-        iv,
         ..
     } = asked;
+    let Arrival {
+        message_id,
+        fingerprint,
+        path,
+        iv,
+    } = arrival;
     let nonce_r = context.nonce();
     let mut chosen = choice.answer.clone();
     for proposal in &mut chosen.proposals {
@@ -340,7 +335,7 @@ fn answer(
     let state = ExpectConfirm {
         child,
         answered: Answered {
-            request: message,
+            request: fingerprint,
             answer: bytes.clone(),
         },
         retry: Retry::unsent(path, bytes, "message 2 of Quick Mode"),

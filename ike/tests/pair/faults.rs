@@ -6,7 +6,7 @@ use crate::harness::{Faults, Pair, Side, seconds};
 
 fn run(seed: u64, faults: Faults) -> Pair {
     let mut pair = Pair::new(seed);
-    pair.client_nat = seed % 2 == 0;
+    pair.client_nat = seed.is_multiple_of(2);
     pair.faults = faults;
     pair.connect();
     pair.run_for(seconds(40));
