@@ -9,6 +9,7 @@ use crate::codec::{
     ProtocolId,
 };
 use crate::context::{count, same};
+use crate::sa::Phase;
 use crate::{ChildId, CloseReason, Event, SaId};
 
 impl Endpoint {
@@ -188,6 +189,7 @@ impl Endpoint {
             }
             return;
         };
+        let successor = sa.successor.take();
         let children: Vec<ChildId> = sa.children.iter().copied().collect();
         let spis: Vec<u32> = children
             .iter()
@@ -201,6 +203,15 @@ impl Endpoint {
         }
         for child in children {
             self.child_down(child, reason.clone());
+        }
+        // What was to replace it must not come up after all. A successor that is up stands alone.
+        if let Some(successor) = successor
+            && self
+                .sas
+                .get(&successor)
+                .is_some_and(|sa| matches!(sa.phase, Phase::Initiating(_)))
+        {
+            self.remove_sa(successor);
         }
         self.end_sa_alone(id, reason);
     }

@@ -257,3 +257,50 @@ fn a_peer_is_followed_to_its_new_port_by_fresh_messages_only() {
     );
     assert_eq!(pair.sent[before].path.remote.port(), 7777);
 }
+
+/// Message 1 with one more vendor id.
+fn with_vendor_id(message: &[u8], id: &[u8]) -> Vec<u8> {
+    let (header, body) = Header::parse(message).expect("a message");
+    let chain = Chain::parse(header.next, body, Trailing::Nothing).expect("a chain");
+    let mut longer = ike::codec::ChainBuilder::new();
+    for payload in chain.iter() {
+        longer.push(payload.kind, payload.body);
+    }
+    longer.push(PayloadType::VENDOR_ID, id);
+    longer.message(header)
+}
+
+/// Windows refuses a server that looks NATed: it gets its own hash back, and is told that it is
+/// itself behind a NAT, even when nobody has configured our public address.
+#[test]
+fn windows_does_not_see_the_nat_in_front_of_the_server() {
+    let mut pair = Pair::with(10, Config::default(), server(Encapsulation::Auto, false));
+    pair.server_nat = true;
+    let (now, initiate) = (pair.now, pair.initiate());
+    pair.client.initiate(now, initiate);
+    let Some(Output::Transmit { path, bytes }) = pair.client.poll_output() else {
+        panic!()
+    };
+    let windows = b"\x1e\x2b\x51\x69\x05\x99\x1c\x7d\x7c\x96\xfc\xbf\xb5\x87\xe4\x61\0\0\0\x09";
+    let arrived = Path {
+        local: std::net::SocketAddr::new(ip(SERVER_INSIDE), 500),
+        remote: path.local,
+        carrier: path.carrier,
+    };
+    pair.inject(Side::Server, arrived, &with_vendor_id(&bytes, windows));
+    pair.run_for(seconds(2));
+    let info = |side| {
+        pair.sas
+            .iter()
+            .find(|((on, _), _)| *on == side)
+            .expect("an SA")
+            .1
+    };
+    let (client, server) = (info(Side::Client), info(Side::Server));
+    assert_eq!(server.make, ike::Make::Windows);
+    assert!(client.nat.here && !client.nat.peer, "{:?}", client.nat);
+    assert_eq!(
+        pair.agreed_child().expect("a child SA").0.mode,
+        EspMode::Udp
+    );
+}

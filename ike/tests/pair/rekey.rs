@@ -135,3 +135,39 @@ fn a_child_sa_is_replaced_on_demand_and_once_only() {
     pair.drain();
     assert_eq!(pair.sent.len(), sent);
 }
+
+#[test]
+fn closing_while_a_successor_is_under_way_ends_both() {
+    let timing = Timing {
+        ike_lifetime: seconds(400),
+        ..quiet()
+    };
+    let mut pair = Pair::with(
+        13,
+        Config {
+            timing,
+            ..Config::default()
+        },
+        Config::default(),
+    );
+    pair.connect();
+    pair.run_for(seconds(300));
+    // From now on nobody hears the other, so that the successor cannot come up.
+    pair.faults.loss = 100;
+    pair.run_for(seconds(62));
+    let sa = pair
+        .sas
+        .keys()
+        .find(|(side, _)| *side == Side::Client)
+        .expect("an IKE SA")
+        .1;
+    let main_modes = pair.sent.iter().filter(|sent| sent.bytes[18] == 2).count();
+    assert!(main_modes > 6, "rekeying has begun");
+    let now = pair.now;
+    pair.client.close(now, sa, ike::CloseReason::Requested);
+    pair.drain();
+    pair.faults.loss = 0;
+    pair.run_for(seconds(60));
+    assert_eq!(pair.client.poll_timeout(), None);
+    assert_eq!(pair.client.occupancy(), (0, 0));
+}
