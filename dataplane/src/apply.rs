@@ -200,19 +200,18 @@ impl DataPlane {
             .sessions
             .get(&id)
             .ok_or(UpdateError::UnknownSession(id))?;
-        let held_by_other = |owner: Option<SessionId>| owner.is_some_and(|owner| owner != id);
-        match network.as_ref().map(|network| network.remote) {
-            Some(Remote::Address(address)) => {
-                if held_by_other(self.by_address.with(address, |s| s.link.session)) {
-                    return Err(UpdateError::AddressTaken(address));
-                }
-            }
-            Some(Remote::Any) => {
-                if held_by_other(self.default.load().as_ref().map(|s| s.link.session)) {
-                    return Err(UpdateError::DefaultTaken);
-                }
-            }
-            None => {}
+        let (owner, taken) = match network.as_ref().map(|network| network.remote) {
+            Some(Remote::Address(address)) => (
+                self.by_address.with(address, |s| s.link.session),
+                UpdateError::AddressTaken(address),
+            ),
+            _ => (
+                self.default.load().as_ref().map(|s| s.link.session),
+                UpdateError::DefaultTaken,
+            ),
+        };
+        if network.is_some() && owner.is_some_and(|owner| owner != id) {
+            return Err(taken);
         }
         self.withdraw(session);
         if let Some(network) = network {

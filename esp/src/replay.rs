@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Sequence numbers in one word of the ring.
 const PER_WORD: u64 = 32;
 
-/// Words of the ring.
+/// Words of the ring; a power of two.
 const WORDS: usize = 64;
 
 /// Which sequence numbers have been seen: a window of [`ReplayWindow::SIZE`] numbers that ends at
@@ -121,7 +121,7 @@ impl ReplayWindow {
             return Err(ReplayError::TooOld);
         }
         let group = sequence / PER_WORD;
-        let index = usize::try_from(group % WORDS as u64).unwrap_or(0);
+        let index = group as usize & (WORDS - 1);
         let word = self.ring.get(index).ok_or(ReplayError::TooOld)?;
         Ok((word, group << 32, 1 << (sequence % PER_WORD)))
     }

@@ -97,8 +97,18 @@ fn decode(captured: &Captured, suite: Suite, key: &[u8], auth: Option<(&[u8], us
     }
 }
 
-/// The lines of a `.esp_sa`: destination (`*` is any), SPI, and what opens its packets.
-fn associations(file: &str) -> Vec<(Option<IpAddr>, u32, Suite, Vec<u8>, Vec<u8>)> {
+/// A line of a `.esp_sa`.
+struct Association {
+    /// `None` is any.
+    destination: Option<IpAddr>,
+    spi: u32,
+    suite: Suite,
+    key: Vec<u8>,
+    auth: Vec<u8>,
+}
+
+/// The lines of a `.esp_sa` whose algorithms we have.
+fn associations(file: &str) -> Vec<Association> {
     let key = |s: &str| match s.strip_prefix("0x") {
         Some(digits) => hex::decode(digits).unwrap(),
         None => s.as_bytes().to_vec(),
@@ -117,13 +127,13 @@ fn associations(file: &str) -> Vec<(Option<IpAddr>, u32, Suite, Vec<u8>, Vec<u8>
                 .collect();
             let encryption = key(fields[5]);
             let suite = by_wireshark_name(fields[4], encryption.len(), fields[6])?;
-            Some((
-                fields[2].parse().ok(),
-                number(fields[3]),
+            Some(Association {
+                destination: fields[2].parse().ok(),
+                spi: number(fields[3]),
                 suite,
-                encryption,
-                key(fields[7]),
-            ))
+                key: encryption,
+                auth: key(fields[7]),
+            })
         })
         .collect()
 }
@@ -137,22 +147,17 @@ fn compare(capture: &str, table: &str, expected: &str) -> usize {
     let (table, expected) = (associations(table), decoded(expected));
     let mut count = 0;
     for captured in esp_packets(&path) {
-        let sa = table.iter().find(|(destination, spi, ..)| {
-            *spi == captured.spi && destination.is_none_or(|d| d == captured.destination)
+        let sa = table.iter().find(|sa| {
+            sa.spi == captured.spi && sa.destination.is_none_or(|d| d == captured.destination)
         });
-        let Some((_, _, suite, key, auth)) = sa else {
-            continue;
-        };
-        let auth = (!auth.is_empty() || suite.cipher.is_aead()).then_some((&auth[..], 0));
-        let got = decode(&captured, *suite, key, auth);
-        assert_eq!(
-            Some(&got),
-            expected.get(&captured.frame),
-            "frame {}",
-            captured.frame
-        );
-        if auth.is_some() {
-            refuses_damage(&captured, *suite, key, auth.unwrap_or_default().0);
+        let Some(sa) = sa else { continue };
+        let is_authenticated = !sa.auth.is_empty() || sa.suite.cipher.is_aead();
+        let auth = is_authenticated.then_some((&sa.auth[..], 0));
+        let got = decode(&captured, sa.suite, &sa.key, auth);
+        let frame = captured.frame;
+        assert_eq!(Some(&got), expected.get(&frame), "frame {frame}");
+        if is_authenticated {
+            refuses_damage(&captured, sa.suite, &sa.key, &sa.auth);
         }
         count += 1;
     }
