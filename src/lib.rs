@@ -3,13 +3,16 @@
 //! - [`config`], [`compat`]: what operators write, with [`diagnostic`]s for what is wrong with it,
 //! - [`cli`], [`quickstart`], [`logging`]: what they see,
 //! - [`control`]: the socket through which a running server is asked,
-//! - [`io`]: sockets, TUN and threads.
+//! - [`io`]: sockets, TUN and threads,
+//! - [`shell`]: the control loop around the engine; [`server`] and [`client`] are its two uses,
+//! - [`settings`]: from what operators write to what the engine is told.
 #![forbid(unsafe_code)]
 // The protocol crates may not touch files, clocks, threads and the environment; this is the shell
 // in which those live.
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)]
 
 pub mod cli;
+pub mod client;
 pub mod compat;
 pub mod config;
 pub mod control;
@@ -17,3 +20,6 @@ pub mod diagnostic;
 pub mod io;
 pub mod logging;
 pub mod quickstart;
+pub mod server;
+pub mod settings;
+pub mod shell;

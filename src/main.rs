@@ -1,2 +1,86 @@
 //! adit: an L2TP/IPsec server and client in one process.
-fn main() {}
+#![allow(clippy::disallowed_types, clippy::disallowed_methods)] // See lib.rs.
+
+use std::io::Write;
+use std::net::IpAddr;
+use std::process::ExitCode;
+
+use adit::cli::{Cli, Command, ConfigFile, Failure, check, status};
+use adit::config::{Bundle, Config, Sources};
+use adit::diagnostic::Diagnostic;
+use adit::{client, logging, quickstart, server};
+use clap::Parser;
+
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            // Nobody is left to tell if this fails.
+            let _ = writeln!(std::io::stderr(), "{}", failure.report());
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<u8, Failure> {
+    let out = &mut std::io::stdout().lock();
+    let sources = |config: &ConfigFile| Sources::of_process(config.file.clone());
+    match cli.command {
+        Command::Serve(arguments) => {
+            let sources = sources(&arguments.config);
+            let (bundle, findings) = Bundle::load(&sources);
+            let Some(bundle) = bundle else { return Err(Failure::Configuration(findings)) };
+            log(&bundle.config)?;
+            warn(&findings);
+            server::serve(bundle, sources)?;
+        }
+        Command::Quickstart(arguments) => {
+            let host = quickstart::Host::of_this(own_address().into_iter().collect());
+            let environment = Sources::of_process(None).environment;
+            let mut rng = server::generator()?;
+            let prepared = quickstart::prepare(&arguments.dir, &host, environment, &mut rng)?;
+            let program = std::env::args().next().unwrap_or_else(|| "adit".to_owned());
+            let address = server_address(&prepared.bundle.config);
+            let text = prepared.instructions(&address, &format!("sudo {program}"));
+            writeln!(out, "{text}").map_err(anyhow::Error::from)?;
+            log(&prepared.bundle.config)?;
+            warn(&prepared.findings);
+            let sources = Sources::of_process(Some(prepared.file));
+            server::serve(prepared.bundle, sources)?;
+        }
+        Command::Check(arguments) => {
+            let code = check::run(&arguments, &sources(&arguments.config), out);
+            return Ok(code.map_err(anyhow::Error::from)?);
+        }
+        Command::Status(arguments) => status::run(&arguments, &sources(&arguments.config), out)?,
+        Command::Connect(arguments) => {
+            log(&Config::default())?;
+            client::connect(&arguments)?;
+        }
+    }
+    Ok(0)
+}
+
+fn log(config: &Config) -> Result<(), Failure> {
+    let options = logging::Options::of_process(&config.log.level, config.log.format);
+    logging::init(&options).map_err(Failure::Failed)
+}
+
+/// Warnings do not keep a server from starting, but they are not lost either.
+fn warn(findings: &[Diagnostic]) {
+    for finding in findings {
+        tracing::warn!("{finding}");
+    }
+}
+
+/// What clients call this server, as far as it can be told from here.
+fn server_address(config: &Config) -> String {
+    let configured = config.listen.addresses.iter().find(|address| !address.is_unspecified());
+    let address = config.listen.public_address.or(configured.copied()).or_else(own_address);
+    address.map_or_else(|| "THE-ADDRESS-OF-THIS-HOST".to_owned(), |address| address.to_string())
+}
+
+/// The address from which this host talks to the world (RFC 5737's test network stands for it).
+fn own_address() -> Option<IpAddr> {
+    adit::io::udp::source_towards([192, 0, 2, 1].into()).ok()
+}

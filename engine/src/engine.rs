@@ -33,6 +33,8 @@ pub struct Engine {
     pub(crate) by_call: BTreeMap<l2tp::SessionId, SessionId>,
     pub(crate) by_kin: BTreeMap<Kin, BTreeSet<PeerId>>,
     pub(crate) by_endpoint: BTreeMap<SocketAddr, BTreeSet<PeerId>>,
+    /// The last peer that each peer has absorbed, and into which.
+    pub(crate) joined: BTreeMap<PeerId, PeerId>,
     /// IKE SAs that we started and that are up, but whose place is told by the next event.
     pub(crate) successors: BTreeMap<ike::SaId, Box<ike::SaInfo>>,
     pub(crate) requests: BTreeMap<RequestId, Pending>,
@@ -80,6 +82,7 @@ impl Engine {
             by_call: BTreeMap::new(),
             by_kin: BTreeMap::new(),
             by_endpoint: BTreeMap::new(),
+            joined: BTreeMap::new(),
             successors: BTreeMap::new(),
             requests: BTreeMap::new(),
             timers: Timers::default(),

@@ -291,6 +291,11 @@ impl Engine {
         old.suite = young.suite.or(old.suite);
         old.phase2 = young.phase2;
         old.doubtful = None;
+        let before_that = old.absorbed.replace(from);
+        if let Some(earlier) = before_that {
+            self.joined.remove(&earlier);
+        }
+        self.joined.insert(from, into);
         self.unlist(into, before.as_ref());
         self.list(into);
         self.plane_join(from, into);
@@ -309,6 +314,9 @@ impl Engine {
         for (name, child) in &peer.children {
             self.by_child.remove(name);
             self.drop_child(id, child);
+        }
+        if let Some(absorbed) = peer.absorbed {
+            self.joined.remove(&absorbed);
         }
         self.timers.set(Timer::Grace(id), None);
         self.timers.set(Timer::Doubt(id), None);

@@ -33,6 +33,8 @@ pub(crate) struct Peer {
     pub(crate) dialled: Option<Box<Dialled>>,
     /// When INITIAL-CONTACT came from its endpoint; nothing has been heard from it since.
     pub(crate) doubtful: Option<Instant>,
+    /// The younger peer that last turned out to be this one.
+    pub(crate) absorbed: Option<PeerId>,
     /// Why its last session ended.
     pub(crate) last_reason: Option<Reason>,
     /// Algorithms of its newest child SA, in words.
@@ -87,6 +89,7 @@ impl Peer {
             host_name: String::new(),
             dialled: None,
             doubtful: None,
+            absorbed: None,
             last_reason: None,
             phase2: String::new(),
             suite: None,

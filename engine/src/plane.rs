@@ -65,36 +65,43 @@ impl Engine {
                 self.touch_link(session, |link| link.handle_frame(now, &frame));
             }
             Upcall::Control { peer, ports, bytes } => {
-                let peer = match control_ids(&bytes).and_then(|ids| self.elder(peer, ids)) {
-                    Some(elder) => {
-                        self.join(peer, elder);
-                        elder
-                    }
-                    None => peer,
-                };
+                let elder = control_ids(&bytes).and_then(|ids| self.rejoin(peer, ids));
+                let peer = elder.or_else(|| self.joined.get(&peer).copied()).unwrap_or(peer);
                 self.l2tp.handle_message(now, peer, ports, &bytes);
             }
             Upcall::Stray { peer, ports, ids, bytes } => {
-                if let Some(elder) = self.elder(peer, ids) {
-                    self.join(peer, elder);
-                    self.output(Output::Deliver { peer: elder, ports, bytes });
-                } else if !self.peers.get(&peer).is_some_and(Peer::is_provisional) {
-                    // Already joined: this one was on its way up when that happened.
+                if let Some(peer) = self.rejoin(peer, ids) {
                     self.output(Output::Deliver { peer, ports, bytes });
                 }
             }
         }
     }
 
+    /// Whose packet it is that came under the SA of `peer` and names a tunnel and a session that
+    /// `peer` does not have: `None` if it is nobody's. The first such packet joins the two; those
+    /// that were on their way up meanwhile still name the younger one.
+    fn rejoin(&mut self, peer: PeerId, ids: (u16, u16)) -> Option<PeerId> {
+        if let Some(elder) = self.joined.get(&peer).copied() {
+            return self.has_call(elder, ids).then_some(elder);
+        }
+        let elder = self.elder(peer, ids)?;
+        self.join(peer, elder);
+        Some(elder)
+    }
+
+    fn has_call(&self, peer: PeerId, (tunnel, session): (u16, u16)) -> bool {
+        let tunnel = l2tp::TunnelId { peer, id: tunnel };
+        self.by_call.contains_key(&l2tp::SessionId { tunnel, id: session })
+    }
+
     /// The older peer that a provisional one continues, if the packet proves it: one of equal
     /// outer address, identity and key that has the tunnel *and* the session it names.
-    fn elder(&self, provisional: PeerId, (tunnel, session): (u16, u16)) -> Option<PeerId> {
+    fn elder(&self, provisional: PeerId, ids: (u16, u16)) -> Option<PeerId> {
         let peer = self.peers.get(&provisional).filter(|peer| peer.is_provisional())?;
         let kin = self.by_kin.get(&Kin::of(peer.info.as_ref()?))?;
-        kin.iter().copied().filter(|elder| *elder != provisional).find(|elder| {
-            let tunnel = l2tp::TunnelId { peer: *elder, id: tunnel };
-            self.by_call.contains_key(&l2tp::SessionId { tunnel, id: session })
-        })
+        kin.iter()
+            .copied()
+            .find(|elder| *elder != provisional && self.has_call(*elder, ids))
     }
 
     pub(crate) fn on_notice(&mut self, now: Instant, notice: Notice) {

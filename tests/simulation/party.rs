@@ -143,10 +143,16 @@ impl Party {
         let Datagram { src, dst, protocol, mut bytes } = datagram;
         let path = |carrier| Path { local: dst, remote: src, carrier };
         match (protocol, dst.port()) {
-            (Protocol::Udp, 500) => self.engine.handle_datagram(now, path(Carrier::Ike), &bytes),
+            (Protocol::Udp, 500) => {
+                if let Some(message) = unchecked(&bytes) {
+                    self.engine.handle_datagram(now, path(Carrier::Ike), message);
+                }
+            }
             (Protocol::Udp, 4500) => match dataplane::classify_natt(&mut bytes) {
                 NatT::Ike(message) => {
-                    self.engine.handle_datagram(now, path(Carrier::NatT), message);
+                    if let Some(message) = unchecked(message) {
+                        self.engine.handle_datagram(now, path(Carrier::NatT), message);
+                    }
                 }
                 NatT::Esp(packet) => {
                     let mut packet = packet.to_vec();
@@ -244,7 +250,7 @@ impl Party {
         while let Some(output) = self.engine.poll_output() {
             match output {
                 Output::Transmit { path, bytes } => {
-                    let bytes = ike::framed(path.carrier, &bytes).into_owned();
+                    let bytes = ike::framed(path.carrier, &checked(bytes)).into_owned();
                     let (src, dst) = (path.local, path.remote);
                     let datagram = Datagram { src, dst, protocol: Protocol::Udp, bytes };
                     if let Some(tap) = &mut self.tap {
@@ -354,6 +360,34 @@ fn sorted(ingress: Ingress<'_>) -> Came {
         }),
         Ingress::Dropped(_) => Came::Nothing,
     }
+}
+
+/// An ISAKMP message with the UDP checksum that goes with it, unlike with ESP in UDP (RFC 3948
+/// §2.1), and that the receiver's kernel looks at; it stands behind the message here.
+fn checked(mut message: Vec<u8>) -> Vec<u8> {
+    // A keep-alive is a single byte, whatever it is.
+    if message.len() > 1 {
+        message.extend(checksum(&message).to_be_bytes());
+    }
+    message
+}
+
+/// The message, if it arrived as it was sent.
+fn unchecked(bytes: &[u8]) -> Option<&[u8]> {
+    let (message, sum) = bytes.split_last_chunk::<2>()?;
+    (u16::from_be_bytes(*sum) == checksum(message)).then_some(message)
+}
+
+/// RFC 1071, with the length in it.
+fn checksum(message: &[u8]) -> u16 {
+    let mut sum = u32::try_from(message.len()).expect("short");
+    for pair in message.chunks(2) {
+        sum += u32::from(pair[0]) << 8 | pair.get(1).copied().map_or(0, u32::from);
+    }
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    !u16::try_from(sum).expect("folded")
 }
 
 /// What a kernel answers to an echo request.

@@ -1,0 +1,310 @@
+//! `adit connect`: what a client does with the control loop.
+
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use dataplane::DataPlane;
+use engine::{Dial, Engine, Event, Login, Reason, SessionInfo, Stage, Verdict};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tracing::info;
+use wire::{Carrier, Instant, Path, PeerId, Ports};
+
+use crate::cli::secrets::{self, Secrets, Surroundings};
+use crate::cli::{Connect, Failure, Route};
+use crate::io::udp::{self, UdpSocket};
+use crate::io::worker::Inside;
+use crate::io::{clock, prefix::Prefix, raw::RawSocket, tun::Tun};
+use crate::server::generator;
+use crate::shell::{Host, Shell, Wiring};
+
+mod check;
+mod report;
+
+pub use report::Report;
+
+/// Packets from the tunnel that wait to be looked at, when there is no TUN device.
+const INSIDE_QUEUE: usize = 64;
+/// How long the goodbye may take.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+/// Connects, and stays connected until told to end or until the server ends it; or only checks.
+///
+/// # Errors
+/// Why there is no connection, as a sentence.
+pub fn connect(arguments: &Connect) -> Result<(), Failure> {
+    let server = resolve(&arguments.server)?;
+    let input = &mut std::io::stdin().lock();
+    let variable = |name: &str| std::env::var_os(name);
+    let surroundings = Surroundings { variable: &variable, input };
+    let secrets = secrets::read(arguments, Some(server), surroundings)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("the runtime does not start")?;
+    runtime.block_on(async {
+        if arguments.check {
+            check::run(arguments, server, secrets).await
+        } else {
+            stay(arguments, server, secrets).await
+        }
+    })
+}
+
+/// The address of a server: the first one that a resolver names, IPv4 before IPv6.
+fn resolve(server: &str) -> Result<IpAddr, Failure> {
+    let found = (server, 0).to_socket_addrs();
+    let mut addresses: Vec<IpAddr> = found
+        .map_err(|error| Failure::Failed(format!("{server} cannot be found: {error}")))?
+        .map(|address| address.ip())
+        .collect();
+    addresses.sort_by_key(IpAddr::is_ipv6);
+    let first = addresses.first().copied();
+    first.ok_or_else(|| Failure::Failed(format!("{server} has no address")))
+}
+
+/// A dial in progress or up.
+struct Client {
+    shell: Shell,
+    desk: Desk,
+    peer: PeerId,
+}
+
+/// What the engine tells a client.
+#[derive(Default)]
+struct Desk {
+    /// When each stage was complete.
+    stages: Vec<(Stage, Instant)>,
+    up: Option<SessionInfo>,
+    down: Option<Reason>,
+    /// What the server said about a refusal.
+    refusals: Vec<String>,
+}
+
+impl Host for Desk {
+    fn login(&mut self, _: Login) -> Verdict {
+        Verdict::Reject { why: "a client lets nobody in".to_owned() }
+    }
+
+    fn event(&mut self, event: Event, _: &DataPlane) {
+        match event {
+            Event::Progress { stage, .. } => {
+                if !self.stages.iter().any(|(known, _)| *known == stage) {
+                    self.stages.push((stage, clock::now()));
+                }
+            }
+            Event::SessionUp(session) => self.up = Some(*session),
+            Event::SessionDown(..) => self.up = None,
+            Event::PeerDown { reason, .. } => self.down = Some(reason),
+            Event::Refused { sentence, .. } => self.refusals.push(sentence),
+            Event::LoginFailed { .. } => {}
+        }
+    }
+}
+
+/// Where packets of a client come from and go to, outside.
+struct Outside {
+    udp: Vec<UdpSocket>,
+    raw: Vec<RawSocket>,
+    ike: Path,
+    natt: Path,
+}
+
+impl Outside {
+    /// Ephemeral ports, so that neither rights nor a free port 500 are needed; with the right to
+    /// open raw sockets, protocol 50 as well.
+    fn open(arguments: &Connect, server: IpAddr, may_use_raw: bool) -> anyhow::Result<Self> {
+        let local = udp::source_towards(server)
+            .with_context(|| format!("there is no route to {server}"))?;
+        let sockets = udp::ephemeral(local)?;
+        let path = |socket: &UdpSocket, port, carrier| Path {
+            local: socket.local(),
+            remote: SocketAddr::new(server, port),
+            carrier,
+        };
+        let [ike, natt] = &sockets;
+        let ike = path(ike, arguments.port, Carrier::Ike);
+        let natt = path(natt, arguments.natt_port, Carrier::NatT);
+        let raw = match may_use_raw {
+            true => RawSocket::bind(local).ok().into_iter().collect(),
+            false => Vec::new(),
+        };
+        Ok(Self { udp: sockets.into(), raw, ike, natt })
+    }
+}
+
+impl Client {
+    fn dial(
+        arguments: &Connect,
+        outside: Outside,
+        secrets: Secrets,
+        inside: Inside,
+    ) -> anyhow::Result<Self> {
+        let plane = DataPlane::new(dataplane::Config::for_peers(1));
+        let config = engine::Config {
+            ike: ike::Config { respond: false, ..ike::Config::default() },
+            ..engine::Config::default()
+        };
+        let mut engine = Engine::new(config, plane.config().slots, generator()?);
+        let mut link = ppp::Config::client(&arguments.user, secrets.password);
+        if let ppp::Role::Client(client) = &mut link.role {
+            client.methods = vec![ppp::Method::MsChapV2, ppp::Method::Chap];
+        }
+        let peer = engine.dial(
+            clock::now(),
+            Dial {
+                ike: outside.ike,
+                natt: outside.natt,
+                key: secrets.psk,
+                force_udp: outside.raw.is_empty(),
+                link,
+                ports: Ports { local: 1701, remote: 1701 },
+            },
+        );
+        let wiring = Wiring { udp: outside.udp, raw: outside.raw, inside };
+        let shell = Shell::start(engine, plane, wiring)?;
+        Ok(Self { shell, desk: Desk::default(), peer })
+    }
+
+    /// Waits until traffic can flow.
+    async fn up(&mut self, limit: Duration) -> Result<SessionInfo, Failure> {
+        let connecting = async {
+            self.shell.drain(&mut self.desk).await?;
+            loop {
+                if let Some(session) = &self.desk.up {
+                    return Ok(Ok(session.clone()));
+                }
+                if let Some(reason) = self.desk.down.take() {
+                    return Ok(Err(reason));
+                }
+                let input = self.shell.next().await?;
+                self.shell.handle(input, &mut self.desk).await?;
+            }
+        };
+        let result: Result<_, anyhow::Error> = match tokio::time::timeout(limit, connecting).await {
+            Ok(result) => result,
+            Err(_) => {
+                let stage = self.desk.stages.last().map_or("nothing", |(stage, _)| stage.name());
+                return Err(Failure::Failed(format!(
+                    "not connected within {} s; the last stage that was complete is {stage}",
+                    limit.as_secs()
+                )));
+            }
+        };
+        match result? {
+            Ok(session) => Ok(session),
+            Err(reason) => Err(self.explain(&reason)),
+        }
+    }
+
+    /// Why there is no connection (any more).
+    fn explain(&self, reason: &Reason) -> Failure {
+        let mut sentence = reason.to_string();
+        for refusal in &self.desk.refusals {
+            sentence.push_str("; ");
+            sentence.push_str(refusal);
+        }
+        Failure::Failed(sentence)
+    }
+
+    /// Says goodbye, and ends the threads.
+    async fn leave(mut self) {
+        let farewell = async {
+            self.shell.engine.close_peer(clock::now(), self.peer, Reason::Done);
+            self.shell.drain(&mut self.desk).await
+        };
+        // Nothing depends on it: the server finds out by itself if this fails.
+        let _ = tokio::time::timeout(FAREWELL, farewell).await;
+        self.shell.finish();
+    }
+}
+
+/// Connects with a TUN device, and stays until a signal comes or the server ends it.
+async fn stay(arguments: &Connect, server: IpAddr, secrets: Secrets) -> Result<(), Failure> {
+    let (tun, mut queues) = Tun::create(&arguments.tun, 1).map_err(anyhow::Error::from)?;
+    let queue = queues.pop().ok_or_else(|| anyhow!("the TUN device has no queue"))?;
+    let outside = Outside::open(arguments, server, true)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(anyhow::Error::from)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(anyhow::Error::from)?;
+    let mut client = Client::dial(arguments, outside, secrets, Inside::Tun(queue))?;
+
+    let connected = tokio::select! {
+        connected = client.up(arguments.timeout) => connected,
+        _ = terminate.recv() => Err(Failure::Failed("interrupted".to_owned())),
+        _ = interrupt.recv() => Err(Failure::Failed("interrupted".to_owned())),
+    };
+    let session = match connected {
+        Ok(session) => session,
+        Err(failure) => {
+            client.leave().await;
+            return Err(failure);
+        }
+    };
+    let mut tun = tun;
+    let result = async {
+        configure(&mut tun, arguments, server, &session)?;
+        info!(
+            server = %session.path.remote,
+            address = %session.local_address,
+            peer = %session.remote_address,
+            interface = tun.name(),
+            phase1 = session.phase1,
+            phase2 = session.phase2,
+            mtu = session.mtu,
+            setup_ms = session.setup.as_millis(),
+            "connected"
+        );
+        loop {
+            if let Some(reason) = client.desk.down.take() {
+                return Err(client.explain(&reason));
+            }
+            tokio::select! {
+                _ = terminate.recv() => return Ok(()),
+                _ = interrupt.recv() => return Ok(()),
+                input = client.shell.next() => {
+                    client.shell.handle(input?, &mut client.desk).await?;
+                }
+            }
+        }
+    }
+    .await;
+    client.leave().await;
+    result
+}
+
+/// Gives the device its address and routes. The way to the server stays outside.
+fn configure(
+    tun: &mut Tun,
+    arguments: &Connect,
+    server: IpAddr,
+    session: &SessionInfo,
+) -> anyhow::Result<()> {
+    tun.add_peer_address(session.local_address, session.remote_address)?;
+    tun.up(u32::from(session.mtu))?;
+    tun.keep_outside(server)?;
+    for route in &arguments.route {
+        for prefix in prefixes(*route) {
+            tun.add_route(prefix, Some(session.local_address))?;
+        }
+    }
+    Ok(())
+}
+
+/// The default route as two halves, which win over the one that is there and leave it alone.
+fn prefixes(route: Route) -> Vec<Prefix> {
+    match route {
+        Route::None => Vec::new(),
+        Route::Default => {
+            let halves = [[0, 0, 0, 0], [128, 0, 0, 0]];
+            halves.map(|half: [u8; 4]| Prefix::new(half.into(), 1)).to_vec()
+        }
+        Route::Network(address, length) => vec![Prefix::new(address, length)],
+    }
+}
+
+/// A queue that stands in for the TUN device.
+fn queue() -> (Inside, mpsc::Receiver<Vec<u8>>) {
+    let (sender, receiver) = mpsc::channel(INSIDE_QUEUE);
+    (Inside::Queue(sender), receiver)
+}

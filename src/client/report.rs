@@ -1,0 +1,156 @@
+//! The report of `adit connect --check`. Its keys are a contract: fields are only ever added.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use engine::{SessionInfo, Stage};
+use serde::Serialize;
+use wire::Instant;
+
+use super::check::milliseconds;
+use crate::cli::Failure;
+use crate::server::journal::nat;
+
+/// What came of a check.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Report {
+    /// Whether traffic could flow.
+    pub connected: bool,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Server and security, if it got that far.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionReport>,
+    /// Round trips through the tunnel.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub round_trip: Option<RoundTrips>,
+    /// How long each stage took, in milliseconds, in the order of connecting.
+    pub milliseconds: BTreeMap<&'static str, f64>,
+    /// From the first packet to open IPCP, or to the failure, in milliseconds.
+    pub total_milliseconds: f64,
+}
+
+/// Everything about a session.
+#[derive(Debug, Clone, Serialize)]
+pub struct SessionReport {
+    /// The server's address and port.
+    pub server: SocketAddr,
+    /// Algorithms of phase 1.
+    pub phase1: String,
+    /// Algorithms of phase 2.
+    pub phase2: String,
+    /// Who is behind NAT: "none", "client" (this side), "server", "both".
+    pub nat: &'static str,
+    /// Whether NAT was pretended, so that ESP travels in UDP.
+    pub nat_pretended: bool,
+    /// The server's phase 1 identity.
+    pub identity: String,
+    /// What the server's vendor ids give away.
+    pub make: String,
+    /// How we logged in.
+    pub authentication: String,
+    /// Our address inside.
+    pub address: IpAddr,
+    /// The server's address inside.
+    pub peer_address: IpAddr,
+    /// DNS servers we were given.
+    pub dns: Vec<Ipv4Addr>,
+    /// NetBIOS name servers we were given.
+    pub wins: Vec<Ipv4Addr>,
+    /// Our and the server's L2TP tunnel id.
+    pub tunnel_ids: (u16, u16),
+    /// Our and the server's L2TP session id.
+    pub session_ids: (u16, u16),
+    /// The longest IP packet to the server, in bytes.
+    pub mtu: u16,
+}
+
+/// Pings, in milliseconds.
+#[derive(Debug, Clone, Serialize)]
+pub struct RoundTrips {
+    /// Replies that came.
+    pub received: usize,
+    /// Of each reply.
+    pub milliseconds: Vec<f64>,
+}
+
+impl Report {
+    pub(super) fn connected(
+        session: &SessionInfo,
+        stages: &[(Stage, Instant)],
+        started: Instant,
+        round_trips: Vec<f64>,
+    ) -> Self {
+        Self {
+            connected: true,
+            error: None,
+            session: Some(SessionReport::of(session)),
+            round_trip: Some(RoundTrips {
+                received: round_trips.len(),
+                milliseconds: round_trips,
+            }),
+            ..Self::timed(stages, started)
+        }
+    }
+
+    pub(super) fn failed(why: &str, stages: &[(Stage, Instant)], started: Instant) -> Self {
+        Self { error: Some(why.to_owned()), ..Self::timed(stages, started) }
+    }
+
+    fn timed(stages: &[(Stage, Instant)], started: Instant) -> Self {
+        let mut times = BTreeMap::new();
+        let mut before = started;
+        for (stage, at) in stages {
+            times.insert(stage.name(), milliseconds(*at, before));
+            before = *at;
+        }
+        Self { milliseconds: times, total_milliseconds: milliseconds(before, started), ..Self::default() }
+    }
+
+    /// One JSON object on standard output.
+    pub(super) fn print(&self) -> Result<(), Failure> {
+        let mut out = std::io::stdout().lock();
+        serde_json::to_writer_pretty(&mut out, self)
+            .map_err(std::io::Error::from)
+            .and_then(|()| writeln!(out))
+            .map_err(|error| Failure::Failed(format!("standard output: {error}")))
+    }
+
+    /// Connected is not enough: something must have come back through the tunnel.
+    pub(super) fn verdict(&self, count: u16) -> Result<(), Failure> {
+        match &self.round_trip {
+            Some(trips) if trips.received > 0 || count == 0 => Ok(()),
+            _ => Err(Failure::Failed(
+                "connected, but no ping through the tunnel was answered: does the server's firewall \
+                 let its own inner address be pinged?"
+                    .to_owned(),
+            )),
+        }
+    }
+}
+
+impl SessionReport {
+    fn of(session: &SessionInfo) -> Self {
+        Self {
+            server: session.path.remote,
+            phase1: session.phase1.clone(),
+            phase2: session.phase2.clone(),
+            nat: nat(&ike::Nat { peer: session.nat.here, here: session.nat.peer, ..session.nat }),
+            nat_pretended: session.nat.forced,
+            identity: session.identity.clone(),
+            make: session.make.to_string(),
+            authentication: session
+                .authentication
+                .map_or_else(|| "none".to_owned(), |method| method.name().to_owned()),
+            address: session.local_address,
+            peer_address: session.remote_address,
+            dns: session.dns.into_iter().flatten().collect(),
+            wins: session.wins.into_iter().flatten().collect(),
+            tunnel_ids: session.tunnel_ids,
+            session_ids: session.session_ids,
+            mtu: session.mtu,
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! The log of a server: one line when a session comes up, one when it ends, one for each way of
+//! not getting in. `docs/operations.md` documents the lines; programs read them.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use dataplane::{DataPlane, SessionUsage};
+use engine::{Event, SessionInfo};
+use tracing::{debug, info};
+use wire::{Carrier, Instant};
+
+use super::Tally;
+use crate::io::clock;
+
+/// Lines about one source in [`PERIOD`]; more are only counted.
+const LINES: u32 = 6;
+/// The period of [`LINES`].
+const PERIOD: Duration = Duration::from_secs(60);
+/// Sources that are told apart.
+const SOURCES: usize = 4096;
+
+/// What is logged, and what is counted instead.
+#[derive(Debug, Default)]
+pub(super) struct Journal {
+    sources: BTreeMap<IpAddr, Source>,
+    refusals: Tally,
+}
+
+/// How much a source has had logged.
+#[derive(Debug)]
+struct Source {
+    since: Instant,
+    lines: u32,
+}
+
+impl Journal {
+    /// Refusals by kind, since the start.
+    pub(super) fn refusals(&self) -> &Tally {
+        &self.refusals
+    }
+
+    pub(super) fn event(&mut self, event: &Event, plane: &DataPlane) {
+        match event {
+            Event::Progress { peer, stage } => debug!(%peer, stage = stage.name(), "progress"),
+            Event::SessionUp(session) => up(session),
+            Event::SessionDown(session, reason) => {
+                let usage = plane.session_usage(session.session).unwrap_or_default();
+                down(session, usage, &reason.to_string());
+            }
+            Event::LoginFailed { user, path, why } => {
+                self.count("login failed");
+                // Each failed login is a line: tools that watch for guessing count them. The peer
+                // has completed phase 1, so its address is not forged.
+                info!(user, outer = %path.remote, reason = why, "login failed");
+            }
+            Event::Refused { path, sentence } => {
+                self.count("client refused");
+                if self.may_log(path.remote.ip()) {
+                    info!(outer = %path.remote, reason = sentence, "client refused");
+                }
+            }
+            Event::PeerDown { peer, reason } => debug!(%peer, %reason, "peer gone"),
+        }
+    }
+
+    fn count(&mut self, what: &str) {
+        match self.refusals.get_mut(what) {
+            Some(count) => *count += 1,
+            None => {
+                self.refusals.insert(what.to_owned(), 1);
+            }
+        }
+    }
+
+    /// Whether one more line about this source is in order. Sources can be forged, so their
+    /// number is bounded: when there are too many the book is begun anew.
+    fn may_log(&mut self, source: IpAddr) -> bool {
+        let now = clock::now();
+        if self.sources.len() >= SOURCES && !self.sources.contains_key(&source) {
+            self.sources.clear();
+        }
+        let entry = self.sources.entry(source).or_insert(Source { since: now, lines: 0 });
+        if now - entry.since >= PERIOD {
+            *entry = Source { since: now, lines: 0 };
+        }
+        entry.lines = entry.lines.saturating_add(1);
+        entry.lines <= LINES
+    }
+}
+
+fn up(session: &SessionInfo) {
+    info!(
+        session = session.session.0,
+        user = session.user,
+        outer = %session.path.remote,
+        inner = %session.remote_address,
+        client = %session.make,
+        host = session.host_name,
+        phase1 = session.phase1,
+        phase2 = session.phase2,
+        esp = esp(session.path.carrier),
+        nat = nat(&session.nat),
+        authentication = session.authentication.map_or("none", |method| method.name()),
+        key = session.key,
+        mtu = session.mtu,
+        setup_ms = session.setup.as_millis(),
+        "session up"
+    );
+}
+
+fn down(session: &SessionInfo, usage: SessionUsage, reason: &str) {
+    info!(
+        session = session.session.0,
+        user = session.user,
+        outer = %session.path.remote,
+        inner = %session.remote_address,
+        seconds = (clock::now() - session.since).as_secs(),
+        bytes_in = usage.received.bytes,
+        bytes_out = usage.sent.bytes,
+        packets_in = usage.received.packets,
+        packets_out = usage.sent.packets,
+        reason,
+        "session down"
+    );
+}
+
+/// How ESP travels.
+pub(super) const fn esp(carrier: Carrier) -> &'static str {
+    match carrier {
+        Carrier::Raw => "raw",
+        Carrier::Ike | Carrier::NatT => "udp",
+    }
+}
+
+/// Who is behind NAT.
+pub(crate) const fn nat(nat: &ike::Nat) -> &'static str {
+    match (nat.peer, nat.here) {
+        (false, false) => "none",
+        (true, false) => "client",
+        (false, true) => "server",
+        (true, true) => "both",
+    }
+}

@@ -1,0 +1,338 @@
+//! `adit serve`: what a server does with the control loop.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, anyhow};
+use dataplane::DataPlane;
+use engine::{AddressPolicy, Engine, Event, Login, Verdict};
+use rand_core::SeedableRng;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tracing::{debug, error, info, warn};
+use wire::Instant;
+
+use crate::cli::Failure;
+use crate::compat::chap_secrets::ChapSecrets;
+use crate::config::{Bundle, Config, Encapsulation, Sources};
+use crate::control::{self, Call, ControlSocket, Operator};
+use crate::diagnostic::{Diagnostic, any_error};
+use crate::io::capability::Needs;
+use crate::io::udp::{self, ListenPorts};
+use crate::io::worker::Inside;
+use crate::io::{clock, prefix::Prefix, raw::RawSocket, tun::Tun};
+use crate::settings;
+use crate::shell::{Host, Shell, Wiring};
+
+pub(crate) mod journal;
+mod status;
+
+use journal::Journal;
+
+/// Peers that the tables have room for.
+const PEERS: usize = 65_536;
+/// How long goodbyes may take.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Runs a server until it is told to end.
+///
+/// # Errors
+/// When it cannot start, as a sentence that says what to do.
+pub fn serve(bundle: Bundle, sources: Sources) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("the runtime does not start")?;
+    runtime.block_on(async {
+        let mut server = Server::start(bundle, sources)?;
+        let result = server.run().await;
+        server.shell.finish();
+        result
+    })?;
+    Ok(())
+}
+
+/// A running server.
+struct Server {
+    shell: Shell,
+    desk: Desk,
+    sources: Sources,
+    started: Instant,
+    calls: mpsc::Receiver<Call>,
+    /// Removed with its addresses and routes when this is dropped.
+    tun: Tun,
+    _claims: udp::Claims,
+}
+
+/// What the engine asks and tells a server: users, and the log.
+struct Desk {
+    config: Config,
+    users: ChapSecrets,
+    journal: Journal,
+}
+
+impl Host for Desk {
+    fn login(&mut self, login: Login) -> Verdict {
+        let request = &login.request;
+        let record = self.users.lookup(request.user.as_bytes(), self.config.ppp.name.as_bytes());
+        // Windows sends DOMAIN\user; the file mostly has the user alone.
+        let record = record.or_else(|| {
+            self.users.lookup(request.user.without_domain(), self.config.ppp.name.as_bytes())
+        });
+        let Some(record) = record else {
+            return Verdict::Reject { why: "no such user".to_owned() };
+        };
+        match request.exchange.check(&request.user, &record.secret) {
+            ppp::auth::Check::Failed => Verdict::Reject { why: "wrong password".to_owned() },
+            ppp::auth::Check::Passed(_) if record.addresses.permits_nothing() => {
+                Verdict::Reject { why: "the users' file permits no address".to_owned() }
+            }
+            ppp::auth::Check::Passed(proof) => Verdict::Accept {
+                proof,
+                address: record.addresses.fixed().map_or(AddressPolicy::Pool, AddressPolicy::Fixed),
+            },
+        }
+    }
+
+    fn event(&mut self, event: Event, plane: &DataPlane) {
+        self.journal.event(&event, plane);
+    }
+}
+
+impl Server {
+    fn start(bundle: Bundle, sources: Sources) -> anyhow::Result<Self> {
+        let config = bundle.config.clone();
+        let raw_esp = config.ipsec.encapsulation == Encapsulation::Auto;
+        if let Some(complaint) = Needs::of_server(config.listen.ike_port, raw_esp).complaint() {
+            return Err(anyhow!(complaint));
+        }
+        let ports = ListenPorts { ike: config.listen.ike_port, natt: config.listen.natt_port };
+        let mut listeners = udp::listen(&config.listen.addresses, ports, 1)?;
+        let sockets = listeners.workers.pop().unwrap_or_default();
+        let raw = match raw_esp {
+            true => config
+                .listen
+                .addresses
+                .iter()
+                .map(|address| RawSocket::bind(*address))
+                .collect::<Result<_, _>>()?,
+            false => Vec::new(),
+        };
+        let calls = control_socket(&config)?;
+        let (tun, mut queues) = tun(&config, &bundle.users)?;
+        let queue = queues.pop().ok_or_else(|| anyhow!("the TUN device has no queue"))?;
+
+        let plane = DataPlane::new(dataplane::Config {
+            isolate_clients: config.clients.isolation,
+            ..dataplane::Config::for_peers(PEERS)
+        });
+        let mut engine =
+            Engine::new(settings::engine_config(&bundle), plane.config().slots, generator()?);
+        engine.set_keys(Arc::new(settings::keyring(&bundle.keys)));
+        let wiring = Wiring { udp: sockets, raw, inside: Inside::Tun(queue) };
+        let shell = Shell::start(engine, plane, wiring)?;
+        let desk = Desk { config, users: bundle.users, journal: Journal::default() };
+        let started = clock::now();
+        Ok(Self { shell, desk, sources, started, calls, tun, _claims: listeners.claims })
+    }
+
+    async fn run(&mut self) -> anyhow::Result<()> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut hangup = signal(SignalKind::hangup())?;
+        let mut watchdog = watchdog();
+        notify(&[sd_notify::NotifyState::Ready]);
+        let addresses: Vec<String> =
+            self.desk.config.listen.addresses.iter().map(ToString::to_string).collect();
+        info!(
+            addresses = addresses.join(","),
+            interface = self.tun.name(),
+            "serving"
+        );
+        loop {
+            tokio::select! {
+                biased;
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                _ = hangup.recv() => self.on_hangup().await?,
+                _ = tick(&mut watchdog) => notify(&[sd_notify::NotifyState::Watchdog]),
+                Some(call) = self.calls.recv() => self.on_call(call).await?,
+                input = self.shell.next() => {
+                    let input = input?;
+                    self.shell.handle(input, &mut self.desk).await?;
+                }
+            }
+        }
+        self.leave().await
+    }
+
+    /// Says goodbye to everybody, and waits for no answer.
+    async fn leave(&mut self) -> anyhow::Result<()> {
+        notify(&[sd_notify::NotifyState::Stopping]);
+        info!("stopping: saying goodbye to all clients");
+        let farewell = async {
+            self.shell.engine.close_all(clock::now());
+            self.shell.drain(&mut self.desk).await
+        };
+        match tokio::time::timeout(FAREWELL, farewell).await {
+            Ok(result) => result,
+            Err(_) => {
+                warn!("not everybody could be told in {FAREWELL:?}");
+                Ok(())
+            }
+        }
+    }
+
+    async fn on_hangup(&mut self) -> anyhow::Result<()> {
+        match self.reload() {
+            Ok(message) => info!("{message}"),
+            Err(findings) => {
+                for finding in findings {
+                    error!("not reloaded: {finding}");
+                }
+            }
+        }
+        self.shell.drain(&mut self.desk).await
+    }
+
+    async fn on_call(&mut self, call: Call) -> anyhow::Result<()> {
+        let response = control::answer(self, &call.request);
+        if call.reply.send(response).is_err() {
+            debug!("whoever asked did not wait for the answer");
+        }
+        self.shell.drain(&mut self.desk).await
+    }
+}
+
+impl Operator for Server {
+    fn status(&mut self) -> control::StatusReport {
+        status::report(
+            &self.shell,
+            &self.desk.config,
+            self.desk.journal.refusals(),
+            self.tun.name(),
+            self.started,
+        )
+    }
+
+    fn sessions(&mut self) -> Vec<control::SessionRow> {
+        status::sessions(&self.shell)
+    }
+
+    fn close_session(&mut self, session: u64) -> Result<String, String> {
+        let id = dataplane::SessionId(session);
+        if !self.shell.engine.sessions().any(|info| info.session == id) {
+            return Err(format!("there is no session {session}"));
+        }
+        self.shell.engine.close_session(clock::now(), id);
+        Ok(format!("session {session} is being closed"))
+    }
+
+    /// Keys and users are replaced as a whole or not at all. Who is connected stays connected.
+    fn reload(&mut self) -> Result<String, Vec<Diagnostic>> {
+        let (bundle, findings) = Bundle::load(&self.sources);
+        let Some(bundle) = bundle else { return Err(findings) };
+        debug_assert!(!any_error(&findings));
+        for finding in findings {
+            warn!("{finding}");
+        }
+        let before: BTreeSet<IpAddr> = settings::fixed_addresses(&self.desk.users);
+        let fixed = settings::fixed_addresses(&bundle.users);
+        for address in fixed.difference(&before) {
+            if let Err(error) = self.tun.add_route(Prefix::host(*address), None) {
+                warn!("{error}");
+            }
+        }
+        self.shell.engine.set_keys(Arc::new(settings::keyring(&bundle.keys)));
+        self.shell.engine.set_reserved(fixed);
+        let (keys, users) = (bundle.keys.len(), bundle.users.records().len());
+        self.desk.users = bundle.users;
+        let restart = if bundle.config == self.desk.config {
+            ""
+        } else {
+            "; the other settings have changed too, and take effect at the next start"
+        };
+        Ok(format!("reloaded {keys} keys and {users} users{restart}"))
+    }
+}
+
+/// The device of all clients, with routes for every address that a client can have.
+fn tun(
+    config: &Config,
+    users: &ChapSecrets,
+) -> anyhow::Result<(Tun, Vec<crate::io::tun::TunQueue>)> {
+    let (mut tun, queues) = Tun::create(&config.tun.name, 1)?;
+    tun.add_address(config.pool.local)?;
+    tun.up(u32::from(config.tun.mtu))?;
+    for range in &config.pool.ranges {
+        tun.add_range(range.first, range.last)?;
+    }
+    for address in settings::fixed_addresses(users) {
+        if !config.pool.ranges.iter().any(|range| range.contains(address)) {
+            tun.add_route(Prefix::host(address), None)?;
+        }
+    }
+    Ok((tun, queues))
+}
+
+/// Binds the control socket and serves it; without one there are never any calls.
+fn control_socket(config: &Config) -> anyhow::Result<mpsc::Receiver<Call>> {
+    let (sender, calls) = mpsc::channel(16);
+    if let Some(path) = &config.control.socket {
+        let socket = ControlSocket::bind(path, &config.control.group, config.control.mode)?;
+        tokio::spawn(async move {
+            if let Err(error) = socket.serve(sender).await {
+                error!("the control socket has failed: {error}");
+            }
+        });
+    } else {
+        // A channel without senders would be ready all the time.
+        std::mem::forget(sender);
+    }
+    Ok(calls)
+}
+
+/// A generator seeded by the operating system.
+///
+/// # Errors
+/// When it gives no randomness.
+pub fn generator() -> anyhow::Result<wire::Rng> {
+    let mut seed = zeroize::Zeroizing::new([0; 32]);
+    getrandom::fill(&mut *seed)
+        .map_err(|error| anyhow!("the operating system gives no randomness: {error}"))?;
+    Ok(wire::Rng::from_seed(*seed))
+}
+
+fn notify(states: &[sd_notify::NotifyState<'_>]) {
+    // Without systemd there is nobody to tell.
+    if let Err(error) = sd_notify::notify(states) {
+        debug!("systemd was not told: {error}");
+    }
+}
+
+/// Half of the time in which systemd wants to hear from us.
+fn watchdog() -> Option<tokio::time::Interval> {
+    let period = sd_notify::watchdog_enabled()?;
+    Some(tokio::time::interval(period / 2))
+}
+
+async fn tick(interval: &mut Option<tokio::time::Interval>) {
+    match interval {
+        Some(interval) => {
+            interval.tick().await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// Seconds since 1970, for people: when something began that began at `moment`.
+fn wall_clock(moment: Instant) -> u64 {
+    let ago = clock::now() - moment;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    now.saturating_sub(ago).as_secs()
+}
+
+/// Counts by reason, for the status report.
+type Tally = BTreeMap<String, u64>;

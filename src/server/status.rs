@@ -1,0 +1,123 @@
+//! What `adit status` shows.
+
+use wire::Instant;
+
+use super::journal::{esp, nat};
+use super::{Tally, wall_clock};
+use crate::config::Config;
+use crate::control::{Counters, PeerRow, PoolUse, SessionRow, StatusReport, protocol::SCHEMA};
+use crate::io::clock;
+use crate::shell::Shell;
+
+/// Everything there is to know.
+pub(super) fn report(
+    shell: &Shell,
+    config: &Config,
+    refusals: &Tally,
+    interface: &str,
+    started: Instant,
+) -> StatusReport {
+    let sessions = sessions(shell);
+    let peers: Vec<PeerRow> = shell.engine.peers().map(peer).collect();
+    let listen = config.listen.addresses.iter().flat_map(|address| {
+        [config.listen.ike_port, config.listen.natt_port].map(|port| (*address, port).into())
+    });
+    StatusReport {
+        schema: SCHEMA,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: std::process::id(),
+        uptime_seconds: (clock::now() - started).as_secs(),
+        listen: listen.collect(),
+        public_address: config.listen.public_address,
+        interface: interface.to_owned(),
+        local_address: Some(config.pool.local),
+        pool: PoolUse {
+            size: config
+                .pool
+                .ranges
+                .iter()
+                .fold(0, |sum: u64, range| {
+                    sum.saturating_add(u64::try_from(range.len()).unwrap_or(u64::MAX))
+                }),
+            used: shell.engine.addresses_in_use() as u64,
+        },
+        counters: Counters {
+            half_open: shell.engine.half_open() as u64,
+            ike_sas: peers.iter().map(|peer| peer.ike_sas).sum(),
+            child_sas: peers.iter().map(|peer| peer.child_sas).sum(),
+            packets_in: sessions.iter().map(|session| session.packets_in).sum(),
+            bytes_in: sessions.iter().map(|session| session.bytes_in).sum(),
+            packets_out: sessions.iter().map(|session| session.packets_out).sum(),
+            bytes_out: sessions.iter().map(|session| session.bytes_out).sum(),
+            drops: drops(shell),
+            refusals: refusals.clone(),
+        },
+        peers,
+        tunnels: Vec::new(),
+        sessions,
+    }
+}
+
+/// All sessions that carry traffic, in the order in which they came up.
+pub(super) fn sessions(shell: &Shell) -> Vec<SessionRow> {
+    let row = |info: engine::SessionInfo| {
+        let usage = shell.plane.session_usage(info.session).unwrap_or_default();
+        SessionRow {
+            session: info.session.0,
+            peer: info.peer.0,
+            authentication: info
+                .authentication
+                .map_or_else(String::new, |method| method.name().to_owned()),
+            outer: Some(info.path.remote),
+            inner: Some(info.remote_address),
+            make: info.make.to_string(),
+            nat: nat(&info.nat).to_owned(),
+            encapsulation: esp(info.path.carrier).to_owned(),
+            packets_in: usage.received.packets,
+            bytes_in: usage.received.bytes,
+            packets_out: usage.sent.packets,
+            bytes_out: usage.sent.bytes,
+            since: wall_clock(info.since),
+            connected_seconds: (clock::now() - info.since).as_secs(),
+            setup_milliseconds: u64::try_from(info.setup.as_millis()).unwrap_or(u64::MAX),
+            user: info.user,
+            identity: info.identity,
+            key: info.key,
+            phase1: info.phase1,
+            phase2: info.phase2,
+            tunnel_ids: info.tunnel_ids,
+            session_ids: info.session_ids,
+            mtu: info.mtu,
+        }
+    };
+    shell.engine.sessions().map(row).collect()
+}
+
+fn peer(peer: engine::PeerStatus) -> PeerRow {
+    PeerRow {
+        peer: peer.peer.0,
+        outer: Some(peer.path.remote),
+        identity: peer.identity,
+        make: peer.make.to_string(),
+        ike_sas: peer.ike_sas as u64,
+        child_sas: peer.child_sas as u64,
+        tunnels: peer.tunnels as u64,
+        sessions: peer.sessions as u64,
+    }
+}
+
+/// Everything that was dropped, whoever dropped it.
+fn drops(shell: &Shell) -> Tally {
+    let mut drops: Tally =
+        shell.plane.drops().map(|(reason, count)| (reason.to_string(), count)).collect();
+    let ike = shell.engine.ike_counters();
+    drops.insert("malformed IKE message".to_owned(), ike.malformed);
+    drops.insert("IKE message of an unknown SA".to_owned(), ike.unknown_cookies);
+    drops.insert("IKE message that does not decrypt".to_owned(), ike.unauthentic);
+    drops.insert("IKE message out of place".to_owned(), ike.unexpected);
+    for (name, count) in shell.worker().counters().lost() {
+        drops.insert(name.to_owned(), count);
+    }
+    drops.retain(|_, count| *count > 0);
+    drops
+}

@@ -1,0 +1,148 @@
+//! From what operators write to what the engine is told.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use engine::AddressRange;
+
+use crate::compat::chap_secrets::ChapSecrets;
+use crate::compat::ipsec_secrets::{self, Selector};
+use crate::config::{Authentication, Bundle, Config, Encapsulation};
+
+/// The engine of a server.
+pub fn engine_config(bundle: &Bundle) -> engine::Config {
+    let config = &bundle.config;
+    engine::Config {
+        ike: ike_config(config),
+        l2tp: l2tp_config(bundle),
+        server: Some(engine::Server {
+            link: link_config(config),
+            local: ipv4(&config.pool.local).unwrap_or(Ipv4Addr::UNSPECIFIED),
+            dns: two(&config.ppp.dns),
+            wins: two(&config.ppp.wins),
+            ranges: config
+                .pool
+                .ranges
+                .iter()
+                .filter_map(|range| AddressRange::new(range.first, range.last))
+                .collect(),
+            reserved: fixed_addresses(&bundle.users),
+        }),
+        ..engine::Config::default()
+    }
+}
+
+fn ike_config(config: &Config) -> ike::Config {
+    let ipsec = &config.ipsec;
+    let defaults = ike::Timing::default();
+    let tries = ipsec.dpd_timeout.as_secs() / defaults.dpd_interval.as_secs().max(1);
+    ike::Config {
+        policy: ipsec.policy.clone(),
+        encapsulation: match ipsec.encapsulation {
+            Encapsulation::Auto => ike::Encapsulation::Auto,
+            Encapsulation::Always => ike::Encapsulation::Always,
+        },
+        public_address: config.listen.public_address,
+        respond: true,
+        limits: ike::Limits {
+            half_open_per_source: number(ipsec.half_open_per_source),
+            half_open_total: number(ipsec.half_open),
+            ..ike::Limits::default()
+        },
+        timing: ike::Timing {
+            half_open: ipsec.half_open_timeout,
+            dpd_idle: ipsec.dpd_interval,
+            dpd_tries: u8::try_from(tries).unwrap_or(u8::MAX).max(1),
+            ..defaults
+        },
+    }
+}
+
+fn l2tp_config(bundle: &Bundle) -> l2tp::Config {
+    let settings = &bundle.config.l2tp;
+    let defaults = l2tp::Config::default();
+    let host_name = match settings.host_name.as_str() {
+        "" => rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        name => name.to_owned(),
+    };
+    l2tp::Config {
+        host_name,
+        receive_window: settings.window,
+        secret: bundle.tunnel_secret.clone(),
+        challenge: bundle.tunnel_secret.is_some(),
+        hide: settings.hide_avps,
+        timing: l2tp::Timing {
+            hello: never_if_zero(settings.hello).unwrap_or(Duration::MAX),
+            retransmit: l2tp::reliable::Backoff {
+                tries: u8::try_from(settings.retransmissions).unwrap_or(u8::MAX),
+                ..defaults.timing.retransmit
+            },
+            ..defaults.timing
+        },
+        ..defaults
+    }
+}
+
+fn link_config(config: &Config) -> ppp::Config {
+    let mut link = ppp::Config::server(&config.ppp.name);
+    link.mru = config.ppp.mru;
+    link.timers.echo_interval = never_if_zero(config.ppp.echo_interval);
+    link.timers.echo_failures = u32::from(config.ppp.echo_failures);
+    if let ppp::Role::Server(server) = &mut link.role {
+        server.methods = config.ppp.authentication.iter().map(|method| method_of(*method)).collect();
+    }
+    link
+}
+
+/// The method a word of the configuration stands for.
+pub const fn method_of(word: Authentication) -> ppp::Method {
+    match word {
+        Authentication::MschapV2 => ppp::Method::MsChapV2,
+        Authentication::Chap => ppp::Method::Chap,
+        Authentication::Pap => ppp::Method::Pap,
+    }
+}
+
+/// The pre-shared keys as IKE wants them.
+pub fn keyring(keys: &[ipsec_secrets::Entry]) -> ike::Keyring {
+    let key = |entry: &ipsec_secrets::Entry| ike::Key {
+        label: entry.place.to_string(),
+        selectors: entry.selectors.iter().map(selector).collect(),
+        secret: entry.secret.clone(),
+    };
+    ike::Keyring::new(keys.iter().map(key).collect())
+}
+
+fn selector(selector: &Selector) -> ike::Selector {
+    match selector {
+        Selector::Any => ike::Selector::Any,
+        Selector::Address(address) => ike::Selector::Address(*address),
+        Selector::Name(name) => ike::Selector::Identity(name.clone()),
+    }
+}
+
+/// The addresses that belong to one user each: never lent to others.
+pub fn fixed_addresses(users: &ChapSecrets) -> BTreeSet<IpAddr> {
+    users.records().iter().filter_map(|record| record.addresses.fixed()).collect()
+}
+
+fn two(addresses: &[IpAddr]) -> [Option<Ipv4Addr>; 2] {
+    let mut addresses = addresses.iter().filter_map(ipv4);
+    [addresses.next(), addresses.next()]
+}
+
+fn ipv4(address: &IpAddr) -> Option<Ipv4Addr> {
+    match address {
+        IpAddr::V4(address) => Some(*address),
+        IpAddr::V6(_) => None,
+    }
+}
+
+fn never_if_zero(period: Duration) -> Option<Duration> {
+    (!period.is_zero()).then_some(period)
+}
+
+fn number(setting: u32) -> usize {
+    usize::try_from(setting).unwrap_or(usize::MAX)
+}
