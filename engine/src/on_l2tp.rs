@@ -84,6 +84,16 @@ impl Engine {
         if let Some(session) = self.by_call.get(&call).copied() {
             self.remove_session(session, &Reason::L2tp(reason));
         }
+        self.end_dialled(call.tunnel.peer);
+    }
+
+    /// A peer that we dialled is of no use without its session. What ended that first is the best
+    /// explanation.
+    fn end_dialled(&mut self, id: PeerId) {
+        let Some(peer) = self.peers.get(&id).filter(|peer| peer.dialled.is_some()) else { return };
+        if let Some(reason) = peer.last_reason.clone() {
+            self.end_peer(id, reason, true);
+        }
     }
 
     fn on_tunnel_down(&mut self, now: Instant, tunnel: TunnelId, reason: CloseReason) {
@@ -91,10 +101,8 @@ impl Engine {
         let Some(peer) = self.peers.get_mut(&id) else { return };
         peer.tunnels.remove(&tunnel);
         if peer.dialled.is_some() {
-            // Without its tunnel a dialled peer is of no use. What ended the session first is the
-            // better explanation.
-            let why = peer.last_reason.take().unwrap_or(Reason::L2tp(reason));
-            self.end_peer(id, why, true);
+            peer.last_reason.get_or_insert(Reason::L2tp(reason));
+            self.end_dialled(id);
         } else {
             self.check_peer(now, id, Reason::L2tp(reason));
         }

@@ -55,7 +55,9 @@ fn a_wrong_password_is_691_and_a_line_with_user_and_address() {
                 client.methods = vec![method];
             }
         });
+        let began = world.now;
         let why = fails(&mut world, client);
+        assert!(world.now - began < Duration::from_secs(5), "{}", world.report());
         if method == Method::MsChapV2 {
             assert!(why.contains("691"), "{why}");
         }
