@@ -38,7 +38,8 @@ fn ike_config(config: &Config) -> ike::Config {
     let defaults = ike::Timing::default();
     let tries = ipsec.dpd_timeout.as_secs() / defaults.dpd_interval.as_secs().max(1);
     ike::Config {
-        policy: ipsec.policy.clone(),
+        // A bundle is validated, so the names mean something; else what is secure by default.
+        policy: ipsec.policy().unwrap_or_default(),
         encapsulation: match ipsec.encapsulation {
             Encapsulation::Auto => ike::Encapsulation::Auto,
             Encapsulation::Always => ike::Encapsulation::Always,
@@ -75,7 +76,7 @@ fn l2tp_config(bundle: &Bundle) -> l2tp::Config {
         timing: l2tp::Timing {
             hello: never_if_zero(settings.hello).unwrap_or(Duration::MAX),
             retransmit: l2tp::reliable::Backoff {
-                tries: u8::try_from(settings.retransmissions).unwrap_or(u8::MAX),
+                tries: u32::from(settings.retransmissions),
                 ..defaults.timing.retransmit
             },
             ..defaults.timing

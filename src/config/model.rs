@@ -5,9 +5,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ike::LegacyOption;
 use serde::{Deserialize, Serialize};
 
-use super::proposals::{Legacy, Phase1Proposal, Phase2Proposal};
+use super::algorithms::legacy;
 use super::values::{AddressRange, SocketMode, duration, optional};
 
 /// The whole configuration.
@@ -28,8 +29,6 @@ pub struct Config {
     pub tun: Tun,
     /// `[clients]`: what clients may do.
     pub clients: Clients,
-    /// `[threads]`: how the work is spread.
-    pub threads: Threads,
     /// `[control]`: the socket of `adit status`.
     pub control: Control,
     /// `[log]`: what is written down, and how.
@@ -83,25 +82,23 @@ pub struct Ipsec {
     /// When ESP travels inside UDP.
     pub encapsulation: Encapsulation,
     /// Weak algorithms let in for old clients.
-    pub legacy: Vec<Legacy>,
-    /// Phase 1 proposals in our order of preference; empty: the built-in list.
-    pub phase1: Vec<Phase1Proposal>,
-    /// Phase 2 proposals in our order of preference; empty: the built-in list.
-    pub phase2: Vec<Phase2Proposal>,
-    /// Longest life of a phase 1 SA; also what the client role asks for.
-    #[serde(with = "duration")]
-    pub phase1_lifetime: Duration,
-    /// Longest life of a phase 2 SA; also what the client role asks for.
-    #[serde(with = "duration")]
-    pub phase2_lifetime: Duration,
+    #[serde(with = "legacy")]
+    pub legacy: Vec<LegacyOption>,
+    /// Diffie-Hellman groups of phase 1, best first; empty: the built-in list. Phase 1 is ranked
+    /// by group, then by cipher, then by hash. [`Ipsec::policy`] reads the four lists.
+    pub groups: Vec<String>,
+    /// Ciphers of phase 1, best first; empty: the built-in list.
+    pub ciphers: Vec<String>,
+    /// Hashes of phase 1, best first; empty: the built-in list.
+    pub hashes: Vec<String>,
+    /// Suites of phase 2, best first; empty: the built-in list.
+    pub esp: Vec<String>,
     /// Quiet time after which a peer is asked whether it lives (RFC 3706); `0s`: never.
     #[serde(with = "duration")]
     pub dpd_interval: Duration,
     /// Time without an answer after which a peer is taken for dead.
     #[serde(with = "duration")]
     pub dpd_timeout: Duration,
-    /// Packets by which ESP may arrive out of order; a multiple of 64.
-    pub replay_window: u32,
     /// Unfinished phase 1 exchanges, in all.
     pub half_open: u32,
     /// Unfinished phase 1 exchanges, of one source address.
@@ -117,15 +114,14 @@ impl Default for Ipsec {
             secrets: PathBuf::from("/etc/ipsec.secrets"),
             encapsulation: Encapsulation::default(),
             legacy: Vec::new(),
-            phase1: Vec::new(),
-            phase2: Vec::new(),
-            phase1_lifetime: Duration::from_secs(24 * 3600),
-            phase2_lifetime: Duration::from_secs(24 * 3600),
+            groups: Vec::new(),
+            ciphers: Vec::new(),
+            hashes: Vec::new(),
+            esp: Vec::new(),
             dpd_interval: Duration::from_secs(30),
             dpd_timeout: Duration::from_secs(150),
-            replay_window: 1024,
-            half_open: 1000,
-            half_open_per_source: 50,
+            half_open: 4096,
+            half_open_per_source: 64,
             half_open_timeout: Duration::from_secs(30),
         }
     }
@@ -213,7 +209,7 @@ impl Default for Ppp {
             wins: Vec::new(),
             mru: 1400,
             echo_interval: Duration::from_secs(30),
-            echo_failures: 4,
+            echo_failures: 6,
         }
     }
 }
@@ -265,30 +261,12 @@ impl Default for Tun {
 pub struct Clients {
     /// Whether packets from one client to another are dropped.
     pub isolation: bool,
-    /// Whether the MSS of TCP connections is lowered to what fits the tunnel.
-    pub mss_clamp: bool,
-    /// Sessions one user may hold at a time; 0: any number.
-    pub sessions_per_user: u32,
 }
 
 impl Default for Clients {
     fn default() -> Self {
-        Self {
-            isolation: false,
-            mss_clamp: true,
-            sessions_per_user: 0,
-        }
+        Self { isolation: true }
     }
-}
-
-/// `[threads]`
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, rename_all = "kebab-case")]
-pub struct Threads {
-    /// Threads that move packets; 0: as many as there are processors.
-    pub packets: u16,
-    /// Threads for Diffie-Hellman; 0: half as many as there are processors, at least one.
-    pub compute: u16,
 }
 
 /// `[control]`
@@ -368,4 +346,52 @@ fn authentication_words<S: serde::Serializer>(
     to: S,
 ) -> Result<S::Ok, S::Error> {
     to.collect_seq(list)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The empty file changes nothing of what the crates do by themselves.
+    #[test]
+    fn defaults_are_those_of_the_crates() {
+        let config = Config::default();
+
+        let ipsec = &config.ipsec;
+        let ike = ike::Config::default();
+        assert_eq!(ipsec.policy(), Ok(ike.policy));
+        assert_eq!(ipsec.encapsulation, Encapsulation::Auto);
+        assert_eq!(ike.encapsulation, ike::Encapsulation::Auto);
+        assert_eq!(config.listen.public_address, ike.public_address);
+        assert_eq!(ipsec.half_open as usize, ike.limits.half_open_total);
+        assert_eq!(
+            ipsec.half_open_per_source as usize,
+            ike.limits.half_open_per_source
+        );
+        assert_eq!(ipsec.half_open_timeout, ike.timing.half_open);
+        assert_eq!(ipsec.dpd_interval, ike.timing.dpd_idle);
+
+        let l2tp = l2tp::Config::default();
+        assert_eq!(config.l2tp.window, l2tp.receive_window);
+        assert_eq!(config.l2tp.hello, l2tp.timing.hello);
+        assert_eq!(
+            u64::from(config.l2tp.retransmissions),
+            u64::from(l2tp.timing.retransmit.tries)
+        );
+        assert_eq!(config.l2tp.secret_file.is_some(), l2tp.secret.is_some());
+        assert_eq!(config.l2tp.hide_avps, l2tp.hide);
+
+        let ppp = ppp::Config::server(&config.ppp.name);
+        assert_eq!(config.ppp.mru, ppp.mru);
+        assert_eq!(Some(config.ppp.echo_interval), ppp.timers.echo_interval);
+        assert_eq!(
+            u32::from(config.ppp.echo_failures),
+            ppp.timers.echo_failures
+        );
+        let ppp::Role::Server(server) = ppp.role else {
+            panic!("not a server")
+        };
+        assert_eq!(config.ppp.authentication, [Authentication::MschapV2]);
+        assert_eq!(server.methods, [ppp::Method::MsChapV2]);
+    }
 }

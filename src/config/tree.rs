@@ -309,7 +309,7 @@ fn join<'a>(words: impl Iterator<Item = &'a String>) -> String {
 }
 
 /// The word that `typed` was probably meant to be: at most a third of its letters differ.
-fn nearest<'a>(typed: &str, words: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(super) fn nearest<'a>(typed: &str, words: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let typed = typed.to_ascii_lowercase().replace('_', "-");
     words
         .map(|word| (distance(&typed, word), word))
@@ -357,7 +357,7 @@ mod tests {
     #[test]
     fn the_model_serialises_to_two_levels() {
         let known = known();
-        assert!(known.len() >= 10);
+        assert!(known.len() >= 9);
         for (section, keys) in &known {
             let keys = keys.as_object().unwrap();
             assert!(!keys.is_empty(), "{section}");

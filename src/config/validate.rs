@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::layers::Origins;
 use super::model::Config;
-use super::proposals::Legacy;
 use crate::diagnostic::Diagnostic;
 
 /// Linux' IFNAMSIZ is 16, with the terminating NUL.
@@ -152,25 +151,19 @@ impl Check<'_> {
         }
         for (index, option) in ipsec.legacy.iter().enumerate() {
             let place = self.origins.of_element("ipsec.legacy", index);
-            let message = format!("ipsec.legacy: {option} is on: {}", option.weakness());
+            let message = format!("ipsec.legacy: {option} is on: {}", option.warning());
             self.findings.push(Diagnostic::warning(place, message));
         }
-        let phase1 = ipsec.phase1.iter().map(|p| (p.to_string(), p.requires()));
-        self.proposals("ipsec.phase1", phase1, &ipsec.legacy);
-        let phase2 = ipsec.phase2.iter().map(|p| (p.to_string(), p.requires()));
-        self.proposals("ipsec.phase2", phase2, &ipsec.legacy);
-
-        let minimum = Duration::from_secs(60);
-        for (path, lifetime) in [
-            ("ipsec.phase1-lifetime", ipsec.phase1_lifetime),
-            ("ipsec.phase2-lifetime", ipsec.phase2_lifetime),
-        ] {
-            if lifetime < minimum {
-                self.error(
-                    path,
-                    "shorter than a minute leaves no time to rekey",
-                    "try \"8h\"",
-                );
+        for fault in ipsec.algorithm_faults() {
+            self.element_error(fault.setting, fault.index, &fault.error, &fault.hint());
+        }
+        for (path, names, _) in ipsec.algorithms() {
+            for (index, name) in names.iter().enumerate() {
+                if names.iter().take(index).any(|earlier| earlier == name) {
+                    let place = self.origins.of_element(path, index);
+                    let message = format!("{path}: {name} is listed twice");
+                    self.findings.push(Diagnostic::warning(place, message));
+                }
             }
         }
         if !ipsec.dpd_interval.is_zero() && ipsec.dpd_timeout <= ipsec.dpd_interval {
@@ -180,19 +173,6 @@ impl Check<'_> {
                 message,
                 "five times dpd-interval is usual",
             );
-        }
-        if ipsec.replay_window == 0
-            || !ipsec.replay_window.is_multiple_of(64)
-            || ipsec.replay_window > 1 << 16
-        {
-            let message = format!(
-                "{} is not a multiple of 64 up to 65536",
-                ipsec.replay_window
-            );
-            self.error("ipsec.replay-window", message, "try 1024");
-        } else if ipsec.replay_window < 128 {
-            let message = "senders that use several processors reorder by more than this";
-            self.warning("ipsec.replay-window", message, "try 1024");
         }
         if ipsec.half_open == 0 || ipsec.half_open_per_source == 0 {
             let path = if ipsec.half_open == 0 {
@@ -208,28 +188,6 @@ impl Check<'_> {
         if ipsec.half_open_timeout < Duration::from_secs(5) {
             let message = "clients on slow lines need at least five seconds";
             self.error("ipsec.half-open-timeout", message, "try \"30s\"");
-        }
-    }
-
-    fn proposals(
-        &mut self,
-        path: &str,
-        proposals: impl Iterator<Item = (String, Vec<Legacy>)>,
-        allowed: &[Legacy],
-    ) {
-        let mut seen: Vec<String> = Vec::new();
-        for (index, (proposal, needed)) in proposals.enumerate() {
-            for option in needed.iter().filter(|option| !allowed.contains(option)) {
-                let message = format!("{proposal} is weak and needs the option {option}");
-                let hint = format!("add \"{option}\" to ipsec.legacy, or take it off the list");
-                self.element_error(path, index, message, &hint);
-            }
-            if seen.contains(&proposal) {
-                let place = self.origins.of_element(path, index);
-                let message = format!("{path}: {proposal} is listed twice");
-                self.findings.push(Diagnostic::warning(place, message));
-            }
-            seen.push(proposal);
         }
     }
 

@@ -24,7 +24,6 @@ macro_rules! serde_as_string {
         }
     };
 }
-pub(crate) use serde_as_string;
 
 /// A run of addresses, both ends included: `10.10.1.2-10.10.1.100`, a single address, or a network
 /// `10.10.2.0/24` (whose first and last address are left out, as nobody can use them).

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::Prepared;
 use crate::compat::chap_secrets::Name;
-use crate::config::{Authentication, Config, Legacy};
+use crate::config::{Authentication, Config};
 
 impl Prepared {
     /// The text to print before serving. `server` is the name or address that clients use, as far
@@ -82,7 +82,7 @@ impl Prepared {
             line(format_args!("    vpn.secrets 'password={password}'"));
         }
         line(format_args!(""));
-        if config.ipsec.legacy.contains(&Legacy::LegacyAndroid) {
+        if config.ipsec.legacy.contains(&ike::LegacyOption::Android) {
             line(format_args!(
                 "Android up to 11: Settings, Network, VPN, type L2TP/IPSec PSK. Later ones have no L2TP.\n"
             ));
