@@ -29,7 +29,9 @@ fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Serve(arguments) => {
             let sources = sources(&arguments.config);
             let (bundle, findings) = Bundle::load(&sources);
-            let Some(bundle) = bundle else { return Err(Failure::Configuration(findings)) };
+            let Some(bundle) = bundle else {
+                return Err(Failure::Configuration(findings));
+            };
             log(&bundle.config)?;
             warn(&findings);
             server::serve(bundle, sources)?;
@@ -75,9 +77,20 @@ fn warn(findings: &[Diagnostic]) {
 
 /// What clients call this server, as far as it can be told from here.
 fn server_address(config: &Config) -> String {
-    let configured = config.listen.addresses.iter().find(|address| !address.is_unspecified());
-    let address = config.listen.public_address.or(configured.copied()).or_else(own_address);
-    address.map_or_else(|| "THE-ADDRESS-OF-THIS-HOST".to_owned(), |address| address.to_string())
+    let configured = config
+        .listen
+        .addresses
+        .iter()
+        .find(|address| !address.is_unspecified());
+    let address = config
+        .listen
+        .public_address
+        .or(configured.copied())
+        .or_else(own_address);
+    address.map_or_else(
+        || "THE-ADDRESS-OF-THIS-HOST".to_owned(),
+        |address| address.to_string(),
+    )
 }
 
 /// The address from which this host talks to the world (RFC 5737's test network stands for it).

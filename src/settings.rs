@@ -64,7 +64,10 @@ fn l2tp_config(bundle: &Bundle) -> l2tp::Config {
     let settings = &bundle.config.l2tp;
     let defaults = l2tp::Config::default();
     let host_name = match settings.host_name.as_str() {
-        "" => rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        "" => rustix::system::uname()
+            .nodename()
+            .to_string_lossy()
+            .into_owned(),
         name => name.to_owned(),
     };
     l2tp::Config {
@@ -91,7 +94,12 @@ fn link_config(config: &Config) -> ppp::Config {
     link.timers.echo_interval = never_if_zero(config.ppp.echo_interval);
     link.timers.echo_failures = u32::from(config.ppp.echo_failures);
     if let ppp::Role::Server(server) = &mut link.role {
-        server.methods = config.ppp.authentication.iter().map(|method| method_of(*method)).collect();
+        server.methods = config
+            .ppp
+            .authentication
+            .iter()
+            .map(|method| method_of(*method))
+            .collect();
     }
     link
 }
@@ -125,7 +133,11 @@ fn selector(selector: &Selector) -> ike::Selector {
 
 /// The addresses that belong to one user each: never lent to others.
 pub fn fixed_addresses(users: &ChapSecrets) -> BTreeSet<IpAddr> {
-    users.records().iter().filter_map(|record| record.addresses.fixed()).collect()
+    users
+        .records()
+        .iter()
+        .filter_map(|record| record.addresses.fixed())
+        .collect()
 }
 
 fn two(addresses: &[IpAddr]) -> [Option<Ipv4Addr>; 2] {

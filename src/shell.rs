@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use anyhow::bail;
 use dataplane::DataPlane;
-use engine::{Answer, Engine, Event, Login, Output, Request, RequestId, Upcall, Verdict};
+use engine::{Answer, Engine, Event, Login, Output, Request, RequestId, Verdict};
 use tokio::sync::Notify;
 use tracing::{debug, warn};
 use wire::Instant;
@@ -96,7 +96,16 @@ impl Shell {
         })?;
         let (pool, computed) = Pool::new()?;
         let collected = clock::now();
-        Ok(Self { engine, plane, worker, upcalls, notices, pool, computed, collected })
+        Ok(Self {
+            engine,
+            plane,
+            worker,
+            upcalls,
+            notices,
+            pool,
+            computed,
+            collected,
+        })
     }
 
     /// What the packet thread counts.
@@ -132,16 +141,18 @@ impl Shell {
         let now = clock::now();
         match input {
             Input::Computed(id, result) => {
-                self.engine.handle_answer(now, id, Answer::Computed(*result));
+                self.engine
+                    .handle_answer(now, id, Answer::Computed(*result));
             }
             Input::Upcall(worker::Upcall::Ike(message)) => {
-                self.engine.handle_datagram(now, message.path, &message.bytes);
+                self.engine
+                    .handle_datagram(now, message.path, &message.bytes);
             }
             Input::Upcall(worker::Upcall::Authenticated(upcall)) => {
                 // What the packet left behind comes before what was in it: the first packet on a
                 // new SA confirms the SA.
                 self.collect(now, host).await?;
-                self.engine.handle_upcall(now, upcall_of(upcall));
+                self.engine.handle_upcall(now, upcall);
             }
             Input::Notices => self.collect(now, host).await?,
             Input::Timeout => {
@@ -213,16 +224,22 @@ impl Shell {
             }
             Request::Login(login) => {
                 let verdict = host.login(login);
-                self.engine.handle_answer(clock::now(), id, Answer::Login(verdict));
+                self.engine
+                    .handle_answer(clock::now(), id, Answer::Login(verdict));
             }
-            Request::Usage { peer, inbound, outbound } => {
+            Request::Usage {
+                peer,
+                inbound,
+                outbound,
+            } => {
                 let inbound = self.plane.inbound_usage(inbound);
                 let outbound = self.plane.outbound_usage(peer, outbound);
                 let bytes = [inbound, outbound]
                     .into_iter()
                     .flatten()
                     .fold(0_u64, |sum, usage| sum.saturating_add(usage.traffic.bytes));
-                self.engine.handle_answer(clock::now(), id, Answer::Usage(bytes));
+                self.engine
+                    .handle_answer(clock::now(), id, Answer::Usage(bytes));
             }
         }
     }
@@ -232,13 +249,5 @@ impl Shell {
         if !self.worker.finish() {
             debug!("the packet thread did not end orderly");
         }
-    }
-}
-
-fn upcall_of(upcall: FromPeer) -> Upcall {
-    match upcall {
-        FromPeer::Control { peer, ports, bytes } => Upcall::Control { peer, ports, bytes },
-        FromPeer::Ppp { session, frame } => Upcall::Ppp { session, frame },
-        FromPeer::Stray { peer, ports, ids, bytes } => Upcall::Stray { peer, ports, ids, bytes },
     }
 }

@@ -63,6 +63,9 @@ pub struct Timing {
 
 impl Default for Timing {
     fn default() -> Self {
-        Self { grace: Duration::from_secs(30), doubt: Duration::from_secs(30) }
+        Self {
+            grace: Duration::from_secs(30),
+            doubt: Duration::from_secs(30),
+        }
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use wire::{Instant, Path, PeerId, Ports, Secret};
 
-use crate::peer::Peer;
 use crate::Engine;
+use crate::peer::Peer;
 
 /// What it takes to connect to a server.
 #[derive(Debug, Clone)]

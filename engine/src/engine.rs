@@ -129,7 +129,8 @@ impl Engine {
     pub fn handle_answer(&mut self, now: Instant, id: RequestId, answer: Answer) {
         match (self.requests.remove(&id), answer) {
             (Some(Pending::Ike(id)), Answer::Computed(result)) => {
-                self.ike.handle_answer(now, id, ike::Answer::Computed(result));
+                self.ike
+                    .handle_answer(now, id, ike::Answer::Computed(result));
             }
             (Some(Pending::Login(session)), Answer::Login(verdict)) => {
                 self.on_verdict(now, session, id, verdict);
@@ -196,7 +197,9 @@ impl Engine {
 
     /// The sessions that carry traffic.
     pub fn sessions(&self) -> impl Iterator<Item = SessionInfo> + '_ {
-        self.sessions.values().filter_map(|session| self.session_info(session))
+        self.sessions
+            .values()
+            .filter_map(|session| self.session_info(session))
     }
 
     /// All peers.
@@ -247,7 +250,11 @@ impl Engine {
 
     /// Asks for a peer to be ended when the current event has been dealt with.
     pub(crate) fn end_peer(&mut self, peer: PeerId, reason: Reason, farewell: bool) {
-        self.endings.push_back(Ending { peer, reason, farewell });
+        self.endings.push_back(Ending {
+            peer,
+            reason,
+            farewell,
+        });
     }
 
     /// Deals with everything the children have to say, and with what follows from it.
@@ -274,8 +281,18 @@ impl Engine {
     }
 
     /// Ends a peer, layer by layer from the top: each layer's farewell travels in the one below.
-    fn on_ending(&mut self, now: Instant, Ending { peer: id, reason, farewell }: Ending) {
-        let Some(peer) = self.peers.get(&id) else { return };
+    fn on_ending(
+        &mut self,
+        now: Instant,
+        Ending {
+            peer: id,
+            reason,
+            farewell,
+        }: Ending,
+    ) {
+        let Some(peer) = self.peers.get(&id) else {
+            return;
+        };
         let (sessions, tunnels) = (peer.sessions.clone(), peer.tunnels.clone());
         for session in &sessions {
             if let Some(session) = self.sessions.get_mut(session) {
@@ -297,9 +314,13 @@ impl Engine {
         // Nothing is sent twice to a peer that is being left: its SAs go next.
         self.l2tp.forget_peer(now, id);
         self.drain_children(now);
-        let Some(peer) = self.peers.get(&id) else { return };
-        let (children, sas): (Vec<_>, Vec<_>) =
-            (peer.children.keys().copied().collect(), peer.sas.iter().copied().collect());
+        let Some(peer) = self.peers.get(&id) else {
+            return;
+        };
+        let (children, sas): (Vec<_>, Vec<_>) = (
+            peer.children.keys().copied().collect(),
+            peer.sas.iter().copied().collect(),
+        );
         for child in children {
             self.ike.delete_child(now, child);
         }

@@ -38,9 +38,7 @@ pub use config::{Config, Server, Timing};
 pub use dataplane::SessionId;
 pub use dial::Dial;
 pub use engine::Engine;
-pub use output::{
-    AddressPolicy, Answer, Event, Login, Output, Request, RequestId, Stage, Verdict,
-};
+pub use output::{AddressPolicy, Answer, Event, Login, Output, Request, RequestId, Stage, Verdict};
 pub use plane::Upcall;
 pub use pool::{AddressRange, Pool};
 pub use reason::Reason;

@@ -16,16 +16,34 @@ const NO_DIAL_IN_PERMISSION: u32 = 649;
 
 impl Engine {
     pub(crate) fn on_authenticate(&mut self, id: SessionId, request: ppp::Authenticate) {
-        let Some(session) = self.sessions.get(&id) else { return };
-        let Some(peer) = self.peers.get(&session.peer) else { return };
-        let Some(path) = peer.outer_path() else { return };
-        let key = peer.info.as_ref().map_or_else(String::new, |info| info.key.clone());
+        let Some(session) = self.sessions.get(&id) else {
+            return;
+        };
+        let Some(peer) = self.peers.get(&session.peer) else {
+            return;
+        };
+        let Some(path) = peer.outer_path() else {
+            return;
+        };
+        let key = peer
+            .info
+            .as_ref()
+            .map_or_else(String::new, |info| info.key.clone());
         let (login, user) = (request.id, request.user.clone());
-        let question = Request::Login(Login { session: id, path, key, request });
+        let question = Request::Login(Login {
+            session: id,
+            path,
+            key,
+            request,
+        });
         let request = self.request(Pending::Login(id), question);
         if let Some(session) = self.sessions.get_mut(&id) {
             // A new login makes the answer to an older one worthless.
-            if let Some(older) = session.pending.replace(PendingLogin { request, id: login, user }) {
+            if let Some(older) = session.pending.replace(PendingLogin {
+                request,
+                id: login,
+                user,
+            }) {
                 self.requests.remove(&older.request);
             }
         }
@@ -38,8 +56,13 @@ impl Engine {
         request: RequestId,
         verdict: Verdict,
     ) {
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        let Some(login) = session.pending.take_if(|pending| pending.request == request) else {
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        let Some(login) = session
+            .pending
+            .take_if(|pending| pending.request == request)
+        else {
             return;
         };
         let verdict = match verdict {
@@ -47,8 +70,12 @@ impl Engine {
                 self.report_failed_login(id, &login.user, why);
                 reject(WRONG_NAME_OR_PASSWORD, "wrong user name or password")
             }
-            Verdict::Accept { proof, address } => match self.find_address(id, &login.user, address) {
-                Ok(network) => ppp::Verdict::Accept { authenticator_response: proof, network },
+            Verdict::Accept { proof, address } => match self.find_address(id, &login.user, address)
+            {
+                Ok(network) => ppp::Verdict::Accept {
+                    authenticator_response: proof,
+                    network,
+                },
                 Err(why) => {
                     self.report_failed_login(id, &login.user, why);
                     reject(NO_DIAL_IN_PERMISSION, "no address for this user")
@@ -59,9 +86,19 @@ impl Engine {
     }
 
     fn report_failed_login(&mut self, id: SessionId, user: &ppp::UserName, why: String) {
-        let Some(session) = self.sessions.get(&id) else { return };
-        if let Some(path) = self.peers.get(&session.peer).and_then(|peer| peer.outer_path()) {
-            self.event(Event::LoginFailed { user: user.to_string(), path, why });
+        let Some(session) = self.sessions.get(&id) else {
+            return;
+        };
+        if let Some(path) = self
+            .peers
+            .get(&session.peer)
+            .and_then(|peer| peer.outer_path())
+        {
+            self.event(Event::LoginFailed {
+                user: user.to_string(),
+                path,
+                why,
+            });
         }
     }
 
@@ -72,7 +109,11 @@ impl Engine {
         user: &ppp::UserName,
         policy: AddressPolicy,
     ) -> Result<NetworkConfig, String> {
-        let server = self.config.server.as_ref().ok_or("this side serves nobody")?;
+        let server = self
+            .config
+            .server
+            .as_ref()
+            .ok_or("this side serves nobody")?;
         let (local, dns, wins) = (server.local, server.dns, server.wins);
         let held = self.sessions.get(&id).and_then(|session| session.address);
         let address = match policy {
@@ -96,17 +137,33 @@ impl Engine {
         if let Some(session) = self.sessions.get_mut(&id) {
             session.address = Some(peer.into());
         }
-        Ok(NetworkConfig { local, peer, dns, wins })
+        Ok(NetworkConfig {
+            local,
+            peer,
+            dns,
+            wins,
+        })
     }
 
     /// Takes a fixed address. Whoever holds it under the same name has left it behind (a phone
     /// that came back on another network) and makes room; another user does not.
-    fn claim(&mut self, id: SessionId, user: &ppp::UserName, address: IpAddr) -> Result<(), String> {
-        let Err(holder) = self.pool.claim(address, id) else { return Ok(()) };
+    fn claim(
+        &mut self,
+        id: SessionId,
+        user: &ppp::UserName,
+        address: IpAddr,
+    ) -> Result<(), String> {
+        let Err(holder) = self.pool.claim(address, id) else {
+            return Ok(());
+        };
         let theirs = self.sessions.get(&holder);
-        let same = theirs.and_then(|s| s.login.as_ref()).is_some_and(|(name, _)| name == user);
+        let same = theirs
+            .and_then(|s| s.login.as_ref())
+            .is_some_and(|(name, _)| name == user);
         match theirs.map(|session| session.peer) {
-            Some(peer) if !same => Err(format!("the fixed address {address} is in use by peer {peer}")),
+            Some(peer) if !same => Err(format!(
+                "the fixed address {address} is in use by peer {peer}"
+            )),
             peer => {
                 if let Some(session) = self.sessions.get_mut(&holder) {
                     session.address = None;
@@ -115,13 +172,17 @@ impl Engine {
                 if let Some(peer) = peer {
                     self.end_peer(peer, Reason::StartedAgain, false);
                 }
-                self.pool.claim(address, id).map_err(|_| format!("{address} is in use"))
+                self.pool
+                    .claim(address, id)
+                    .map_err(|_| format!("{address} is in use"))
             }
         }
     }
 }
 
 fn reject(code: u32, message: &str) -> ppp::Verdict {
-    ppp::Verdict::Reject { code, message: message.to_owned() }
+    ppp::Verdict::Reject {
+        code,
+        message: message.to_owned(),
+    }
 }
-

@@ -41,8 +41,15 @@ impl Engine {
             Ike::InitialContact { sa } => self.on_initial_contact(now, sa),
             Ike::PathChanged { sa, path } => self.on_path_changed(sa, path),
             Ike::DeadPeer { sa } => debug!(%sa, "dead peer detection has no answer"),
-            Ike::Refused { path, sa: _, refusal } => {
-                self.event(Event::Refused { path, sentence: refusal.to_string() });
+            Ike::Refused {
+                path,
+                sa: _,
+                refusal,
+            } => {
+                self.event(Event::Refused {
+                    path,
+                    sentence: refusal.to_string(),
+                });
             }
         }
     }
@@ -55,7 +62,10 @@ impl Engine {
                 if let Some(child) = self.ike.start_child(now, sa) {
                     self.by_child.insert(child, peer);
                 }
-                self.event(Event::Progress { peer, stage: Stage::Phase1 });
+                self.event(Event::Progress {
+                    peer,
+                    stage: Stage::Phase1,
+                });
             }
             // A rekey of ours; the event that follows says of what.
             None if info.initiator => {
@@ -66,14 +76,19 @@ impl Engine {
                 let peer = PeerId(self.next_id());
                 self.peers.insert(peer, Peer::new(peer));
                 self.adopt(peer, sa, *info);
-                self.event(Event::Progress { peer, stage: Stage::Phase1 });
+                self.event(Event::Progress {
+                    peer,
+                    stage: Stage::Phase1,
+                });
             }
         }
     }
 
     /// Makes `sa` the newest IKE SA of `peer`.
     fn adopt(&mut self, id: PeerId, sa: SaId, info: SaInfo) {
-        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return;
+        };
         self.by_sa.insert(sa, id);
         peer.sas.insert(sa);
         let before = peer.info.replace(info);
@@ -83,9 +98,14 @@ impl Engine {
 
     /// Makes a peer findable by its kin and by its endpoint.
     fn list(&mut self, id: PeerId) {
-        let Some(info) = self.peers.get(&id).and_then(|peer| peer.info.as_ref()) else { return };
+        let Some(info) = self.peers.get(&id).and_then(|peer| peer.info.as_ref()) else {
+            return;
+        };
         self.by_kin.entry(Kin::of(info)).or_default().insert(id);
-        self.by_endpoint.entry(info.path.remote).or_default().insert(id);
+        self.by_endpoint
+            .entry(info.path.remote)
+            .or_default()
+            .insert(id);
     }
 
     /// Undoes [`Self::list`] for what was known of the peer then.
@@ -104,16 +124,24 @@ impl Engine {
 
     fn on_sa_down(&mut self, now: Instant, sa: SaId, reason: CloseReason) {
         self.successors.remove(&sa);
-        let Some(id) = self.by_sa.remove(&sa) else { return };
-        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let Some(id) = self.by_sa.remove(&sa) else {
+            return;
+        };
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return;
+        };
         peer.sas.remove(&sa);
         // Children live on without their IKE SA: racoon deletes the old one on every rekey.
         self.check_peer(now, id, Reason::Ike(reason));
     }
 
     fn on_child_up(&mut self, sa: SaId, child: ike::ChildId, details: Box<ike::ChildSa>) {
-        let Some(id) = self.by_sa.get(&sa).copied() else { return };
-        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let Some(id) = self.by_sa.get(&sa).copied() else {
+            return;
+        };
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return;
+        };
         let (inbound, outbound) = (details.inbound.spi, details.outbound.spi);
         let new = peer.path.is_none();
         if new {
@@ -145,14 +173,25 @@ impl Engine {
     }
 
     fn on_child_confirmed(&mut self, now: Instant, child: ike::ChildId) {
-        let Some(id) = self.by_child.get(&child).copied() else { return };
-        let Some(peer) = self.peers.get_mut(&id) else { return };
-        let Some(details) = peer.children.get_mut(&child).and_then(|c| c.unconfirmed.take()) else {
+        let Some(id) = self.by_child.get(&child).copied() else {
+            return;
+        };
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return;
+        };
+        let Some(details) = peer
+            .children
+            .get_mut(&child)
+            .and_then(|c| c.unconfirmed.take())
+        else {
             return;
         };
         // The endpoint of an existing peer moves by authenticated traffic only; what the Quick
         // Mode travelled on is just that, unless a raw path and a UDP path change places.
-        let moved = peer.path.filter(|path| path.carrier != details.path.carrier).is_some();
+        let moved = peer
+            .path
+            .filter(|path| path.carrier != details.path.carrier)
+            .is_some();
         if moved {
             peer.path = Some(details.path);
         }
@@ -164,7 +203,10 @@ impl Engine {
         }
         self.plane_activate_outbound(id, &details);
         if first {
-            self.event(Event::Progress { peer: id, stage: Stage::Phase2 });
+            self.event(Event::Progress {
+                peer: id,
+                stage: Stage::Phase2,
+            });
         }
         if let (true, Some(ports)) = (first, ports) {
             let tunnel = self.l2tp.open_tunnel(now, id, ports);
@@ -179,7 +221,9 @@ impl Engine {
     /// After a rekey of ours: something that names tunnel and session travels on the new SA at
     /// once, so that a server that took its IKE SA for a new peer sees whose it is.
     fn show_new_path(&mut self, now: Instant, peer: PeerId) {
-        let Some(peer) = self.peers.get(&peer) else { return };
+        let Some(peer) = self.peers.get(&peer) else {
+            return;
+        };
         for session in peer.sessions.clone() {
             self.touch_link(session, |link| link.probe(now));
         }
@@ -187,8 +231,12 @@ impl Engine {
 
     fn on_child_down(&mut self, now: Instant, child: ike::ChildId, reason: CloseReason) {
         // One that was to replace another and failed is not known here; the other lives on.
-        let Some(id) = self.by_child.remove(&child) else { return };
-        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let Some(id) = self.by_child.remove(&child) else {
+            return;
+        };
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return;
+        };
         if let Some(child) = peer.children.remove(&child) {
             self.drop_child(id, &child);
         }
@@ -204,7 +252,9 @@ impl Engine {
     /// Ends a peer that has nothing left to be secured by; one with tunnels has some grace,
     /// because on a rekey the DELETE of the old SA may come before the new one is up.
     pub(crate) fn check_peer(&mut self, now: Instant, id: PeerId, reason: Reason) {
-        let Some(peer) = self.peers.get(&id) else { return };
+        let Some(peer) = self.peers.get(&id) else {
+            return;
+        };
         if !peer.children.is_empty() {
             return;
         }
@@ -212,7 +262,8 @@ impl Engine {
         if dialled || (peer.sas.is_empty() && idle) {
             self.end_peer(id, reason, false);
         } else if !idle {
-            self.timers.set(Timer::Grace(id), Some(now + self.config.timing.grace));
+            self.timers
+                .set(Timer::Grace(id), Some(now + self.config.timing.grace));
         }
     }
 
@@ -220,14 +271,19 @@ impl Engine {
     /// same endpoint become doubtful; nothing else is concluded from it, since many clients share
     /// an address, and many an identity.
     fn on_initial_contact(&mut self, now: Instant, sa: SaId) {
-        let Some(id) = self.by_sa.get(&sa).copied() else { return };
+        let Some(id) = self.by_sa.get(&sa).copied() else {
+            return;
+        };
         for twin in self.twins(id) {
-            let Some(peer) = self.peers.get_mut(&twin) else { continue };
+            let Some(peer) = self.peers.get_mut(&twin) else {
+                continue;
+            };
             if peer.doubtful.is_some() {
                 continue;
             }
             peer.doubtful = Some(now);
-            self.timers.set(Timer::Doubt(twin), Some(now + self.config.timing.doubt));
+            self.timers
+                .set(Timer::Doubt(twin), Some(now + self.config.timing.doubt));
         }
     }
 
@@ -235,7 +291,11 @@ impl Engine {
     /// opens a tunnel of its own.
     pub(crate) fn end_doubtful_twins(&mut self, id: PeerId) {
         for twin in self.twins(id) {
-            if self.peers.get(&twin).is_some_and(|peer| peer.doubtful.is_some()) {
+            if self
+                .peers
+                .get(&twin)
+                .is_some_and(|peer| peer.doubtful.is_some())
+            {
                 self.end_peer(twin, Reason::StartedAgain, false);
             }
         }
@@ -245,12 +305,21 @@ impl Engine {
     fn twins(&self, id: PeerId) -> Vec<PeerId> {
         let info = self.peers.get(&id).and_then(|peer| peer.info.as_ref());
         let there = info.and_then(|info| self.by_endpoint.get(&info.path.remote));
-        there.into_iter().flatten().copied().filter(|twin| *twin != id).collect()
+        there
+            .into_iter()
+            .flatten()
+            .copied()
+            .filter(|twin| *twin != id)
+            .collect()
     }
 
     fn on_path_changed(&mut self, sa: SaId, path: Path) {
-        let Some(id) = self.by_sa.get(&sa).copied() else { return };
-        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let Some(id) = self.by_sa.get(&sa).copied() else {
+            return;
+        };
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return;
+        };
         if let Some(mut info) = peer.info.take() {
             let before = info.clone();
             info.path = path;
@@ -258,9 +327,14 @@ impl Engine {
             self.unlist(id, Some(&before));
             self.list(id);
         }
-        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return;
+        };
         // Only ESP inside UDP follows: raw ESP has an address, and no mapping that could move.
-        if peer.path.is_some_and(|old| old.carrier == Carrier::NatT && old != path) {
+        if peer
+            .path
+            .is_some_and(|old| old.carrier == Carrier::NatT && old != path)
+        {
             peer.path = Some(path);
             self.plane_move_peer(id, path);
         }
@@ -268,7 +342,9 @@ impl Engine {
 
     /// Joins a provisional peer to the older one whose continuation it has proved to be.
     pub(crate) fn join(&mut self, from: PeerId, into: PeerId) {
-        let Some(young) = self.peers.remove(&from) else { return };
+        let Some(young) = self.peers.remove(&from) else {
+            return;
+        };
         debug!(peer = %from, older = %into, "a new IKE SA continues an older peer");
         self.timers.set(Timer::Grace(from), None);
         self.timers.set(Timer::Grace(into), None);
@@ -280,7 +356,9 @@ impl Engine {
         for child in young.children.keys() {
             self.by_child.insert(*child, into);
         }
-        let Some(old) = self.peers.get_mut(&into) else { return };
+        let Some(old) = self.peers.get_mut(&into) else {
+            return;
+        };
         old.sas.extend(young.sas);
         old.children.extend(young.children);
         let before = match young.info {
@@ -303,7 +381,9 @@ impl Engine {
 
     /// Forgets a peer: what IKE and L2TP had of it has ended.
     pub(crate) fn remove_peer(&mut self, id: PeerId, reason: Reason) {
-        let Some(peer) = self.peers.remove(&id) else { return };
+        let Some(peer) = self.peers.remove(&id) else {
+            return;
+        };
         self.unlist(id, peer.info.as_ref());
         for session in &peer.sessions {
             self.remove_session(*session, &reason);

@@ -27,7 +27,10 @@ impl Engine {
             L2tp::TunnelDown { tunnel, reason } => self.on_tunnel_down(now, tunnel, reason),
             L2tp::Refused { peer, refusal, .. } => {
                 if let Some(path) = self.peers.get(&peer).and_then(|peer| peer.outer_path()) {
-                    self.event(Event::Refused { path, sentence: refusal.to_string() });
+                    self.event(Event::Refused {
+                        path,
+                        sentence: refusal.to_string(),
+                    });
                 }
             }
         }
@@ -35,20 +38,29 @@ impl Engine {
 
     fn on_tunnel_up(&mut self, up: l2tp::TunnelUp) {
         let id = up.tunnel.peer;
-        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return;
+        };
         peer.tunnels.insert(up.tunnel);
         peer.host_name = up.info.host_name;
         self.end_doubtful_twins(id);
-        self.event(Event::Progress { peer: id, stage: Stage::Tunnel });
+        self.event(Event::Progress {
+            peer: id,
+            stage: Stage::Tunnel,
+        });
     }
 
     fn on_session_up(&mut self, now: Instant, up: SessionUp) {
         let peer = up.session.tunnel.peer;
-        let Some(config) = self.link_config(peer) else { return };
+        let Some(config) = self.link_config(peer) else {
+            return;
+        };
         let id = SessionId(self.next_id());
         let mut link = ppp::Link::new(config, Rng::from_rng(&mut self.rng));
         link.open(now);
-        let Some(owner) = self.peers.get_mut(&peer) else { return };
+        let Some(owner) = self.peers.get_mut(&peer) else {
+            return;
+        };
         owner.sessions.insert(id);
         self.by_call.insert(up.session, id);
         self.plane_add_session(id, peer, &up);
@@ -68,7 +80,10 @@ impl Engine {
                 reason: None,
             },
         );
-        self.event(Event::Progress { peer, stage: Stage::Session });
+        self.event(Event::Progress {
+            peer,
+            stage: Stage::Session,
+        });
         self.touched.insert(id);
     }
 
@@ -90,7 +105,9 @@ impl Engine {
     /// A peer that we dialled is of no use without its session. What ended that first is the best
     /// explanation.
     fn end_dialled(&mut self, id: PeerId) {
-        let Some(peer) = self.peers.get(&id).filter(|peer| peer.dialled.is_some()) else { return };
+        let Some(peer) = self.peers.get(&id).filter(|peer| peer.dialled.is_some()) else {
+            return;
+        };
         if let Some(reason) = peer.last_reason.clone() {
             self.end_peer(id, reason, true);
         }
@@ -98,7 +115,9 @@ impl Engine {
 
     fn on_tunnel_down(&mut self, now: Instant, tunnel: TunnelId, reason: CloseReason) {
         let id = tunnel.peer;
-        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return;
+        };
         peer.tunnels.remove(&tunnel);
         if peer.dialled.is_some() {
             peer.last_reason.get_or_insert(Reason::L2tp(reason));
@@ -110,7 +129,9 @@ impl Engine {
 
     /// Takes a session out of all tables, whatever ended it.
     pub(crate) fn remove_session(&mut self, id: SessionId, reason: &Reason) {
-        let Some(mut session) = self.sessions.remove(&id) else { return };
+        let Some(mut session) = self.sessions.remove(&id) else {
+            return;
+        };
         let reason = session.reason.take().unwrap_or_else(|| reason.clone());
         if let Some(info) = self.session_info(&session) {
             self.event(Event::SessionDown(Box::new(info), reason.clone()));

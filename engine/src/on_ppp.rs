@@ -17,7 +17,11 @@ impl Engine {
     }
 
     pub(crate) fn drain_link(&mut self, now: Instant, id: SessionId) {
-        while let Some(output) = self.sessions.get_mut(&id).and_then(|s| s.link.poll_output()) {
+        while let Some(output) = self
+            .sessions
+            .get_mut(&id)
+            .and_then(|s| s.link.poll_output())
+        {
             match output {
                 ppp::Output::Transmit(frame) => self.output(Output::SealPpp { session: id, frame }),
                 ppp::Output::Request(request) => self.on_authenticate(id, request),
@@ -31,13 +35,21 @@ impl Engine {
     }
 
     fn on_ppp_event(&mut self, now: Instant, id: SessionId, event: Ppp) {
-        let Some(session) = self.sessions.get_mut(&id) else { return };
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
         let peer = session.peer;
         match event {
-            Ppp::LcpUp(_) => self.event(Event::Progress { peer, stage: Stage::Link }),
+            Ppp::LcpUp(_) => self.event(Event::Progress {
+                peer,
+                stage: Stage::Link,
+            }),
             Ppp::Authenticated { user, method } => {
                 session.login = Some((user, method));
-                self.event(Event::Progress { peer, stage: Stage::Authentication });
+                self.event(Event::Progress {
+                    peer,
+                    stage: Stage::Authentication,
+                });
             }
             Ppp::NetworkUp(up) => self.on_network_up(now, id, up),
             Ppp::NetworkDown => self.on_network_down(id),
@@ -45,7 +57,8 @@ impl Engine {
                 let call = session.call;
                 let cause = disconnect_cause(&reason);
                 session.reason.get_or_insert(Reason::Ppp(reason));
-                self.l2tp.close_session(now, call, l2tp::CloseReason::Ppp(cause));
+                self.l2tp
+                    .close_session(now, call, l2tp::CloseReason::Ppp(cause));
             }
         }
     }
@@ -53,8 +66,12 @@ impl Engine {
     /// The data plane must carry packets before the peer learns that it may send some; the link
     /// says so in this order.
     fn on_network_up(&mut self, now: Instant, id: SessionId, up: NetworkUp) {
-        let Some(session) = self.sessions.get_mut(&id) else { return };
-        let Some(peer) = self.peers.get(&session.peer) else { return };
+        let Some(session) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        let Some(peer) = self.peers.get(&session.peer) else {
+            return;
+        };
         let mtu = self.config.inner_mtu(peer).min(up.peer_mru);
         session.network = Some(Network {
             local: up.local,
@@ -66,14 +83,24 @@ impl Engine {
         });
         let (peer, dialled) = (session.peer, peer.dialled.is_some());
         self.plane_open_session(id, dialled, mtu, &up);
-        if let Some(info) = self.sessions.get(&id).and_then(|session| self.session_info(session)) {
+        if let Some(info) = self
+            .sessions
+            .get(&id)
+            .and_then(|session| self.session_info(session))
+        {
             self.event(Event::SessionUp(Box::new(info)));
         }
-        self.event(Event::Progress { peer, stage: Stage::Network });
+        self.event(Event::Progress {
+            peer,
+            stage: Stage::Network,
+        });
     }
 
     fn on_network_down(&mut self, id: SessionId) {
-        let info = self.sessions.get(&id).and_then(|session| self.session_info(session));
+        let info = self
+            .sessions
+            .get(&id)
+            .and_then(|session| self.session_info(session));
         if let Some(info) = info {
             let reason = Reason::Ppp(ppp::CloseReason::PeerTerminated(String::new()));
             self.event(Event::SessionDown(Box::new(info), reason));

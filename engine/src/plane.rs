@@ -66,10 +66,17 @@ impl Engine {
             }
             Upcall::Control { peer, ports, bytes } => {
                 let elder = control_ids(&bytes).and_then(|ids| self.rejoin(peer, ids));
-                let peer = elder.or_else(|| self.joined.get(&peer).copied()).unwrap_or(peer);
+                let peer = elder
+                    .or_else(|| self.joined.get(&peer).copied())
+                    .unwrap_or(peer);
                 self.l2tp.handle_message(now, peer, ports, &bytes);
             }
-            Upcall::Stray { peer, ports, ids, bytes } => {
+            Upcall::Stray {
+                peer,
+                ports,
+                ids,
+                bytes,
+            } => {
                 if let Some(peer) = self.rejoin(peer, ids) {
                     self.output(Output::Deliver { peer, ports, bytes });
                 }
@@ -91,13 +98,19 @@ impl Engine {
 
     fn has_call(&self, peer: PeerId, (tunnel, session): (u16, u16)) -> bool {
         let tunnel = l2tp::TunnelId { peer, id: tunnel };
-        self.by_call.contains_key(&l2tp::SessionId { tunnel, id: session })
+        self.by_call.contains_key(&l2tp::SessionId {
+            tunnel,
+            id: session,
+        })
     }
 
     /// The older peer that a provisional one continues, if the packet proves it: one of equal
     /// outer address, identity and key that has the tunnel *and* the session it names.
     fn elder(&self, provisional: PeerId, ids: (u16, u16)) -> Option<PeerId> {
-        let peer = self.peers.get(&provisional).filter(|peer| peer.is_provisional())?;
+        let peer = self
+            .peers
+            .get(&provisional)
+            .filter(|peer| peer.is_provisional())?;
         let kin = self.by_kin.get(&Kin::of(peer.info.as_ref()?))?;
         kin.iter()
             .copied()
@@ -122,7 +135,9 @@ impl Engine {
             Notice::SequenceLow { peer, spi } => {
                 let peer = self.peers.get(&peer);
                 let child = peer.and_then(|peer| {
-                    peer.children.iter().find(|(_, child)| child.outbound == spi)
+                    peer.children
+                        .iter()
+                        .find(|(_, child)| child.outbound == spi)
                 });
                 if let Some((child, _)) = child {
                     self.ike.rekey_child(now, *child);
@@ -134,7 +149,9 @@ impl Engine {
 
     /// A peer that sends data is alive, whatever it leaves unanswered.
     fn on_heard(&mut self, now: Instant, id: PeerId, at: Instant) {
-        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return;
+        };
         if peer.doubtful.is_some_and(|since| at > since) {
             peer.doubtful = None;
             self.timers.set(Timer::Doubt(id), None);
@@ -156,16 +173,31 @@ impl Engine {
             self.touch_link(session, |link| link.note_data(now));
         }
         for (child, inbound, outbound) in counted {
-            self.request(Pending::Usage(child), Request::Usage { peer: id, inbound, outbound });
+            self.request(
+                Pending::Usage(child),
+                Request::Usage {
+                    peer: id,
+                    inbound,
+                    outbound,
+                },
+            );
         }
     }
 
     /// A lifetime in kilobytes: the side that proposed it makes a successor in time; the other
     /// waits a quarter longer, so that it never pulls the rug first.
     pub(crate) fn on_usage(&mut self, now: Instant, id: ike::ChildId, bytes: u64) {
-        let peer = self.by_child.get(&id).and_then(|peer| self.peers.get_mut(peer));
-        let Some(child) = peer.and_then(|peer| peer.children.get_mut(&id)) else { return };
-        let Some(limit) = child.kilobytes.map(|kilobytes| kilobytes.saturating_mul(1024)) else {
+        let peer = self
+            .by_child
+            .get(&id)
+            .and_then(|peer| self.peers.get_mut(peer));
+        let Some(child) = peer.and_then(|peer| peer.children.get_mut(&id)) else {
+            return;
+        };
+        let Some(limit) = child
+            .kilobytes
+            .map(|kilobytes| kilobytes.saturating_mul(1024))
+        else {
             return;
         };
         let (soft, hard) = (limit / 10 * 8, limit.saturating_add(limit / 4));
@@ -221,7 +253,10 @@ impl Engine {
     /// The outbound half is there only if it was confirmed.
     pub(crate) fn plane_remove_child(&mut self, peer: PeerId, child: &Child) {
         if child.unconfirmed.is_none() {
-            self.plane(Update::RemoveOutbound { peer, spi: child.outbound });
+            self.plane(Update::RemoveOutbound {
+                peer,
+                spi: child.outbound,
+            });
         }
         self.plane(Update::RemoveInbound { spi: child.inbound });
     }
@@ -251,7 +286,11 @@ impl Engine {
         mtu: u16,
         up: &NetworkUp,
     ) {
-        let remote = if dialled { Remote::Any } else { Remote::Address(up.peer.into()) };
+        let remote = if dialled {
+            Remote::Any
+        } else {
+            Remote::Address(up.peer.into())
+        };
         let network = Network {
             remote,
             gateway: Some(up.local.into()),
@@ -260,11 +299,17 @@ impl Engine {
             acfc: up.acfc,
             pfc: up.pfc,
         };
-        self.plane(Update::SetNetwork { session, network: Some(network) });
+        self.plane(Update::SetNetwork {
+            session,
+            network: Some(network),
+        });
     }
 
     pub(crate) fn plane_close_session(&mut self, session: SessionId) {
-        self.plane(Update::SetNetwork { session, network: None });
+        self.plane(Update::SetNetwork {
+            session,
+            network: None,
+        });
     }
 
     pub(crate) fn plane_remove_session(&mut self, session: SessionId) {

@@ -46,7 +46,12 @@ impl Pool {
     /// A pool of `ranges` without the `reserved` addresses (our own, and the fixed ones).
     pub fn new(ranges: Vec<AddressRange>, reserved: BTreeSet<IpAddr>) -> Self {
         let fresh = ranges.first().map(|r| (0, r.first));
-        Self { ranges, reserved, fresh, ..Self::default() }
+        Self {
+            ranges,
+            reserved,
+            fresh,
+            ..Self::default()
+        }
     }
 
     /// Replaces the reserved addresses, as after a reload. Sessions keep what they have.
@@ -150,12 +155,16 @@ mod tests {
     }
 
     fn pool(ranges: &[(&str, &str)], reserved: &[&str]) -> Pool {
-        let ranges = ranges.iter().map(|(a, b)| AddressRange::new(ip(a), ip(b)).unwrap());
+        let ranges = ranges
+            .iter()
+            .map(|(a, b)| AddressRange::new(ip(a), ip(b)).unwrap());
         Pool::new(ranges.collect(), reserved.iter().map(|a| ip(a)).collect())
     }
 
     fn take_all(pool: &mut Pool) -> Vec<String> {
-        std::iter::from_fn(|| pool.allocate(SessionId(1))).map(|a| a.to_string()).collect()
+        std::iter::from_fn(|| pool.allocate(SessionId(1)))
+            .map(|a| a.to_string())
+            .collect()
     }
 
     #[test]

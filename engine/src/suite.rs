@@ -29,7 +29,10 @@ pub(crate) const fn suite(negotiated: EspSuite) -> Suite {
 
 /// The keys of one direction.
 pub(crate) fn keys(sa: &EspSa) -> Keys {
-    Keys { encryption: sa.encryption.clone(), integrity: sa.integrity.clone() }
+    Keys {
+        encryption: sa.encryption.clone(),
+        integrity: sa.integrity.clone(),
+    }
 }
 
 #[cfg(test)]
@@ -53,8 +56,16 @@ mod tests {
             .chain(ciphers.map(|bits| EspSuite::new(AesGcm16(bits), EspIntegrity::None)));
         for negotiated in all {
             let lengths = suite(negotiated).key_lengths();
-            assert_eq!(lengths.encryption, negotiated.encryption_key_len(), "{negotiated:?}");
-            assert_eq!(lengths.integrity, negotiated.integrity_key_len(), "{negotiated:?}");
+            assert_eq!(
+                lengths.encryption,
+                negotiated.encryption_key_len(),
+                "{negotiated:?}"
+            );
+            assert_eq!(
+                lengths.integrity,
+                negotiated.integrity_key_len(),
+                "{negotiated:?}"
+            );
             assert!(suite(negotiated).check().is_ok());
         }
     }

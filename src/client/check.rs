@@ -31,8 +31,7 @@ pub(super) async fn run(
     let result = match client.up(arguments.timeout).await {
         Ok(session) => match ping(&mut client, &session, arguments.count, &mut packets).await {
             Ok(round_trips) => {
-                let report =
-                    Report::connected(&session, &client.desk.stages, started, round_trips);
+                let report = Report::connected(&session, &client.desk.stages, started, round_trips);
                 report.print()?;
                 report.verdict(arguments.count)
             }
@@ -67,7 +66,9 @@ async fn ping(
             b"adit connect --check",
         );
         let Some(request) = request else {
-            return Err(Failure::Failed("the server has no inner address to ping".to_owned()));
+            return Err(Failure::Failed(
+                "the server has no inner address to ping".to_owned(),
+            ));
         };
         let sent = clock::now();
         client.shell.command(Command::Inject(request)).await?;

@@ -37,7 +37,10 @@ pub fn connect(arguments: &Connect) -> Result<(), Failure> {
     let server = resolve(&arguments.server)?;
     let input = &mut std::io::stdin().lock();
     let variable = |name: &str| std::env::var_os(name);
-    let surroundings = Surroundings { variable: &variable, input };
+    let surroundings = Surroundings {
+        variable: &variable,
+        input,
+    };
     let secrets = secrets::read(arguments, Some(server), surroundings)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -84,7 +87,9 @@ struct Desk {
 
 impl Host for Desk {
     fn login(&mut self, _: Login) -> Verdict {
-        Verdict::Reject { why: "a client lets nobody in".to_owned() }
+        Verdict::Reject {
+            why: "a client lets nobody in".to_owned(),
+        }
     }
 
     fn event(&mut self, event: Event, _: &DataPlane) {
@@ -130,7 +135,12 @@ impl Outside {
             true => RawSocket::bind(local).ok().into_iter().collect(),
             false => Vec::new(),
         };
-        Ok(Self { udp: sockets.into(), raw, ike, natt })
+        Ok(Self {
+            udp: sockets.into(),
+            raw,
+            ike,
+            natt,
+        })
     }
 }
 
@@ -143,7 +153,10 @@ impl Client {
     ) -> anyhow::Result<Self> {
         let plane = DataPlane::new(dataplane::Config::for_peers(1));
         let config = engine::Config {
-            ike: ike::Config { respond: false, ..ike::Config::default() },
+            ike: ike::Config {
+                respond: false,
+                ..ike::Config::default()
+            },
             ..engine::Config::default()
         };
         let mut engine = Engine::new(config, plane.config().slots, generator()?);
@@ -159,12 +172,23 @@ impl Client {
                 key: secrets.psk,
                 force_udp: outside.raw.is_empty(),
                 link,
-                ports: Ports { local: 1701, remote: 1701 },
+                ports: Ports {
+                    local: 1701,
+                    remote: 1701,
+                },
             },
         );
-        let wiring = Wiring { udp: outside.udp, raw: outside.raw, inside };
+        let wiring = Wiring {
+            udp: outside.udp,
+            raw: outside.raw,
+            inside,
+        };
         let shell = Shell::start(engine, plane, wiring)?;
-        Ok(Self { shell, desk: Desk::default(), peer })
+        Ok(Self {
+            shell,
+            desk: Desk::default(),
+            peer,
+        })
     }
 
     /// Waits until traffic can flow.
@@ -185,7 +209,11 @@ impl Client {
         let result: Result<_, anyhow::Error> = match tokio::time::timeout(limit, connecting).await {
             Ok(result) => result,
             Err(_) => {
-                let stage = self.desk.stages.last().map_or("nothing", |(stage, _)| stage.name());
+                let stage = self
+                    .desk
+                    .stages
+                    .last()
+                    .map_or("nothing", |(stage, _)| stage.name());
                 return Err(Failure::Failed(format!(
                     "not connected within {} s; the last stage that was complete is {stage}",
                     limit.as_secs()
@@ -211,7 +239,9 @@ impl Client {
     /// Says goodbye, and ends the threads.
     async fn leave(mut self) {
         let farewell = async {
-            self.shell.engine.close_peer(clock::now(), self.peer, Reason::Done);
+            self.shell
+                .engine
+                .close_peer(clock::now(), self.peer, Reason::Done);
             self.shell.drain(&mut self.desk).await
         };
         // Nothing depends on it: the server finds out by itself if this fails.
@@ -223,7 +253,9 @@ impl Client {
 /// Connects with a TUN device, and stays until a signal comes or the server ends it.
 async fn stay(arguments: &Connect, server: IpAddr, secrets: Secrets) -> Result<(), Failure> {
     let (tun, mut queues) = Tun::create(&arguments.tun, 1).map_err(anyhow::Error::from)?;
-    let queue = queues.pop().ok_or_else(|| anyhow!("the TUN device has no queue"))?;
+    let queue = queues
+        .pop()
+        .ok_or_else(|| anyhow!("the TUN device has no queue"))?;
     let outside = Outside::open(arguments, server, true)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(anyhow::Error::from)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(anyhow::Error::from)?;
@@ -297,7 +329,9 @@ fn prefixes(route: Route) -> Vec<Prefix> {
         Route::None => Vec::new(),
         Route::Default => {
             let halves = [[0, 0, 0, 0], [128, 0, 0, 0]];
-            halves.map(|half: [u8; 4]| Prefix::new(half.into(), 1)).to_vec()
+            halves
+                .map(|half: [u8; 4]| Prefix::new(half.into(), 1))
+                .to_vec()
         }
         Route::Network(address, length) => vec![Prefix::new(address, length)],
     }

@@ -96,7 +96,10 @@ impl Report {
     }
 
     pub(super) fn failed(why: &str, stages: &[(Stage, Instant)], started: Instant) -> Self {
-        Self { error: Some(why.to_owned()), ..Self::timed(stages, started) }
+        Self {
+            error: Some(why.to_owned()),
+            ..Self::timed(stages, started)
+        }
     }
 
     fn timed(stages: &[(Stage, Instant)], started: Instant) -> Self {
@@ -106,7 +109,11 @@ impl Report {
             times.insert(stage.name(), milliseconds(*at, before));
             before = *at;
         }
-        Self { milliseconds: times, total_milliseconds: milliseconds(before, started), ..Self::default() }
+        Self {
+            milliseconds: times,
+            total_milliseconds: milliseconds(before, started),
+            ..Self::default()
+        }
     }
 
     /// One JSON object on standard output.
@@ -137,7 +144,11 @@ impl SessionReport {
             server: session.path.remote,
             phase1: session.phase1.clone(),
             phase2: session.phase2.clone(),
-            nat: nat(&ike::Nat { peer: session.nat.here, here: session.nat.peer, ..session.nat }),
+            nat: nat(&ike::Nat {
+                peer: session.nat.here,
+                here: session.nat.peer,
+                ..session.nat
+            }),
             nat_pretended: session.nat.forced,
             identity: session.identity.clone(),
             make: session.make.to_string(),

@@ -80,9 +80,15 @@ impl Journal {
         if self.sources.len() >= SOURCES && !self.sources.contains_key(&source) {
             self.sources.clear();
         }
-        let entry = self.sources.entry(source).or_insert(Source { since: now, lines: 0 });
+        let entry = self.sources.entry(source).or_insert(Source {
+            since: now,
+            lines: 0,
+        });
         if now - entry.since >= PERIOD {
-            *entry = Source { since: now, lines: 0 };
+            *entry = Source {
+                since: now,
+                lines: 0,
+            };
         }
         entry.lines = entry.lines.saturating_add(1);
         entry.lines <= LINES

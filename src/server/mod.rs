@@ -76,22 +76,34 @@ struct Desk {
 impl Host for Desk {
     fn login(&mut self, login: Login) -> Verdict {
         let request = &login.request;
-        let record = self.users.lookup(request.user.as_bytes(), self.config.ppp.name.as_bytes());
+        let record = self
+            .users
+            .lookup(request.user.as_bytes(), self.config.ppp.name.as_bytes());
         // Windows sends DOMAIN\user; the file mostly has the user alone.
         let record = record.or_else(|| {
-            self.users.lookup(request.user.without_domain(), self.config.ppp.name.as_bytes())
+            self.users.lookup(
+                request.user.without_domain(),
+                self.config.ppp.name.as_bytes(),
+            )
         });
         let Some(record) = record else {
-            return Verdict::Reject { why: "no such user".to_owned() };
+            return Verdict::Reject {
+                why: "no such user".to_owned(),
+            };
         };
         match request.exchange.check(&request.user, &record.secret) {
-            ppp::auth::Check::Failed => Verdict::Reject { why: "wrong password".to_owned() },
-            ppp::auth::Check::Passed(_) if record.addresses.permits_nothing() => {
-                Verdict::Reject { why: "the users' file permits no address".to_owned() }
-            }
+            ppp::auth::Check::Failed => Verdict::Reject {
+                why: "wrong password".to_owned(),
+            },
+            ppp::auth::Check::Passed(_) if record.addresses.permits_nothing() => Verdict::Reject {
+                why: "the users' file permits no address".to_owned(),
+            },
             ppp::auth::Check::Passed(proof) => Verdict::Accept {
                 proof,
-                address: record.addresses.fixed().map_or(AddressPolicy::Pool, AddressPolicy::Fixed),
+                address: record
+                    .addresses
+                    .fixed()
+                    .map_or(AddressPolicy::Pool, AddressPolicy::Fixed),
             },
         }
     }
@@ -108,7 +120,10 @@ impl Server {
         if let Some(complaint) = Needs::of_server(config.listen.ike_port, raw_esp).complaint() {
             return Err(anyhow!(complaint));
         }
-        let ports = ListenPorts { ike: config.listen.ike_port, natt: config.listen.natt_port };
+        let ports = ListenPorts {
+            ike: config.listen.ike_port,
+            natt: config.listen.natt_port,
+        };
         let mut listeners = udp::listen(&config.listen.addresses, ports, 1)?;
         let sockets = listeners.workers.pop().unwrap_or_default();
         let raw = match raw_esp {
@@ -122,20 +137,41 @@ impl Server {
         };
         let calls = control_socket(&config)?;
         let (tun, mut queues) = tun(&config, &bundle.users)?;
-        let queue = queues.pop().ok_or_else(|| anyhow!("the TUN device has no queue"))?;
+        let queue = queues
+            .pop()
+            .ok_or_else(|| anyhow!("the TUN device has no queue"))?;
 
         let plane = DataPlane::new(dataplane::Config {
             isolate_clients: config.clients.isolation,
             ..dataplane::Config::for_peers(PEERS)
         });
-        let mut engine =
-            Engine::new(settings::engine_config(&bundle), plane.config().slots, generator()?);
+        let mut engine = Engine::new(
+            settings::engine_config(&bundle),
+            plane.config().slots,
+            generator()?,
+        );
         engine.set_keys(Arc::new(settings::keyring(&bundle.keys)));
-        let wiring = Wiring { udp: sockets, raw, inside: Inside::Tun(queue) };
+        let wiring = Wiring {
+            udp: sockets,
+            raw,
+            inside: Inside::Tun(queue),
+        };
         let shell = Shell::start(engine, plane, wiring)?;
-        let desk = Desk { config, users: bundle.users, journal: Journal::default() };
+        let desk = Desk {
+            config,
+            users: bundle.users,
+            journal: Journal::default(),
+        };
         let started = clock::now();
-        Ok(Self { shell, desk, sources, started, calls, tun, _claims: listeners.claims })
+        Ok(Self {
+            shell,
+            desk,
+            sources,
+            started,
+            calls,
+            tun,
+            _claims: listeners.claims,
+        })
     }
 
     async fn run(&mut self) -> anyhow::Result<()> {
@@ -144,8 +180,14 @@ impl Server {
         let mut hangup = signal(SignalKind::hangup())?;
         let mut watchdog = watchdog();
         notify(&[sd_notify::NotifyState::Ready]);
-        let addresses: Vec<String> =
-            self.desk.config.listen.addresses.iter().map(ToString::to_string).collect();
+        let addresses: Vec<String> = self
+            .desk
+            .config
+            .listen
+            .addresses
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         info!(
             addresses = addresses.join(","),
             interface = self.tun.name(),
@@ -233,7 +275,9 @@ impl Operator for Server {
     /// Keys and users are replaced as a whole or not at all. Who is connected stays connected.
     fn reload(&mut self) -> Result<String, Vec<Diagnostic>> {
         let (bundle, findings) = Bundle::load(&self.sources);
-        let Some(bundle) = bundle else { return Err(findings) };
+        let Some(bundle) = bundle else {
+            return Err(findings);
+        };
         debug_assert!(!any_error(&findings));
         for finding in findings {
             warn!("{finding}");
@@ -245,7 +289,9 @@ impl Operator for Server {
                 warn!("{error}");
             }
         }
-        self.shell.engine.set_keys(Arc::new(settings::keyring(&bundle.keys)));
+        self.shell
+            .engine
+            .set_keys(Arc::new(settings::keyring(&bundle.keys)));
         self.shell.engine.set_reserved(fixed);
         let (keys, users) = (bundle.keys.len(), bundle.users.records().len());
         self.desk.users = bundle.users;
@@ -270,7 +316,12 @@ fn tun(
         tun.add_range(range.first, range.last)?;
     }
     for address in settings::fixed_addresses(users) {
-        if !config.pool.ranges.iter().any(|range| range.contains(address)) {
+        if !config
+            .pool
+            .ranges
+            .iter()
+            .any(|range| range.contains(address))
+        {
             tun.add_route(Prefix::host(address), None)?;
         }
     }
@@ -330,7 +381,9 @@ async fn tick(interval: &mut Option<tokio::time::Interval>) {
 /// Seconds since 1970, for people: when something began that began at `moment`.
 fn wall_clock(moment: Instant) -> u64 {
     let ago = clock::now() - moment;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     now.saturating_sub(ago).as_secs()
 }
 

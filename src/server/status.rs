@@ -32,13 +32,9 @@ pub(super) fn report(
         interface: interface.to_owned(),
         local_address: Some(config.pool.local),
         pool: PoolUse {
-            size: config
-                .pool
-                .ranges
-                .iter()
-                .fold(0, |sum: u64, range| {
-                    sum.saturating_add(u64::try_from(range.len()).unwrap_or(u64::MAX))
-                }),
+            size: config.pool.ranges.iter().fold(0, |sum: u64, range| {
+                sum.saturating_add(u64::try_from(range.len()).unwrap_or(u64::MAX))
+            }),
             used: shell.engine.addresses_in_use() as u64,
         },
         counters: Counters {
@@ -108,12 +104,21 @@ fn peer(peer: engine::PeerStatus) -> PeerRow {
 
 /// Everything that was dropped, whoever dropped it.
 fn drops(shell: &Shell) -> Tally {
-    let mut drops: Tally =
-        shell.plane.drops().map(|(reason, count)| (reason.to_string(), count)).collect();
+    let mut drops: Tally = shell
+        .plane
+        .drops()
+        .map(|(reason, count)| (reason.to_string(), count))
+        .collect();
     let ike = shell.engine.ike_counters();
     drops.insert("malformed IKE message".to_owned(), ike.malformed);
-    drops.insert("IKE message of an unknown SA".to_owned(), ike.unknown_cookies);
-    drops.insert("IKE message that does not decrypt".to_owned(), ike.unauthentic);
+    drops.insert(
+        "IKE message of an unknown SA".to_owned(),
+        ike.unknown_cookies,
+    );
+    drops.insert(
+        "IKE message that does not decrypt".to_owned(),
+        ike.unauthentic,
+    );
     drops.insert("IKE message out of place".to_owned(), ike.unexpected);
     for (name, count) in shell.worker().counters().lost() {
         drops.insert(name.to_owned(), count);

@@ -20,7 +20,12 @@ fn world(seed: u64, server: engine::Config, nat: Option<Behaviour>) -> (World, I
     let client = match nat {
         Some(behaviour) => {
             let nat = world.add_nat("198.51.100.9", behaviour, WAN);
-            world.add(nat.realm(), "192.168.1.10", client_config(), Conditions::IDEAL)
+            world.add(
+                nat.realm(),
+                "192.168.1.10",
+                client_config(),
+                Conditions::IDEAL,
+            )
         }
         None => world.add(Realm::INTERNET, "203.0.113.5", client_config(), WAN),
     };
@@ -72,12 +77,18 @@ fn encapsulation_can_be_forced_by_either_side() {
     let (mut server_wants, client) = world(1, config, None);
     server_wants.dial(client, |_| {});
     connect(&mut server_wants, client);
-    assert_eq!(server_wants.server().sessions()[0].path.carrier, Carrier::NatT);
+    assert_eq!(
+        server_wants.server().sessions()[0].path.carrier,
+        Carrier::NatT
+    );
 
     let (mut client_wants, client) = world(2, server_config(&[Method::MsChapV2]), None);
     client_wants.dial(client, |dial| dial.force_udp = true);
     connect(&mut client_wants, client);
-    assert_eq!(client_wants.server().sessions()[0].path.carrier, Carrier::NatT);
+    assert_eq!(
+        client_wants.server().sessions()[0].path.carrier,
+        Carrier::NatT
+    );
 }
 
 #[test]
@@ -101,8 +112,15 @@ fn a_server_behind_a_port_forward_is_reached() {
     world.dial(client, |_| {});
     connect(&mut world, client);
     let info = world.party(client).sessions().remove(0);
-    assert_eq!(info.identity, "198.51.100.1", "the identity is the public address");
-    assert_eq!(info.path.carrier, Carrier::NatT, "protocol 50 is not forwarded");
+    assert_eq!(
+        info.identity, "198.51.100.1",
+        "the identity is the public address"
+    );
+    assert_eq!(
+        info.path.carrier,
+        Carrier::NatT,
+        "protocol 50 is not forwarded"
+    );
 }
 
 #[test]
@@ -122,9 +140,18 @@ fn each_method_of_authentication_works() {
 #[test]
 fn each_suite_works_with_and_without_nat() {
     let suites = [
-        "aes256gcm16", "aes192gcm16", "aes128gcm16",
-        "aes256-sha256", "aes256-sha384", "aes256-sha512", "aes256-sha1",
-        "aes192-sha1", "aes128-sha256", "aes128-sha1", "3des-sha1", "aes128-md5",
+        "aes256gcm16",
+        "aes192gcm16",
+        "aes128gcm16",
+        "aes256-sha256",
+        "aes256-sha384",
+        "aes256-sha512",
+        "aes256-sha1",
+        "aes192-sha1",
+        "aes128-sha256",
+        "aes128-sha1",
+        "3des-sha1",
+        "aes128-md5",
     ];
     let options = [ike::LegacyOption::TripleDes, ike::LegacyOption::Md5];
     for (seed, suite) in suites.into_iter().enumerate() {
@@ -154,7 +181,12 @@ fn a_fixed_address_is_given_and_never_lent() {
     let mut alices = Vec::new();
     for last in 10..100 {
         let address = format!("203.0.113.{last}");
-        alices.push(world.add(Realm::INTERNET, &address, client_config(), Conditions::IDEAL));
+        alices.push(world.add(
+            Realm::INTERNET,
+            &address,
+            client_config(),
+            Conditions::IDEAL,
+        ));
     }
     for alice in &alices {
         world.dial(*alice, |_| {});
@@ -162,12 +194,19 @@ fn a_fixed_address_is_given_and_never_lent() {
     world.run_for(Duration::from_secs(5));
     world.dial_as(bob, "bob", "builder", |_| {});
     connect(&mut world, bob);
-    let mut addresses: Vec<_> =
-        world.server().sessions().iter().map(|session| session.remote_address).collect();
+    let mut addresses: Vec<_> = world
+        .server()
+        .sessions()
+        .iter()
+        .map(|session| session.remote_address)
+        .collect();
     addresses.sort();
     addresses.dedup();
     assert_eq!(addresses.len(), 91, "everybody has an address of his own");
-    assert_eq!(world.party(bob).sessions()[0].local_address, ip("10.10.1.77"));
+    assert_eq!(
+        world.party(bob).sessions()[0].local_address,
+        ip("10.10.1.77")
+    );
 }
 
 #[test]
@@ -185,8 +224,13 @@ fn the_stages_come_in_order_at_both_ends() {
             .collect()
     };
     let all = [
-        Stage::Phase1, Stage::Phase2, Stage::Tunnel, Stage::Session,
-        Stage::Link, Stage::Authentication, Stage::Network,
+        Stage::Phase1,
+        Stage::Phase2,
+        Stage::Tunnel,
+        Stage::Session,
+        Stage::Link,
+        Stage::Authentication,
+        Stage::Network,
     ];
     assert_eq!(stages(&world.party(client).events), all);
     assert_eq!(stages(&world.server().events), all);
@@ -199,8 +243,15 @@ fn fifty_clients_with_one_inner_address_share_one_outer_address() {
     let mut clients = Vec::new();
     for number in 0..50 {
         let address = ip(&format!("100.64.0.{}", number + 1));
-        let home = world.net.add_nat(carrier.realm(), address, Behaviour::HOME, Conditions::IDEAL);
-        clients.push(world.add(home.realm(), "192.168.1.10", client_config(), Conditions::IDEAL));
+        let home = world
+            .net
+            .add_nat(carrier.realm(), address, Behaviour::HOME, Conditions::IDEAL);
+        clients.push(world.add(
+            home.realm(),
+            "192.168.1.10",
+            client_config(),
+            Conditions::IDEAL,
+        ));
     }
     for client in &clients {
         world.dial(*client, |_| {});
@@ -208,7 +259,11 @@ fn fifty_clients_with_one_inner_address_share_one_outer_address() {
     }
     world.run_for(Duration::from_secs(5));
     for (number, client) in clients.iter().enumerate() {
-        assert!(world.ping(*client, number as u32), "client {number}\n{}", world.report());
+        assert!(
+            world.ping(*client, number as u32),
+            "client {number}\n{}",
+            world.report()
+        );
     }
     assert_eq!(world.server().sessions().len(), 50);
 }
@@ -219,9 +274,14 @@ fn everything_is_given_back_when_a_client_hangs_up() {
     for round in 0..5 {
         let peer = world.dial(client, |_| {});
         connect(&mut world, client);
-        world.with(client, |engine, now| engine.close_peer(now, peer, engine::Reason::Done));
+        world.with(client, |engine, now| {
+            engine.close_peer(now, peer, engine::Reason::Done)
+        });
         world.run_for(Duration::from_secs(90));
-        for party in [world.server().engine.addresses_in_use(), world.server().engine.peers().count()] {
+        for party in [
+            world.server().engine.addresses_in_use(),
+            world.server().engine.peers().count(),
+        ] {
             assert_eq!(party, 0, "round {round}\n{}", world.report());
         }
         assert_eq!(world.party(client).engine.peers().count(), 0);
@@ -243,7 +303,11 @@ fn the_server_says_goodbye_to_everybody() {
 #[test]
 fn the_same_seed_gives_the_same_bytes() {
     let trace = |seed| {
-        let (mut world, client) = world(seed, server_config(&[Method::MsChapV2]), Some(Behaviour::HOME));
+        let (mut world, client) = world(
+            seed,
+            server_config(&[Method::MsChapV2]),
+            Some(Behaviour::HOME),
+        );
         world.party(client).tap = Some(Vec::new());
         world.dial(client, |_| {});
         connect(&mut world, client);

@@ -45,14 +45,30 @@ fn garbage_on_any_port_leaves_no_state() {
         }
         let src = std::net::SocketAddr::new(ip("203.0.113.66"), port);
         let dst = std::net::SocketAddr::new(ip("192.0.2.1"), port);
-        world.send_raw(mallory, Datagram { src, dst, protocol, bytes });
+        world.send_raw(
+            mallory,
+            Datagram {
+                src,
+                dst,
+                protocol,
+                bytes,
+            },
+        );
         if number % 100 == 0 {
             world.run_for(Duration::from_millis(10));
         }
     }
     world.run_for(Duration::from_secs(1));
     assert_eq!(world.server().engine.peers().count(), 0);
-    assert_eq!(world.server().events.iter().filter(|(_, e)| matches!(e, engine::Event::Progress { .. })).count(), 0);
+    assert_eq!(
+        world
+            .server()
+            .events
+            .iter()
+            .filter(|(_, e)| matches!(e, engine::Event::Progress { .. }))
+            .count(),
+        0
+    );
     connect(&mut world, client);
     assert!(world.ping(client, 1));
 }
@@ -67,23 +83,38 @@ fn a_client_cannot_send_from_an_address_that_is_not_its_own() {
     world.send_ip(client, &ping(info.local_address, info.remote_address, 6));
     world.run_for(Duration::from_secs(1));
     assert_eq!(pings(&world.server().received, false), [6]);
-    assert_eq!(world.server().plane.dropped(dataplane::DropReason::SpoofedSource), 1);
+    assert_eq!(
+        world
+            .server()
+            .plane
+            .dropped(dataplane::DropReason::SpoofedSource),
+        1
+    );
 }
 
 #[test]
 fn replayed_packets_are_dropped() {
     let (mut world, client, _) = world();
     connect(&mut world, client);
-    let twice = Conditions { duplication: 1.0, ..WAN };
+    let twice = Conditions {
+        duplication: 1.0,
+        ..WAN
+    };
     let host = world.party(client).host;
     *world.net.up(host) = twice;
     world.server().received.clear();
     let info = world.party(client).sessions().remove(0);
     for number in 0..10 {
-        world.send_ip(client, &ping(info.local_address, info.remote_address, number));
+        world.send_ip(
+            client,
+            &ping(info.local_address, info.remote_address, number),
+        );
     }
     world.run_for(Duration::from_secs(1));
-    assert_eq!(pings(&world.server().received, false), (0..10).collect::<Vec<_>>());
+    assert_eq!(
+        pings(&world.server().received, false),
+        (0..10).collect::<Vec<_>>()
+    );
 }
 
 #[test]
@@ -92,7 +123,12 @@ fn a_flood_of_forged_first_messages_keeps_nobody_out() {
     // A real first message, sent from tens of thousands of forged addresses.
     world.party(mallory).tap = Some(Vec::new());
     world.dial(mallory, |_| {});
-    let first = world.party(mallory).tap.take().unwrap_or_default().remove(0);
+    let first = world
+        .party(mallory)
+        .tap
+        .take()
+        .unwrap_or_default()
+        .remove(0);
     for number in 0..20_000_u32 {
         let mut bytes = first.bytes.clone();
         bytes[..4].copy_from_slice(&number.to_be_bytes());
@@ -100,7 +136,14 @@ fn a_flood_of_forged_first_messages_keeps_nobody_out() {
             std::net::Ipv4Addr::from(0x0b00_0000 + number / 3).into(),
             500,
         );
-        world.send_raw(mallory, Datagram { src, bytes, ..first.clone() });
+        world.send_raw(
+            mallory,
+            Datagram {
+                src,
+                bytes,
+                ..first.clone()
+            },
+        );
         if number % 1000 == 999 {
             world.run_for(Duration::from_millis(20));
         }
@@ -112,5 +155,9 @@ fn a_flood_of_forged_first_messages_keeps_nobody_out() {
     assert!(up, "{}", world.report());
     assert!(world.server().engine.half_open() <= 4096);
     world.run_for(Duration::from_secs(120));
-    assert_eq!(world.server().engine.half_open(), 0, "half-open SAs time out");
+    assert_eq!(
+        world.server().engine.half_open(),
+        0,
+        "half-open SAs time out"
+    );
 }

@@ -46,9 +46,12 @@ fn world(seed: u64, loss: f64) -> (World, Index) {
     let mut luck = Luck(Rng::seed_from_u64(seed));
     let mut server = server_config(&[luck.one_of([Method::MsChapV2, Method::Chap, Method::Pap])]);
     let group = luck.one_of(["ecp256", "ecp256", "ecp256", "modp2048"]);
-    server.ike.policy = server.ike.policy.with_groups(&[group]).expect("a known group");
-    server.ike.encapsulation =
-        luck.one_of([ike::Encapsulation::Auto, ike::Encapsulation::Always]);
+    server.ike.policy = server
+        .ike
+        .policy
+        .with_groups(&[group])
+        .expect("a known group");
+    server.ike.encapsulation = luck.one_of([ike::Encapsulation::Auto, ike::Encapsulation::Always]);
     let mut client = client_config();
     client.ike.policy = server.ike.policy.clone();
     let conditions = luck.conditions(loss);
@@ -58,7 +61,12 @@ fn world(seed: u64, loss: f64) -> (World, Index) {
             let nat = world.add_nat("198.51.100.9", behaviour, luck.conditions(loss));
             world.add(nat.realm(), "192.168.1.10", client, Conditions::IDEAL)
         }
-        None => world.add(Realm::INTERNET, "203.0.113.5", client, luck.conditions(loss)),
+        None => world.add(
+            Realm::INTERNET,
+            "203.0.113.5",
+            client,
+            luck.conditions(loss),
+        ),
     };
     (world, index)
 }
@@ -79,7 +87,11 @@ fn up_to_five_percent_of_loss_always_connects() {
         let up = world.run_until(Duration::from_secs(60), |world| world.is_up(client));
         assert!(up, "seed {seed}: not up\n{}", world.report());
         let heard = (0..20).any(|number| world.ping(client, number));
-        assert!(heard, "seed {seed}: no ping in twenty came back\n{}", world.report());
+        assert!(
+            heard,
+            "seed {seed}: no ping in twenty came back\n{}",
+            world.report()
+        );
     });
 }
 
@@ -93,14 +105,22 @@ fn up_to_twenty_percent_connects_or_ends_cleanly_and_connects_later() {
             dial(&mut world, client);
             let ended = world.party(client).endings().len();
             let both_up = |world: &mut World| {
-                let theirs = world.party(client).sessions().first().map(|s| s.local_address);
+                let theirs = world
+                    .party(client)
+                    .sessions()
+                    .first()
+                    .map(|s| s.local_address);
                 let ours: Vec<_> = world.server().sessions();
                 theirs.is_some_and(|theirs| ours.iter().any(|s| s.remote_address == theirs))
             };
             let settled = world.run_until(Duration::from_secs(180), |world| {
                 both_up(world) || world.party(client).endings().len() > ended
             });
-            assert!(settled, "seed {seed}: neither up nor ended\n{}", world.report());
+            assert!(
+                settled,
+                "seed {seed}: neither up nor ended\n{}",
+                world.report()
+            );
             if both_up(&mut world) {
                 break;
             }
@@ -108,10 +128,16 @@ fn up_to_twenty_percent_connects_or_ends_cleanly_and_connects_later() {
             assert!(attempts < 10, "seed {seed}: never up\n{}", world.report());
         }
         // What earlier attempts left at the server goes by itself.
-        world.net.set_all_conditions(Conditions::delayed(Duration::from_millis(10)));
+        world
+            .net
+            .set_all_conditions(Conditions::delayed(Duration::from_millis(10)));
         world.run_for(Duration::from_secs(600));
         let left = world.server().engine.peers().count();
         assert_eq!(left, 1, "seed {seed}: left behind\n{}", world.report());
-        assert!(world.ping(client, 99), "seed {seed}: silent at the end\n{}", world.report());
+        assert!(
+            world.ping(client, 99),
+            "seed {seed}: silent at the end\n{}",
+            world.report()
+        );
     });
 }

@@ -16,6 +16,11 @@
 //! - [`hostile`]: garbage, forgery, floods.
 //!
 //! One number decides everything that happens, and the same number makes it happen again.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "that is how a test fails"
+)]
 
 mod connecting;
 mod hostile;

@@ -13,8 +13,8 @@ use engine::{
     AddressPolicy, AddressRange, Answer, Config, Dial, Engine, Event, Output, Reason, Request,
     RequestId, Server, SessionInfo, Upcall, Verdict,
 };
-use ppp::auth::Check;
 use ppp::Method;
+use ppp::auth::Check;
 use rand_core::SeedableRng;
 use wire::{Carrier, Instant, Path, PeerId, Ports, Rng, Secret};
 
@@ -80,21 +80,37 @@ pub fn server_config(methods: &[Method]) -> Config {
 
 /// The configuration of a client.
 pub fn client_config() -> Config {
-    Config { ike: ike::Config { respond: false, ..ike::Config::default() }, ..Config::default() }
+    Config {
+        ike: ike::Config {
+            respond: false,
+            ..ike::Config::default()
+        },
+        ..Config::default()
+    }
 }
 
 impl Party {
     pub fn new(host: HostId, address: IpAddr, config: Config, seed: u64) -> Self {
-        let plane_config = dataplane::Config::for_peers(if config.server.is_some() { 2048 } else { 4 });
+        let plane_config =
+            dataplane::Config::for_peers(if config.server.is_some() { 2048 } else { 4 });
         let mut engine = Engine::new(config, plane_config.slots, Rng::seed_from_u64(seed));
-        engine.set_keys(Arc::new(ike::Keyring::for_anybody("test", Secret::from(KEY))));
+        engine.set_keys(Arc::new(ike::Keyring::for_anybody(
+            "test",
+            Secret::from(KEY),
+        )));
         Self {
             host,
             address,
             engine,
             plane: DataPlane::new(plane_config),
             users: [
-                ("alice", User { password: "wonderland", address: AddressPolicy::Pool }),
+                (
+                    "alice",
+                    User {
+                        password: "wonderland",
+                        address: AddressPolicy::Pool,
+                    },
+                ),
                 (
                     "bob",
                     User {
@@ -128,7 +144,10 @@ impl Party {
             key: Secret::from(KEY),
             force_udp: false,
             link: ppp::Config::client(user, Secret::from(password.as_bytes())),
-            ports: Ports { local: 1701, remote: 1701 },
+            ports: Ports {
+                local: 1701,
+                remote: 1701,
+            },
         }
     }
 
@@ -140,18 +159,29 @@ impl Party {
 
     /// A datagram has arrived.
     pub fn on_datagram(&mut self, now: Instant, net: &mut Network, datagram: Datagram) {
-        let Datagram { src, dst, protocol, mut bytes } = datagram;
-        let path = |carrier| Path { local: dst, remote: src, carrier };
+        let Datagram {
+            src,
+            dst,
+            protocol,
+            mut bytes,
+        } = datagram;
+        let path = |carrier| Path {
+            local: dst,
+            remote: src,
+            carrier,
+        };
         match (protocol, dst.port()) {
             (Protocol::Udp, 500) => {
                 if let Some(message) = unchecked(&bytes) {
-                    self.engine.handle_datagram(now, path(Carrier::Ike), message);
+                    self.engine
+                        .handle_datagram(now, path(Carrier::Ike), message);
                 }
             }
             (Protocol::Udp, 4500) => match dataplane::classify_natt(&mut bytes) {
                 NatT::Ike(message) => {
                     if let Some(message) = unchecked(message) {
-                        self.engine.handle_datagram(now, path(Carrier::NatT), message);
+                        self.engine
+                            .handle_datagram(now, path(Carrier::NatT), message);
                     }
                 }
                 NatT::Esp(packet) => {
@@ -217,7 +247,12 @@ impl Party {
                     Carrier::NatT | Carrier::Ike => Protocol::Udp,
                 };
                 let bytes = self.buffer.packet().to_vec();
-                let datagram = Datagram { src: path.local, dst: path.remote, protocol, bytes };
+                let datagram = Datagram {
+                    src: path.local,
+                    dst: path.remote,
+                    protocol,
+                    bytes,
+                };
                 net.send(now, self.host, datagram);
                 true
             }
@@ -234,8 +269,11 @@ impl Party {
 
     pub fn on_time(&mut self, now: Instant, net: &mut Network) {
         while self.jobs.front().is_some_and(|(at, ..)| *at <= now) {
-            let Some((_, id, job)) = self.jobs.pop_front() else { break };
-            self.engine.handle_answer(now, id, Answer::Computed(job.run()));
+            let Some((_, id, job)) = self.jobs.pop_front() else {
+                break;
+            };
+            self.engine
+                .handle_answer(now, id, Answer::Computed(job.run()));
             self.drain(now, net);
         }
         if self.engine.poll_timeout().is_some_and(|(at, _)| at <= now) {
@@ -252,7 +290,12 @@ impl Party {
                 Output::Transmit { path, bytes } => {
                     let bytes = ike::framed(path.carrier, &checked(bytes)).into_owned();
                     let (src, dst) = (path.local, path.remote);
-                    let datagram = Datagram { src, dst, protocol: Protocol::Udp, bytes };
+                    let datagram = Datagram {
+                        src,
+                        dst,
+                        protocol: Protocol::Udp,
+                        bytes,
+                    };
                     if let Some(tap) = &mut self.tap {
                         tap.push(datagram.clone());
                     }
@@ -274,7 +317,11 @@ impl Party {
                         panic!("the engine asked for what cannot be: {error}: {shown}");
                     }
                 }
-                Output::Deliver { peer, ports, mut bytes } => {
+                Output::Deliver {
+                    peer,
+                    ports,
+                    mut bytes,
+                } => {
                     let came = sorted(self.plane.deliver(peer, ports, &mut bytes));
                     self.on_opened(now, net, came);
                 }
@@ -288,10 +335,17 @@ impl Party {
         match request {
             Request::Compute(job) => self.jobs.push_back((now + self.compute, id, job)),
             Request::Login(login) => {
-                let user = login.request.user.as_str().and_then(|name| self.users.get(name));
+                let user = login
+                    .request
+                    .user
+                    .as_str()
+                    .and_then(|name| self.users.get(name));
                 let check = user.map(|user| {
                     let password = Secret::from(user.password.as_bytes());
-                    (login.request.exchange.check(&login.request.user, &password), user.address)
+                    (
+                        login.request.exchange.check(&login.request.user, &password),
+                        user.address,
+                    )
                 });
                 let verdict = match check {
                     Some((_, address)) if self.believes_everybody => {
@@ -299,14 +353,28 @@ impl Party {
                         Verdict::Accept { proof, address }
                     }
                     Some((Check::Passed(proof), address)) => Verdict::Accept { proof, address },
-                    Some((Check::Failed, _)) => Verdict::Reject { why: "wrong password".into() },
-                    None => Verdict::Reject { why: "no such user".into() },
+                    Some((Check::Failed, _)) => Verdict::Reject {
+                        why: "wrong password".into(),
+                    },
+                    None => Verdict::Reject {
+                        why: "no such user".into(),
+                    },
                 };
                 self.engine.handle_answer(now, id, Answer::Login(verdict));
             }
-            Request::Usage { peer, inbound, outbound } => {
-                let bytes = self.plane.inbound_usage(inbound).map_or(0, |usage| usage.traffic.bytes)
-                    + self.plane.outbound_usage(peer, outbound).map_or(0, |u| u.traffic.bytes);
+            Request::Usage {
+                peer,
+                inbound,
+                outbound,
+            } => {
+                let bytes = self
+                    .plane
+                    .inbound_usage(inbound)
+                    .map_or(0, |usage| usage.traffic.bytes)
+                    + self
+                        .plane
+                        .outbound_usage(peer, outbound)
+                        .map_or(0, |u| u.traffic.bytes);
                 self.engine.handle_answer(now, id, Answer::Usage(bytes));
             }
         }
@@ -346,13 +414,26 @@ enum Came {
 fn sorted(ingress: Ingress<'_>) -> Came {
     match ingress {
         Ingress::Ip { packet, .. } => Came::Ip(packet.to_vec()),
-        Ingress::Control { peer, ports, message } => {
-            Came::Upcall(Upcall::Control { peer, ports, bytes: message.to_vec() })
-        }
-        Ingress::Ppp { session, frame, .. } => {
-            Came::Upcall(Upcall::Ppp { session, frame: frame.to_vec() })
-        }
-        Ingress::Stray { peer, ports, tunnel, session, message } => Came::Upcall(Upcall::Stray {
+        Ingress::Control {
+            peer,
+            ports,
+            message,
+        } => Came::Upcall(Upcall::Control {
+            peer,
+            ports,
+            bytes: message.to_vec(),
+        }),
+        Ingress::Ppp { session, frame, .. } => Came::Upcall(Upcall::Ppp {
+            session,
+            frame: frame.to_vec(),
+        }),
+        Ingress::Stray {
+            peer,
+            ports,
+            tunnel,
+            session,
+            message,
+        } => Came::Upcall(Upcall::Stray {
             peer,
             ports,
             ids: (tunnel, session),
@@ -393,11 +474,24 @@ fn checksum(message: &[u8]) -> u16 {
 /// What a kernel answers to an echo request.
 fn echo_reply(packet: &[u8]) -> Option<Vec<u8>> {
     let sliced = etherparse::SlicedPacket::from_ip(packet).ok()?;
-    let Some(etherparse::NetSlice::Ipv4(ip)) = &sliced.net else { return None };
-    let Some(etherparse::TransportSlice::Icmpv4(icmp)) = &sliced.transport else { return None };
-    let etherparse::Icmpv4Type::EchoRequest(echo) = icmp.icmp_type() else { return None };
+    let Some(etherparse::NetSlice::Ipv4(ip)) = &sliced.net else {
+        return None;
+    };
+    let Some(etherparse::TransportSlice::Icmpv4(icmp)) = &sliced.transport else {
+        return None;
+    };
+    let etherparse::Icmpv4Type::EchoRequest(echo) = icmp.icmp_type() else {
+        return None;
+    };
     let (source, destination) = (ip.header().destination_addr(), ip.header().source_addr());
-    Some(ping_packet(source, destination, echo.id, echo.seq, icmp.payload(), true))
+    Some(ping_packet(
+        source,
+        destination,
+        echo.id,
+        echo.seq,
+        icmp.payload(),
+        true,
+    ))
 }
 
 /// An echo request, or the reply to one.
@@ -409,12 +503,16 @@ fn ping_packet(
     payload: &[u8],
     reply: bool,
 ) -> Vec<u8> {
-    let builder =
-        etherparse::PacketBuilder::ipv4(source.octets(), destination.octets(), 64);
-    let builder =
-        if reply { builder.icmpv4_echo_reply(id, seq) } else { builder.icmpv4_echo_request(id, seq) };
+    let builder = etherparse::PacketBuilder::ipv4(source.octets(), destination.octets(), 64);
+    let builder = if reply {
+        builder.icmpv4_echo_reply(id, seq)
+    } else {
+        builder.icmpv4_echo_request(id, seq)
+    };
     let mut packet = Vec::new();
-    builder.write(&mut packet, payload).expect("writing to a vector");
+    builder
+        .write(&mut packet, payload)
+        .expect("writing to a vector");
     packet
 }
 
@@ -431,7 +529,9 @@ pub fn ping(source: IpAddr, destination: IpAddr, number: u32) -> Vec<u8> {
 pub fn pings(packets: &[Vec<u8>], replies: bool) -> Vec<u32> {
     let numbers = packets.iter().filter_map(|packet| {
         let sliced = etherparse::SlicedPacket::from_ip(packet).ok()?;
-        let Some(etherparse::TransportSlice::Icmpv4(icmp)) = &sliced.transport else { return None };
+        let Some(etherparse::TransportSlice::Icmpv4(icmp)) = &sliced.transport else {
+            return None;
+        };
         let kind = match icmp.icmp_type() {
             etherparse::Icmpv4Type::EchoReply(_) => true,
             etherparse::Icmpv4Type::EchoRequest(_) => false,

@@ -31,7 +31,12 @@ fn fails(world: &mut World, client: Index) -> String {
 /// Nothing of the attempt is left after a while.
 fn forgotten(world: &mut World) {
     world.run_for(Duration::from_secs(300));
-    assert_eq!(world.server().engine.peers().count(), 0, "{}", world.report());
+    assert_eq!(
+        world.server().engine.peers().count(),
+        0,
+        "{}",
+        world.report()
+    );
     assert_eq!(world.server().engine.addresses_in_use(), 0);
 }
 
@@ -41,14 +46,20 @@ fn a_wrong_key_is_called_by_its_name() {
     world.dial(client, |dial| dial.key = Secret::from(&b"another key"[..]));
     fails(&mut world, client);
     let refusals = world.server().refusals().join("\n");
-    assert!(refusals.contains("pre-shared key does not match"), "{refusals}");
+    assert!(
+        refusals.contains("pre-shared key does not match"),
+        "{refusals}"
+    );
     assert!(!refusals.contains("malformed"), "{refusals}");
     forgotten(&mut world);
 }
 
 #[test]
 fn a_wrong_password_is_691_and_a_line_with_user_and_address() {
-    for (seed, method) in [Method::MsChapV2, Method::Chap, Method::Pap].into_iter().enumerate() {
+    for (seed, method) in [Method::MsChapV2, Method::Chap, Method::Pap]
+        .into_iter()
+        .enumerate()
+    {
         let (mut world, client) = world(server_config(&[method]), client_config());
         world.dial_as(client, "alice", "wrong", |dial| {
             if let ppp::Role::Client(client) = &mut dial.link.role {
@@ -57,14 +68,22 @@ fn a_wrong_password_is_691_and_a_line_with_user_and_address() {
         });
         let began = world.now;
         let why = fails(&mut world, client);
-        assert!(world.now - began < Duration::from_secs(5), "{}", world.report());
+        assert!(
+            world.now - began < Duration::from_secs(5),
+            "{}",
+            world.report()
+        );
         if method == Method::MsChapV2 {
             assert!(why.contains("691"), "{why}");
         }
-        let failed = world.server().events.iter().find_map(|(_, event)| match event {
-            Event::LoginFailed { user, path, why } => Some((user.clone(), *path, why.clone())),
-            _ => None,
-        });
+        let failed = world
+            .server()
+            .events
+            .iter()
+            .find_map(|(_, event)| match event {
+                Event::LoginFailed { user, path, why } => Some((user.clone(), *path, why.clone())),
+                _ => None,
+            });
         let (user, path, why) = failed.expect("a failed login");
         assert_eq!(user, "alice", "{seed}");
         assert_eq!(path.remote.ip().to_string(), "203.0.113.5");
@@ -131,10 +150,14 @@ fn an_exhausted_pool_is_said_to_be_exhausted() {
     let (mut world, client) = world(config, client_config());
     world.dial(client, |_| {});
     fails(&mut world, client);
-    let why = world.server().events.iter().find_map(|(_, event)| match event {
-        Event::LoginFailed { why, .. } => Some(why.clone()),
-        _ => None,
-    });
+    let why = world
+        .server()
+        .events
+        .iter()
+        .find_map(|(_, event)| match event {
+            Event::LoginFailed { why, .. } => Some(why.clone()),
+            _ => None,
+        });
     assert_eq!(why.as_deref(), Some("all addresses of the pool are in use"));
 }
 

@@ -27,7 +27,10 @@ fn ping_all_along(world: &mut World, client: Index, span: Duration) -> (Vec<u32>
     let rounds = u32::try_from(span.as_millis() / 100).expect("a short test");
     for number in 0..rounds {
         world.send_ip(client, &crate::party::ping(inside, server, number));
-        world.send_ip(crate::world::SERVER, &crate::party::ping(server, inside, number));
+        world.send_ip(
+            crate::world::SERVER,
+            &crate::party::ping(server, inside, number),
+        );
         world.run_for(Duration::from_millis(100));
     }
     world.run_for(Duration::from_secs(2));
@@ -59,14 +62,22 @@ fn twenty_minutes(nat: bool) {
             && counters.quick_modes - started.quick_modes >= 3,
         "both phases were to be rekeyed: {counters:?}"
     );
-    assert_eq!((from_client, from_server), (vec![], vec![]), "{}", world.report());
+    assert_eq!(
+        (from_client, from_server),
+        (vec![], vec![]),
+        "{}",
+        world.report()
+    );
     assert_eq!(world.server().sessions().len(), 1);
     // An IKE SA that is rekeyed just now is a peer of its own until its first child SA shows
     // whose it is; all others have joined the first.
     let peers: Vec<_> = world.server().engine.peers().collect();
     let (joined, young): (Vec<_>, Vec<_>) = peers.iter().partition(|peer| peer.tunnels > 0);
     assert_eq!(joined.len(), 1, "{peers:?}");
-    assert!(young.len() <= 1 && young.iter().all(|peer| peer.child_sas == 0), "{peers:?}");
+    assert!(
+        young.len() <= 1 && young.iter().all(|peer| peer.child_sas == 0),
+        "{peers:?}"
+    );
 }
 
 #[test]
@@ -83,14 +94,22 @@ fn twenty_minutes_behind_nat_lose_nothing_either() {
 fn the_translator_may_change_its_mind() {
     let mut world = World::new(3, server_config(&[Method::MsChapV2]), WAN);
     let nat = world.add_nat("198.51.100.9", Behaviour::HOME, WAN);
-    let client = world.add(nat.realm(), "192.168.1.10", client_config(), Conditions::IDEAL);
+    let client = world.add(
+        nat.realm(),
+        "192.168.1.10",
+        client_config(),
+        Conditions::IDEAL,
+    );
     world.dial(client, |_| {});
     assert!(world.run_until(Duration::from_secs(10), |world| world.is_up(client)));
     assert!(world.ping(client, 1));
-    for (number, event) in
-        [Rebind::Ports, Rebind::Address(crate::world::ip("198.51.100.77")), Rebind::Ports]
-            .into_iter()
-            .enumerate()
+    for (number, event) in [
+        Rebind::Ports,
+        Rebind::Address(crate::world::ip("198.51.100.77")),
+        Rebind::Ports,
+    ]
+    .into_iter()
+    .enumerate()
     {
         world.net.rebind(nat, event);
         // The reply to the first packet from elsewhere may still go to the old place.
@@ -104,7 +123,12 @@ fn the_translator_may_change_its_mind() {
 fn an_idle_session_stays_up_for_a_day() {
     let mut world = World::new(5, server_config(&[Method::MsChapV2]), WAN);
     let nat = world.add_nat("198.51.100.9", Behaviour::HOME, WAN);
-    let client = world.add(nat.realm(), "192.168.1.10", client_config(), Conditions::IDEAL);
+    let client = world.add(
+        nat.realm(),
+        "192.168.1.10",
+        client_config(),
+        Conditions::IDEAL,
+    );
     world.dial(client, |_| {});
     assert!(world.run_until(Duration::from_secs(10), |world| world.is_up(client)));
     world.run_for(Duration::from_secs(24 * 3600));

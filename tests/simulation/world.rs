@@ -6,8 +6,8 @@ use std::time::Duration;
 use wire::{Instant, PeerId};
 
 use crate::link::Conditions;
-use crate::net::{HostId, NatId, Network, Realm};
 use crate::nat::Behaviour;
+use crate::net::{HostId, NatId, Network, Realm};
 use crate::party::{self, Party};
 
 /// Names a party of a [`World`].
@@ -37,20 +37,41 @@ impl World {
         let server = Party::new(host, ip("192.0.2.1"), server, seed ^ 0x5e7e);
         // Some hours after boot: nothing may depend on the clock's origin.
         let now = Instant::from_boot(Duration::from_secs(9_000));
-        Self { net, now, parties: vec![server], seed }
+        Self {
+            net,
+            now,
+            parties: vec![server],
+            seed,
+        }
     }
 
     /// Another party.
-    pub fn add(&mut self, realm: Realm, address: &str, config: engine::Config, conditions: Conditions) -> Index {
+    pub fn add(
+        &mut self,
+        realm: Realm,
+        address: &str,
+        config: engine::Config,
+        conditions: Conditions,
+    ) -> Index {
         let host = self.net.add_host(realm, ip(address), conditions);
-        let seed = self.seed.wrapping_mul(0x9e37_79b9).wrapping_add(self.parties.len() as u64);
-        self.parties.push(Party::new(host, ip(address), config, seed));
+        let seed = self
+            .seed
+            .wrapping_mul(0x9e37_79b9)
+            .wrapping_add(self.parties.len() as u64);
+        self.parties
+            .push(Party::new(host, ip(address), config, seed));
         Index(self.parties.len() - 1)
     }
 
     /// A translator on the internet.
-    pub fn add_nat(&mut self, address: &str, behaviour: Behaviour, conditions: Conditions) -> NatId {
-        self.net.add_nat(Realm::INTERNET, ip(address), behaviour, conditions)
+    pub fn add_nat(
+        &mut self,
+        address: &str,
+        behaviour: Behaviour,
+        conditions: Conditions,
+    ) -> NatId {
+        self.net
+            .add_nat(Realm::INTERNET, ip(address), behaviour, conditions)
     }
 
     pub fn party(&mut self, index: Index) -> &mut Party {
@@ -81,7 +102,11 @@ impl World {
     }
 
     /// Does something with the engine of a party, and carries out what follows.
-    pub fn with<T>(&mut self, index: Index, act: impl FnOnce(&mut engine::Engine, Instant) -> T) -> T {
+    pub fn with<T>(
+        &mut self,
+        index: Index,
+        act: impl FnOnce(&mut engine::Engine, Instant) -> T,
+    ) -> T {
         let party = &mut self.parties[index.0];
         let result = act(&mut party.engine, self.now);
         party.drain(self.now, &mut self.net);
@@ -138,13 +163,20 @@ impl World {
                 }
                 continue;
             }
-            let due = self.parties.iter().position(|p| p.next_at().is_some_and(|at| at <= self.now));
+            let due = self
+                .parties
+                .iter()
+                .position(|p| p.next_at().is_some_and(|at| at <= self.now));
             match due {
                 Some(index) => self.parties[index].on_time(self.now, &mut self.net),
                 None => return,
             }
         }
-        let timers: Vec<_> = self.parties.iter().map(|p| p.engine.poll_timeout()).collect();
+        let timers: Vec<_> = self
+            .parties
+            .iter()
+            .map(|p| p.engine.poll_timeout())
+            .collect();
         panic!("time does not pass: {timers:?} at {:?}", self.now);
     }
 
@@ -159,7 +191,9 @@ impl World {
 
     /// Pings the server through a client's tunnel; whether the reply came within two seconds.
     pub fn ping(&mut self, index: Index, number: u32) -> bool {
-        let Some(info) = self.party(index).sessions().into_iter().next() else { return false };
+        let Some(info) = self.party(index).sessions().into_iter().next() else {
+            return false;
+        };
         let packet = party::ping(info.local_address, info.remote_address, number);
         self.send_ip(index, &packet);
         self.run_until(Duration::from_secs(2), |world| {
@@ -180,7 +214,15 @@ impl World {
             }
             let _ = writeln!(text, "  party {index} {:?}", party.engine.ike_counters());
         }
-        for record in self.net.history().collect::<Vec<_>>().into_iter().rev().take(60).rev() {
+        for record in self
+            .net
+            .history()
+            .collect::<Vec<_>>()
+            .into_iter()
+            .rev()
+            .take(60)
+            .rev()
+        {
             let _ = writeln!(text, "  {record}");
         }
         text

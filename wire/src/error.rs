@@ -18,6 +18,9 @@ impl DecodeError {
 
     /// The same error seen from an enclosing input that starts `by` bytes earlier.
     pub const fn shifted(self, by: usize) -> Self {
-        Self { offset: self.offset.saturating_add(by), what: self.what }
+        Self {
+            offset: self.offset.saturating_add(by),
+            what: self.what,
+        }
     }
 }

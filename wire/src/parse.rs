@@ -37,7 +37,10 @@ pub struct Fault<'a> {
 
 impl<'a> ParseError<&'a [u8]> for Fault<'a> {
     fn from_error_kind(rest: &'a [u8], _: ErrorKind) -> Self {
-        Self { rest, what: "malformed" }
+        Self {
+            rest,
+            what: "malformed",
+        }
     }
 
     fn append(_: &'a [u8], _: ErrorKind, inner: Self) -> Self {
@@ -56,7 +59,9 @@ fn named<'a, T>(
     input: &'a [u8],
     mut parser: impl Parser<&'a [u8], Output = T, Error = Fault<'a>>,
 ) -> Parsed<'a, T> {
-    parser.parse(input).map_err(|e| e.map(|f: Fault<'a>| Fault { rest: f.rest, what }))
+    parser
+        .parse(input)
+        .map_err(|e| e.map(|f: Fault<'a>| Fault { rest: f.rest, what }))
 }
 
 /// One byte.
@@ -126,9 +131,7 @@ pub fn finish<'a, T>(
     match parser(input) {
         Ok(([], value)) => Ok(value),
         Ok((rest, _)) => Err(DecodeError::new(at(rest), "unexpected bytes after the end")),
-        Err(nom::Err::Error(f) | nom::Err::Failure(f)) => {
-            Err(DecodeError::new(at(f.rest), f.what))
-        }
+        Err(nom::Err::Error(f) | nom::Err::Failure(f)) => Err(DecodeError::new(at(f.rest), f.what)),
         // `complete` combinators never ask for more.
         Err(nom::Err::Incomplete(_)) => Err(DecodeError::new(input.len(), "truncated")),
     }
@@ -152,8 +155,16 @@ mod tests {
 
     #[test]
     fn arrays_and_numbers_name_what_is_missing() {
-        assert_eq!(finish(&[1, 2], |i| array::<4>("cookie", i)).unwrap_err().what, "cookie");
-        assert_eq!(finish(&[0, 0, 1], |i| be_u32("spi", i)).unwrap_err().what, "spi");
+        assert_eq!(
+            finish(&[1, 2], |i| array::<4>("cookie", i))
+                .unwrap_err()
+                .what,
+            "cookie"
+        );
+        assert_eq!(
+            finish(&[0, 0, 1], |i| be_u32("spi", i)).unwrap_err().what,
+            "spi"
+        );
         assert_eq!(finish(&[0, 0, 1, 0], |i| be_u32("spi", i)), Ok(256));
     }
 }

@@ -23,7 +23,8 @@ impl Counters {
     /// What was lost here, with its name, where anything was.
     pub fn lost(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
         let moved = ["received", "sent", "keepalives", "tun-read", "tun-written"];
-        self.all().filter(move |(name, count)| *count > 0 && !moved.contains(name))
+        self.all()
+            .filter(move |(name, count)| *count > 0 && !moved.contains(name))
     }
 }
 

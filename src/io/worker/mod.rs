@@ -24,9 +24,8 @@ mod upcall;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use dataplane::{DataPlane, SessionId};
+use dataplane::DataPlane;
 use tokio::sync::{Notify, mpsc};
-use wire::{PeerId, Ports};
 
 use super::SetupError;
 use super::raw::RawSocket;
@@ -35,41 +34,9 @@ use super::udp::UdpSocket;
 
 pub use command::{Command, Commands, Gone, Refused};
 pub use counters::{Counter, Counters};
+pub use engine::Upcall as FromPeer;
 pub use limiter::{Limiter, Rate};
 pub use upcall::{IkeMessage, Upcall, UpcallSender, Upcalls, upcalls};
-
-/// What comes out of an SA and is not traffic.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FromPeer {
-    /// An L2TP control message.
-    Control {
-        /// Whose SA it came under.
-        peer: PeerId,
-        /// The UDP ports inside.
-        ports: Ports,
-        /// The message.
-        bytes: Vec<u8>,
-    },
-    /// A PPP frame that is not an IP packet.
-    Ppp {
-        /// Its session.
-        session: SessionId,
-        /// The frame, from the protocol field on.
-        frame: Vec<u8>,
-    },
-    /// An L2TP data message for a tunnel and session that its peer does not have: another peer
-    /// may turn out to be the same client, see [`Command::Deliver`].
-    Stray {
-        /// Whose SA it came under.
-        peer: PeerId,
-        /// The UDP ports inside.
-        ports: Ports,
-        /// The tunnel id and the session id it names.
-        ids: (u16, u16),
-        /// The message.
-        bytes: Vec<u8>,
-    },
-}
 
 /// Where IP packets come from and go to.
 pub enum Inside {

@@ -3,11 +3,11 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use dataplane::{AddSession, Config, Network, Notice, Remote, Update};
+use dataplane::{AddSession, Config, Network, Notice, Remote, SessionId, Update};
 use esp::{Cipher, Integrity, Keys, Suite};
 use tokio::sync::mpsc::Receiver;
 use tokio::time::timeout;
-use wire::{Carrier, Path};
+use wire::{Carrier, Path, PeerId, Ports};
 
 use super::*;
 use crate::io::netlink::Netlink;
