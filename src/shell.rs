@@ -17,7 +17,7 @@ use anyhow::bail;
 use dataplane::DataPlane;
 use engine::{Answer, Engine, Event, Login, Output, Request, RequestId, Verdict};
 use tokio::sync::Notify;
-use tracing::{debug, warn};
+use tracing::debug;
 use wire::Instant;
 
 use crate::io::clock;
@@ -64,6 +64,7 @@ pub struct Shell {
     pool: Pool<(RequestId, ike::JobResult)>,
     computed: Results<(RequestId, ike::JobResult)>,
     collected: Instant,
+    unanswered: u64,
 }
 
 /// Where packets come from and go to.
@@ -105,12 +106,18 @@ impl Shell {
             pool,
             computed,
             collected,
+            unanswered: 0,
         })
     }
 
     /// What the packet thread counts.
     pub fn worker(&self) -> &Worker {
         &self.worker
+    }
+
+    /// Handshake messages that no thread had time for.
+    pub const fn unanswered(&self) -> u64 {
+        self.unanswered
     }
 
     /// Waits for something to happen. Cancelling this loses nothing.
@@ -219,7 +226,10 @@ impl Shell {
             Request::Compute(job) => {
                 // The peer sends again, and by then there may be room.
                 if let Err(full) = self.pool.submit(move || (id, job.run())) {
-                    warn!("a handshake is not answered: {full}");
+                    self.unanswered = self.unanswered.saturating_add(1);
+                    debug!("a handshake is not answered: {full}");
+                    self.engine
+                        .handle_answer(clock::now(), id, Answer::Unavailable);
                 }
             }
             Request::Login(login) => {

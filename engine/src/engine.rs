@@ -12,7 +12,7 @@ use crate::session::Session;
 use crate::timers::{Timer, Timers};
 use crate::{
     Answer, Config, Event, Output, PeerStatus, Pool, Reason, Request, RequestId, SessionId,
-    SessionInfo, Upcall,
+    SessionInfo, Upcall, Verdict,
 };
 
 /// All peers and sessions of this host. See the [crate] for how to drive it.
@@ -25,8 +25,9 @@ pub struct Engine {
     pub(crate) l2tp: l2tp::Endpoint,
     pub(crate) spis: dataplane::SpiAllocator,
     pub(crate) pool: Pool,
-    pub(crate) peers: BTreeMap<PeerId, Peer>,
-    pub(crate) sessions: BTreeMap<SessionId, Session>,
+    // Boxed: ids only grow, which leaves every node of such a map half empty.
+    pub(crate) peers: BTreeMap<PeerId, Box<Peer>>,
+    pub(crate) sessions: BTreeMap<SessionId, Box<Session>>,
     pub(crate) by_sa: BTreeMap<ike::SaId, PeerId>,
     pub(crate) by_child: BTreeMap<ike::ChildId, PeerId>,
     pub(crate) by_spi: BTreeMap<u32, ike::ChildId>,
@@ -138,6 +139,10 @@ impl Engine {
             (Some(Pending::Usage(child)), Answer::Usage(bytes)) => {
                 self.on_usage(now, child, bytes);
             }
+            (Some(Pending::Login(session)), Answer::Unavailable) => {
+                let why = "the passwords cannot be looked up".to_owned();
+                self.on_verdict(now, session, id, Verdict::Reject { why });
+            }
             // An answer of the wrong kind is the caller's mistake; the request stays unanswered.
             (Some(_) | None, _) => {}
         }
@@ -204,7 +209,7 @@ impl Engine {
 
     /// All peers.
     pub fn peers(&self) -> impl Iterator<Item = PeerStatus> + '_ {
-        self.peers.values().filter_map(Peer::status)
+        self.peers.values().filter_map(|peer| peer.status())
     }
 
     /// What IKE has dropped and done.

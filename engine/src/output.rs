@@ -101,6 +101,9 @@ pub enum Answer {
     Login(Verdict),
     /// To [`Request::Usage`], in bytes.
     Usage(u64),
+    /// To any of them: it cannot be met, now or ever. A handshake stays unanswered until the peer
+    /// sends again, a login is turned away.
+    Unavailable,
 }
 
 /// Whether a login is accepted, and on what terms.

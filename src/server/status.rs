@@ -120,6 +120,10 @@ fn drops(shell: &Shell) -> Tally {
         ike.unauthentic,
     );
     drops.insert("IKE message out of place".to_owned(), ike.unexpected);
+    drops.insert(
+        "handshake message that no thread had time for".to_owned(),
+        shell.unanswered(),
+    );
     for (name, count) in shell.worker().counters().lost() {
         drops.insert(name.to_owned(), count);
     }
