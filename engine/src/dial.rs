@@ -87,7 +87,7 @@ impl Engine {
         );
         peer.sas.insert(sa);
         self.by_sa.insert(sa, id);
-        self.peers.insert(id, peer);
+        self.peers.insert(id, Box::new(peer));
         self.drain(now);
         id
     }

@@ -74,7 +74,7 @@ impl Engine {
             // Provisionally a new peer: it may turn out to be an older one's continuation.
             None => {
                 let peer = PeerId(self.next_id());
-                self.peers.insert(peer, Peer::new(peer));
+                self.peers.insert(peer, Box::new(Peer::new(peer)));
                 self.adopt(peer, sa, *info);
                 self.event(Event::Progress {
                     peer,

@@ -66,7 +66,7 @@ impl Engine {
         self.plane_add_session(id, peer, &up);
         self.sessions.insert(
             id,
-            Session {
+            Box::new(Session {
                 id,
                 peer,
                 call: up.session,
@@ -78,7 +78,7 @@ impl Engine {
                 address: None,
                 network: None,
                 reason: None,
-            },
+            }),
         );
         self.event(Event::Progress {
             peer,
