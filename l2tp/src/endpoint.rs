@@ -28,7 +28,8 @@ const STRAGGLER: Duration = Duration::from_secs(10);
 pub struct Endpoint {
     config: Config,
     rng: Rng,
-    tunnels: BTreeMap<TunnelId, Tunnel>,
+    // Boxed: a map keeps room for neighbours of each, and most of that room stays empty.
+    tunnels: BTreeMap<TunnelId, Box<Tunnel>>,
     /// The living tunnels that peers opened, by the id that the peer assigned.
     by_remote: BTreeMap<(PeerId, u16), TunnelId>,
     session_ids: BTreeSet<(PeerId, u16)>,
@@ -342,7 +343,8 @@ impl Endpoint {
     }
 
     fn tunnels_of(&self, peer: PeerId) -> impl Iterator<Item = (&TunnelId, &Tunnel)> {
-        self.tunnels.range(range_of(peer))
+        let tunnels = self.tunnels.range(range_of(peer));
+        tunnels.map(|(id, tunnel)| (id, tunnel.as_ref()))
     }
 
     fn free_tunnel_id(&mut self, peer: PeerId) -> Option<TunnelId> {
@@ -372,7 +374,7 @@ impl Endpoint {
             (tunnel, cx.events)
         };
         self.out.extend(events.into_iter().map(Output::Event));
-        self.tunnels.insert(id, tunnel);
+        self.tunnels.insert(id, Box::new(tunnel));
         self.settle(now, id);
     }
 

@@ -138,10 +138,9 @@ impl Tunnel {
 
     /// The session that the peer calls `remote_id`.
     fn find_remote(&self, remote_id: u16) -> Option<u16> {
-        let wanted = |session: &&Session| session.remote_id == remote_id && remote_id != 0;
         self.sessions
             .values()
-            .find(wanted)
+            .find(|session| session.remote_id == remote_id && remote_id != 0)
             .map(|session| session.id.id)
     }
 
@@ -189,7 +188,7 @@ impl Tunnel {
             request,
             cx.now,
         );
-        self.sessions.insert(id, session);
+        self.sessions.insert(id, Box::new(session));
         Some(id)
     }
 

@@ -26,7 +26,8 @@ pub(crate) struct Tunnel {
     pub(super) remote_id: u16,
     pub(super) channel: Channel,
     pub(super) info: PeerInfo,
-    pub(super) sessions: BTreeMap<u16, Session>,
+    // Boxed: there is one as a rule, and the map keeps room for eleven.
+    pub(super) sessions: BTreeMap<u16, Box<Session>>,
     /// Whether the owner was told of it, and so must be told of its end.
     pub(super) announced: bool,
     /// The Challenge that we sent.
