@@ -93,7 +93,7 @@ impl Endpoint {
                 _ => None,
             });
         if let Some(answered) = waiting {
-            self.finish_quick_mode(sa, message_id, QuickMode::Done(answered));
+            self.finish_quick_mode(sa, message_id, QuickMode::Done(Box::new(answered)));
         }
     }
 
@@ -189,7 +189,11 @@ impl Endpoint {
         };
         // Message 2 is not repeated for something that is gone.
         if let Some(answered) = waiting {
-            self.finish_quick_mode(child.sa, child.message_id, QuickMode::Done(answered));
+            self.finish_quick_mode(
+                child.sa,
+                child.message_id,
+                QuickMode::Done(Box::new(answered)),
+            );
         }
         if alone {
             let end = self.context.now + self.context.config.timing.without_child;

@@ -306,7 +306,7 @@ impl Endpoint {
                     request: message,
                     answer,
                 };
-                self.finish_quick_mode(id, message_id, QuickMode::Done(answered));
+                self.finish_quick_mode(id, message_id, QuickMode::Done(Box::new(answered)));
                 self.on_confirmed(child);
                 if let Some(old) = replaces {
                     let end = self.context.now + self.context.config.timing.overlap;
@@ -377,7 +377,7 @@ impl Endpoint {
                     return;
                 }
                 let (child, answered) = (state.child, state.answered.clone());
-                self.finish_quick_mode(id, message_id, QuickMode::Done(answered));
+                self.finish_quick_mode(id, message_id, QuickMode::Done(Box::new(answered)));
                 self.end_child(child, CloseReason::Unconfirmed);
             }
             Some(QuickMode::AskExpectAnswer(state)) => {

@@ -125,11 +125,11 @@ pub(crate) fn begin(
         l2tp_port,
         pfs,
     };
-    QuickMode::AskAwaitSpi(AwaitSpi {
+    QuickMode::AskAwaitSpi(Box::new(AwaitSpi {
         request,
         child,
         wanted,
-    })
+    }))
 }
 
 impl AwaitSpi {
@@ -147,12 +147,12 @@ impl AwaitSpi {
         let job = Job::public_value(group.private_value(&mut context.rng));
         let asker = Asker::QuickMode(frame.id, self.wanted.message_id);
         let request = context.request(asker, Request::Compute(job));
-        QuickMode::AskAwaitKey(AwaitKey {
+        QuickMode::AskAwaitKey(Box::new(AwaitKey {
             request,
             child: self.child,
             spi,
             wanted: self.wanted,
-        })
+        }))
     }
 }
 

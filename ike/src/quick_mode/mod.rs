@@ -18,7 +18,8 @@ pub(crate) const L2TP_PORT: u16 = 1701;
 /// UDP.
 pub(crate) const UDP: u8 = 17;
 
-/// How far a Quick Mode is.
+/// How far a Quick Mode is. What a stage holds is boxed: the IKE SA keeps these in a map, which has
+/// room for eleven however few there are.
 #[derive(Debug)]
 pub(crate) enum QuickMode {
     /// We were asked and wait for an SPI.
@@ -28,15 +29,15 @@ pub(crate) enum QuickMode {
     /// We answered and wait for message 3.
     RespondExpectConfirm(Box<responder::ExpectConfirm>),
     /// We asked, or will: an SPI is wanted.
-    AskAwaitSpi(initiator::AwaitSpi),
+    AskAwaitSpi(Box<initiator::AwaitSpi>),
     /// Our public value is being computed.
-    AskAwaitKey(initiator::AwaitKey),
+    AskAwaitKey(Box<initiator::AwaitKey>),
     /// Message 1 was sent.
     AskExpectAnswer(Box<initiator::ExpectAnswer>),
     /// The shared secret is being computed.
     AskAwaitShared(Box<initiator::AwaitShared>),
     /// It is over; what was said last is remembered.
-    Done(Answered),
+    Done(Box<Answered>),
     /// It has failed; messages that come late are ignored.
     Failed,
 }
@@ -180,5 +181,16 @@ pub(crate) fn host(identity: &Identity) -> Option<IpAddr> {
         Identity::Ipv4Range(first, last) if first == last => Some((*first).into()),
         Identity::Ipv6Range(first, last) if first == last => Some((*first).into()),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::QuickMode;
+
+    /// Every IKE SA keeps room for eleven of them.
+    #[test]
+    fn a_remembered_quick_mode_is_small() {
+        assert!(size_of::<QuickMode>() <= 16, "{}", size_of::<QuickMode>());
     }
 }
