@@ -17,6 +17,46 @@ use crate::io::worker::Command;
 
 /// How long a reply is waited for before the next request.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// The same for the first reply of all, which does not count.
+const KNOCK: Duration = Duration::from_millis(50);
+/// How often that first reply is asked for.
+const KNOCKS: u16 = 20;
+
+/// Which echo requests are sent, in order.
+///
+/// QUIRK(pppd): it acknowledges our last IPCP request first and brings its interface up then,
+/// after a script of the administrator's, so that what follows at once is lost. Requests with
+/// sequence number 0 find out when it is ready, and count for nothing.
+#[derive(Debug)]
+struct Pings {
+    knocks: u16,
+    sequence: u16,
+    count: u16,
+}
+
+impl Pings {
+    const fn new(count: u16) -> Self {
+        Self {
+            knocks: 0,
+            sequence: 0,
+            count,
+        }
+    }
+
+    /// Sequence number of the next request and how long to wait for its reply; `answered` says
+    /// whether the one before had its reply.
+    fn next(&mut self, answered: bool) -> Option<(u16, Duration)> {
+        if self.count > 0 && self.sequence == 0 && !answered && self.knocks < KNOCKS {
+            self.knocks = self.knocks.saturating_add(1);
+            return Some((0, KNOCK));
+        }
+        if self.sequence >= self.count {
+            return None;
+        }
+        self.sequence = self.sequence.saturating_add(1);
+        Some((self.sequence, PATIENCE))
+    }
+}
 
 /// Connects, pings, prints the report, hangs up.
 pub(super) async fn run(
@@ -57,7 +97,8 @@ async fn ping(
 ) -> Result<Vec<f64>, Failure> {
     let identifier = u16::try_from(std::process::id() % 0x1_0000).unwrap_or(0);
     let mut round_trips = Vec::new();
-    for sequence in 1..=count {
+    let (mut pings, mut answered) = (Pings::new(count), false);
+    while let Some((sequence, patience)) = pings.next(answered) {
         let request = icmp::echo_request(
             session.local_address,
             session.remote_address,
@@ -76,7 +117,8 @@ async fn ping(
             icmp::parse_echo_reply(packet)
                 .is_some_and(|echo| echo.identifier == identifier && echo.sequence == sequence)
         };
-        if wait(client, packets, reply).await? {
+        answered = wait(client, packets, patience, reply).await?;
+        if answered && sequence > 0 {
             round_trips.push(milliseconds(clock::now(), sent));
         }
     }
@@ -87,9 +129,10 @@ async fn ping(
 async fn wait(
     client: &mut Client,
     packets: &mut mpsc::Receiver<Vec<u8>>,
+    patience: Duration,
     wanted: impl Fn(&[u8]) -> bool,
 ) -> Result<bool, Failure> {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
+    let deadline = tokio::time::Instant::now() + patience;
     loop {
         if let Some(reason) = client.desk.down.take() {
             return Err(client.explain(&reason));
@@ -113,4 +156,36 @@ async fn wait(
 pub(super) fn milliseconds(later: Instant, earlier: Instant) -> f64 {
     let micros = u32::try_from((later - earlier).as_micros()).unwrap_or(u32::MAX);
     f64::from(micros) / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The pings sent to a server that answers from the `ready`th on.
+    fn sent(count: u16, ready: usize) -> Vec<u16> {
+        let (mut pings, mut sent) = (Pings::new(count), Vec::new());
+        while let Some((sequence, _)) = pings.next(sent.len() >= ready) {
+            sent.push(sequence);
+        }
+        sent
+    }
+
+    #[test]
+    fn pings_count_from_when_the_server_is_ready() {
+        assert_eq!(sent(3, 1), [0, 1, 2, 3]);
+        assert_eq!(sent(2, 4), [0, 0, 0, 0, 1, 2]);
+    }
+
+    #[test]
+    fn a_server_that_never_answers_is_pinged_all_the_same() {
+        let sent = sent(2, usize::MAX);
+        assert_eq!(sent.len(), usize::from(KNOCKS) + 2);
+        assert!(sent.ends_with(&[0, 1, 2]));
+    }
+
+    #[test]
+    fn no_pings_wanted_none_sent() {
+        assert_eq!(sent(0, 1), []);
+    }
 }

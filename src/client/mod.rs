@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use dataplane::DataPlane;
 use engine::{Dial, Engine, Event, Login, Reason, SessionInfo, Stage, Verdict};
+use l2tp::reliable::Backoff;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tracing::info;
@@ -28,6 +29,17 @@ pub use report::Report;
 const INSIDE_QUEUE: usize = 64;
 /// How long the goodbye may take.
 const FAREWELL: Duration = Duration::from_millis(500);
+
+/// When control messages of L2TP are sent again.
+///
+/// QUIRK(strongSwan): it installs its SAs some milliseconds after message 3 of Quick Mode, so that
+/// the first L2TP message, which follows at once, finds none and is lost. Waiting the usual second
+/// (RFC 2661 §5.8) would be most of the time it takes to connect.
+const RETRANSMIT: Backoff = Backoff {
+    initial: Duration::from_millis(250),
+    cap: Duration::from_secs(8),
+    tries: 7,
+};
 
 /// Connects, and stays connected until told to end or until the server ends it; or only checks.
 ///
@@ -157,6 +169,13 @@ impl Client {
                 respond: false,
                 ..ike::Config::default()
             },
+            l2tp: l2tp::Config {
+                timing: l2tp::Timing {
+                    retransmit: RETRANSMIT,
+                    ..l2tp::Timing::default()
+                },
+                ..l2tp::Config::default()
+            },
             ..engine::Config::default()
         };
         let mut engine = Engine::new(config, plane.config().slots, generator()?);
@@ -209,15 +228,8 @@ impl Client {
         let result: Result<_, anyhow::Error> = match tokio::time::timeout(limit, connecting).await {
             Ok(result) => result,
             Err(_) => {
-                let stage = self
-                    .desk
-                    .stages
-                    .last()
-                    .map_or("nothing", |(stage, _)| stage.name());
-                return Err(Failure::Failed(format!(
-                    "not connected within {} s; the last stage that was complete is {stage}",
-                    limit.as_secs()
-                )));
+                let stage = self.desk.stages.last().map(|(stage, _)| *stage);
+                return Err(Failure::Failed(too_late(limit, stage)));
             }
         };
         match result? {
@@ -334,6 +346,21 @@ fn prefixes(route: Route) -> Vec<Prefix> {
                 .to_vec()
         }
         Route::Network(address, length) => vec![Prefix::new(address, length)],
+    }
+}
+
+/// What to say when time is up.
+fn too_late(limit: Duration, complete: Option<Stage>) -> String {
+    let limit = limit.as_secs();
+    match complete {
+        None => format!(
+            "not connected within {limit} s: IKE phase 1 is not complete; nothing answers at the \
+             server's IKE port, or the server has another pre-shared key"
+        ),
+        Some(stage) => format!(
+            "not connected within {limit} s; the last stage that was complete is {}",
+            stage.name()
+        ),
     }
 }
 

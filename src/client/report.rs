@@ -1,11 +1,10 @@
 //! The report of `adit connect --check`. Its keys are a contract: fields are only ever added.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use engine::{SessionInfo, Stage};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use wire::Instant;
 
 use super::check::milliseconds;
@@ -27,7 +26,7 @@ pub struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub round_trip: Option<RoundTrips>,
     /// How long each stage took, in milliseconds, in the order of connecting.
-    pub milliseconds: BTreeMap<&'static str, f64>,
+    pub milliseconds: StageTimes,
     /// From the first packet to open IPCP, or to the failure, in milliseconds.
     pub total_milliseconds: f64,
 }
@@ -55,9 +54,9 @@ pub struct SessionReport {
     pub address: IpAddr,
     /// The server's address inside.
     pub peer_address: IpAddr,
-    /// DNS servers we were given.
+    /// DNS servers we were given, each once.
     pub dns: Vec<Ipv4Addr>,
-    /// NetBIOS name servers we were given.
+    /// NetBIOS name servers we were given, each once.
     pub wins: Vec<Ipv4Addr>,
     /// Our and the server's L2TP tunnel id.
     pub tunnel_ids: (u16, u16),
@@ -65,6 +64,16 @@ pub struct SessionReport {
     pub session_ids: (u16, u16),
     /// The longest IP packet to the server, in bytes.
     pub mtu: u16,
+}
+
+/// Stages with their durations: an object in JSON, whose keys stand in the order of connecting.
+#[derive(Debug, Clone, Default)]
+pub struct StageTimes(Vec<(&'static str, f64)>);
+
+impl Serialize for StageTimes {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_map(self.0.iter().copied())
+    }
 }
 
 /// Pings, in milliseconds.
@@ -103,14 +112,14 @@ impl Report {
     }
 
     fn timed(stages: &[(Stage, Instant)], started: Instant) -> Self {
-        let mut times = BTreeMap::new();
+        let mut times = Vec::new();
         let mut before = started;
         for (stage, at) in stages {
-            times.insert(stage.name(), milliseconds(*at, before));
+            times.push((stage.name(), milliseconds(*at, before)));
             before = *at;
         }
         Self {
-            milliseconds: times,
+            milliseconds: StageTimes(times),
             total_milliseconds: milliseconds(before, started),
             ..Self::default()
         }
@@ -157,11 +166,31 @@ impl SessionReport {
                 .map_or_else(|| "none".to_owned(), |method| method.name().to_owned()),
             address: session.local_address,
             peer_address: session.remote_address,
-            dns: session.dns.into_iter().flatten().collect(),
-            wins: session.wins.into_iter().flatten().collect(),
+            dns: distinct(session.dns),
+            wins: distinct(session.wins),
             tunnel_ids: session.tunnel_ids,
             session_ids: session.session_ids,
             mtu: session.mtu,
         }
+    }
+}
+
+/// QUIRK(pppd): a server with one name server gives it as the primary and as the secondary one.
+fn distinct(servers: [Option<Ipv4Addr>; 2]) -> Vec<Ipv4Addr> {
+    let mut known: Vec<_> = servers.into_iter().flatten().collect();
+    known.dedup();
+    known
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_server_given_twice_is_reported_once() {
+        let (a, b) = (Ipv4Addr::new(192, 0, 2, 53), Ipv4Addr::new(192, 0, 2, 54));
+        assert_eq!(distinct([Some(a), Some(a)]), [a]);
+        assert_eq!(distinct([Some(a), Some(b)]), [a, b]);
+        assert_eq!(distinct([None, Some(b)]), [b]);
     }
 }
