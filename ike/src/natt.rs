@@ -35,8 +35,9 @@ pub(crate) struct Announced {
     traversal: Option<NatTraversal>,
     /// Draft 02 came in the spelling with a newline.
     newline: bool,
-    /// Some drafts only old racoon sends.
+    /// Android sends drafts 00 and 02, and not draft 03.
     draft_00: bool,
+    draft_03: bool,
     /// Apple's own draft.
     apple: bool,
     make: Make,
@@ -52,6 +53,7 @@ impl Announced {
                 Vendor::NatTraversal(NatTraversal::Draft00) => self.draft_00 = true,
                 Vendor::NatTraversal(NatTraversal::Draft04) => self.apple = true,
                 Vendor::NatTraversal(version) => {
+                    self.draft_03 |= version == NatTraversal::Draft03;
                     self.newline |= payload.body == VendorId::draft_02_newline().0;
                     self.traversal = self.traversal.max(Some(version));
                 }
@@ -84,7 +86,8 @@ impl Announced {
     pub(crate) fn make(&self) -> Make {
         match self.make {
             Make::Unknown if self.apple => Make::Apple,
-            Make::Unknown if self.draft_00 => Make::Android,
+            // QUIRK(SoftEther): it sends draft 00 as well, with all the others.
+            Make::Unknown if self.draft_00 && !self.draft_03 => Make::Android,
             make => make,
         }
     }
@@ -215,4 +218,35 @@ pub(crate) fn original_addresses(
 /// The body of a NAT-OA payload.
 pub(crate) fn original_address(address: IpAddr) -> Vec<u8> {
     NatOa(address).to_body()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::{ChainBuilder, Trailing};
+
+    fn make(ids: &[&str]) -> Make {
+        let mut chain = ChainBuilder::new();
+        for id in ids {
+            chain.push(
+                PayloadType::VENDOR_ID,
+                &VendorId(hex::decode(id).expect("digits")),
+            );
+        }
+        let (first, body) = (chain.first(), chain.encode());
+        let mut announced = Announced::default();
+        announced.note(&Chain::parse(first, &body, Trailing::Nothing).expect("a chain"));
+        announced.make()
+    }
+
+    const RFC: &str = "4a131c81070358455c5728f20e95452f";
+    const DRAFT_03: &str = "7d9419a65310ca6f2c179d9215529d56";
+    const DRAFT_02: &str = "cd60464335df21f87cfdb2fc68b6a448";
+    const DRAFT_00: &str = "4485152d18b6bbcd0be8a8469579ddcc";
+
+    #[test]
+    fn softether_is_not_taken_for_android() {
+        assert_eq!(make(&[RFC, DRAFT_02, DRAFT_00]), Make::Android);
+        assert_eq!(make(&[RFC, DRAFT_03, DRAFT_02, DRAFT_00]), Make::Unknown);
+    }
 }

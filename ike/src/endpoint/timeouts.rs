@@ -44,7 +44,7 @@ impl Endpoint {
         }
         let reason = CloseReason::NoAnswer {
             request: initiating.retry.what,
-            hint: initiating.hint.take(),
+            hint: initiating.suspicion(),
         };
         let replaces = initiating.replaces;
         self.give_up(id, replaces, reason);

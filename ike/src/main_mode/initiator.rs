@@ -226,6 +226,18 @@ impl Initiating {
         }
     }
 
+    /// What may be the reason for silence.
+    ///
+    /// QUIRK(strongSwan, SoftEther): they cannot decrypt message 5 when their key is another, and
+    /// say nothing, or say so under keys that nobody else has.
+    pub(crate) fn suspicion(&mut self) -> Option<String> {
+        let silence = match self.state {
+            State::ExpectAuth(_) => Some("the pre-shared key of the peer is probably another"),
+            _ => None,
+        };
+        self.hint.take().or_else(|| silence.map(str::to_owned))
+    }
+
     /// A power has been computed.
     pub(crate) fn on_computed(
         mut self: Box<Self>,

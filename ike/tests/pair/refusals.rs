@@ -1,6 +1,7 @@
 //! What an administrator reads when a client is turned away.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ike::codec::{ChainBuilder, Cookie, ExchangeType, Flags, Header, MessageId, PayloadType};
 use ike::{CloseReason, Config, Event, Key, Keyring, LegacyOption, Policy, Selector};
@@ -43,6 +44,25 @@ fn a_wrong_key_is_called_a_wrong_key_on_both_sides() {
     insta::assert_snapshot!(pair.refusals(Side::Server).join("\n"), @"the pre-shared key does not match: 10.0.0.2 uses another key than the one configured for it; compare it with the secrets file");
     insta::assert_snapshot!(reasons(&pair).join("\n"), @"no answer to message 5 of Main Mode (the peer said AUTHENTICATION-FAILED: the pre-shared key does not match)");
     assert_eq!((pair.server.occupancy(), pair.spis.len()), ((0, 0), 0));
+}
+
+/// Most servers are silent after a message 5 that they cannot decrypt.
+#[test]
+fn silence_after_message_5_suggests_another_key() {
+    let mut pair = Pair::new(2);
+    pair.connect();
+    while pair
+        .sent
+        .iter()
+        .filter(|sent| sent.from == Side::Client)
+        .count()
+        < 3
+    {
+        pair.run_for(Duration::from_millis(1));
+    }
+    pair.faults.loss = 100;
+    pair.run_for(seconds(60));
+    insta::assert_snapshot!(reasons(&pair).join("\n"), @"no answer to message 5 of Main Mode (the pre-shared key of the peer is probably another)");
 }
 
 #[test]
