@@ -58,7 +58,7 @@ impl Endpoint {
             return count(&mut self.context.counters.unknown_cookies);
         }
         if let Some(sa) = self.firsts.get(&(header.initiator, path.remote)).copied() {
-            return self.on_message(sa, path, header, body, datagram);
+            return self.on_first_message_again(sa, path, datagram);
         }
         match header.exchange {
             ExchangeType::MAIN_MODE

@@ -80,6 +80,21 @@ impl Endpoint {
         self.sas.insert(id, sa);
     }
 
+    /// Message 1 again, or something else that does not name our cookie. Nothing but a repetition
+    /// is answered: whoever sends more without the cookie does not receive what we send, and would
+    /// have us compute for, and answer to, an address that is not its own.
+    pub(super) fn on_first_message_again(&mut self, id: SaId, path: Path, datagram: &[u8]) {
+        let answer = match self.sas.get(&id).map(|sa| &sa.phase) {
+            Some(Phase::Responding(state)) => state.answer_to_first(datagram),
+            _ => None,
+        };
+        let Some(answer) = answer else {
+            return count(&mut self.context.counters.unexpected);
+        };
+        count(&mut self.context.counters.repeated);
+        self.context.transmit(path, answer);
+    }
+
     /// Sends message 1.
     pub(super) fn begin_main_mode(
         &mut self,

@@ -162,7 +162,17 @@ pub(crate) fn begin(
 }
 
 impl State {
-    /// Takes a message of this Main Mode.
+    /// Message 2, if `datagram` is message 1 again and nothing has come since.
+    pub(crate) fn answer_to_first(&self, datagram: &[u8]) -> Option<Vec<u8>> {
+        match self {
+            Self::ExpectKe(state) if state.answered.request == Fingerprint::of(datagram) => {
+                Some(state.answered.answer.clone())
+            }
+            _ => None,
+        }
+    }
+
+    /// Takes a message of this Main Mode that names our cookie: message 3 or a later one.
     pub(crate) fn handle(
         self,
         context: &mut Context,
@@ -174,11 +184,6 @@ impl State {
     ) -> Self {
         let message = Fingerprint::of(datagram);
         match self {
-            Self::ExpectKe(state) if state.answered.request == message => {
-                count(&mut context.counters.repeated);
-                context.transmit(frame.path, state.answered.answer.clone());
-                Self::ExpectKe(state)
-            }
             Self::ExpectAuth(state) if state.answered.request == message => {
                 count(&mut context.counters.repeated);
                 context.transmit(frame.path, state.answered.answer.clone());

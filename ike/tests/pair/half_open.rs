@@ -108,6 +108,32 @@ fn those_who_sent_message_3_do_not_give_way_to_those_who_did_not() {
     assert!(pair.agreed_child().is_some());
 }
 
+/// Whoever forges its address does not learn our cookie: a message 3 without it costs no
+/// computation, sends nothing to that address, and gives no better place among the half-open.
+#[test]
+fn message_3_without_our_cookie_does_nothing() {
+    let mut pair = Pair::with(5, Config::default(), Config::default());
+    pair.connect();
+    pair.run_for(std::time::Duration::from_millis(25));
+    let [message_1, _, message_3] = &pair.sent[..] else {
+        panic!("{} messages", pair.sent.len());
+    };
+    let source = "203.0.113.77".parse().expect("an address");
+    let (path, first) = forged(&message_1.bytes, 1, source);
+    let (_, mut third) = forged(&message_3.bytes, 1, source);
+    third[8..16].fill(0);
+    let now = pair.now;
+    let mut answers = |bytes: &[u8]| {
+        pair.server.handle_datagram(now, path, bytes);
+        std::iter::from_fn(|| pair.server.poll_output()).collect::<Vec<_>>()
+    };
+    assert!(matches!(answers(&first)[..], [Output::Transmit { .. }]));
+    assert!(matches!(answers(&first)[..], [Output::Transmit { .. }]));
+    let nothing = answers(&third);
+    assert!(nothing.is_empty(), "{nothing:?}");
+    assert_eq!(pair.server.counters().repeated, 1);
+}
+
 #[test]
 fn an_unknown_cookie_is_met_with_silence() {
     let mut pair = Pair::new(4);
