@@ -8,16 +8,18 @@ use std::time::Duration;
 use wire::{Instant, Path};
 
 use crate::codec::{
-    ChainBuilder, Cookie, ExchangeType, Flags, Header, MessageId, NatTraversal, Notification,
-    NotifyType, PayloadType,
+    Chain, ChainBuilder, Cookie, ExchangeType, Flags, Header, MessageId, NatTraversal,
+    Notification, NotifyType, PayloadType,
 };
-use crate::context::{Answered, Context};
-use crate::crypto::{Iv, Keymat};
+use crate::context::{Answered, Context, same};
+use crate::crypto::{Iv, Keymat, Opened};
 use crate::quick_mode::QuickMode;
 use crate::{ChildId, Identity, Make, Nat, SaId, SaInfo, main_mode, policy};
 
-/// Message ids that are remembered, so that a recorded message cannot pass for a new one.
-const REMEMBERED_MESSAGE_IDS: usize = 1024;
+/// Message ids that are remembered, so that neither a recorded message nor one of ours can pass
+/// for a new one of the peer's. Dead Peer Detection uses up four a minute on a silent SA, and so
+/// some two thousand in the usual eight hours.
+const REMEMBERED_MESSAGE_IDS: usize = 4096;
 
 /// Which side started Main Mode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -188,6 +190,27 @@ impl Established {
         }
     }
 
+    /// Decrypts a message that begins an exchange: message 1 of Quick Mode, or an Informational.
+    pub(crate) fn open_first(&self, header: &Header, body: &[u8]) -> Option<Opened> {
+        let suite = self.keymat.suite();
+        let iv = suite.exchange_iv(&self.last_block, header.message_id);
+        self.keymat.open(header, body, &iv).ok()
+    }
+
+    /// The payloads of such a message, if HASH(1) stands before them and is right.
+    pub(crate) fn authentic_first<'a>(
+        &self,
+        header: &Header,
+        opened: &'a Opened,
+    ) -> Option<Chain<'a>> {
+        let chain = opened.chain().ok()?;
+        let hash = chain
+            .nth(0)
+            .filter(|first| first.kind == PayloadType::HASH)?;
+        let expected = self.keymat.hash_1(header.message_id, chain.after(&hash));
+        same(&expected, hash.body).then_some(chain)
+    }
+
     /// Whether ESP is to go in UDP.
     pub(crate) const fn wants_udp(&self) -> bool {
         self.traversal.is_some() && self.nat.any()
@@ -225,28 +248,52 @@ impl Dpd {
 }
 
 /// Message ids that were used, newest last.
+///
+/// They are looked up for authentic messages only, and passing over some thousand numbers costs
+/// no more than authenticating one; a tree would take three times the memory.
 #[derive(Debug, Default)]
-pub(crate) struct Seen {
-    ids: BTreeSet<MessageId>,
-    order: VecDeque<MessageId>,
-}
+pub(crate) struct Seen(VecDeque<MessageId>);
 
 impl Seen {
     /// Whether `id` was used before.
     pub(crate) fn contains(&self, id: MessageId) -> bool {
-        self.ids.contains(&id)
+        self.0.contains(&id)
     }
 
     /// Remembers `id`.
     pub(crate) fn insert(&mut self, id: MessageId) {
-        if !self.ids.insert(id) {
+        if self.contains(id) {
             return;
         }
-        self.order.push_back(id);
-        if self.order.len() > REMEMBERED_MESSAGE_IDS
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.ids.remove(&oldest);
+        if self.0.len() >= REMEMBERED_MESSAGE_IDS {
+            self.0.pop_front();
         }
+        self.0.push_back(id);
+    }
+
+    /// A message id for an exchange of ours: one that was not used before, and is from now on.
+    pub(crate) fn draw(&mut self, context: &mut Context) -> MessageId {
+        loop {
+            let id = context.message_id();
+            if !self.contains(id) {
+                self.insert(id);
+                return id;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn message_ids_are_remembered_for_hours_and_not_without_bound() {
+        let mut seen = Seen::default();
+        (1..=4096).for_each(|id| seen.insert(MessageId(id)));
+        seen.insert(MessageId(1));
+        assert!(seen.contains(MessageId(1)) && seen.contains(MessageId(4096)));
+        seen.insert(MessageId(4097));
+        assert!(!seen.contains(MessageId(1)) && seen.contains(MessageId(2)));
     }
 }

@@ -2,9 +2,9 @@
 
 use super::main_mode::{REKEY_RETRY, with_margin};
 use super::{Child, Endpoint, Members};
-use crate::codec::{ChainBuilder, Delete, PayloadType};
+use crate::codec::{ChainBuilder, Delete, MessageId, PayloadType};
 use crate::quick_mode::{Agreed, QuickMode};
-use crate::sa::Party;
+use crate::sa::{Party, Role};
 use crate::timers::Owner;
 use crate::{ChildId, CloseReason, Event, SaId, Timer};
 
@@ -82,19 +82,19 @@ impl Endpoint {
         }
         let (sa, message_id) = (child.sa, child.message_id);
         self.context.event(Event::ChildConfirmed { child: id });
-        let waiting = self
-            .sas
-            .get_mut(&sa)
-            .and_then(|sa| sa.established())
-            .and_then(|(_, sa)| match sa.quick_modes.get(&message_id) {
-                Some(QuickMode::RespondExpectConfirm(state)) if state.child == id => {
-                    Some(state.answered.clone())
-                }
-                _ => None,
-            });
-        if let Some(answered) = waiting {
-            self.finish_quick_mode(sa, message_id, QuickMode::Done(Box::new(answered)));
-        }
+        self.stop_repeating(sa, message_id, id);
+    }
+
+    /// Message 2 is not sent again for a child SA that is in use, or gone.
+    fn stop_repeating(&mut self, sa: SaId, message_id: MessageId, child: ChildId) {
+        let established = self.sas.get_mut(&sa).and_then(|sa| sa.established());
+        let waiting = match established.and_then(|(_, sa)| sa.quick_modes.get(&message_id)) {
+            Some(QuickMode::RespondExpectConfirm(state)) if state.child == child => {
+                state.answered.clone()
+            }
+            _ => return,
+        };
+        self.finish_quick_mode(sa, message_id, QuickMode::Done(Box::new(waiting)));
     }
 
     /// Valid ESP has come: the peer lives.
@@ -175,27 +175,10 @@ impl Endpoint {
             .and_then(|sa| sa.established())
             .map(|(frame, sa)| {
                 sa.children.remove(&id);
-                let waiting = match sa.quick_modes.get(&child.message_id) {
-                    Some(QuickMode::RespondExpectConfirm(state)) if state.child == id => {
-                        Some(state.answered.clone())
-                    }
-                    _ => None,
-                };
-                let responder = frame.role == crate::sa::Role::Responder;
-                (responder && sa.children.is_empty(), waiting)
+                frame.role == Role::Responder && sa.children.is_empty()
             });
-        let Some((alone, waiting)) = alone else {
-            return;
-        };
-        // Message 2 is not repeated for something that is gone.
-        if let Some(answered) = waiting {
-            self.finish_quick_mode(
-                child.sa,
-                child.message_id,
-                QuickMode::Done(Box::new(answered)),
-            );
-        }
-        if alone {
+        self.stop_repeating(child.sa, child.message_id, id);
+        if alone == Some(true) {
             let end = self.context.now + self.context.config.timing.without_child;
             self.context
                 .timers

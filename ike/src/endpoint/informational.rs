@@ -8,7 +8,7 @@ use crate::codec::{
     ChainBuilder, Cookie, Delete, ExchangeType, Header, Notification, NotifyType, PayloadType,
     ProtocolId,
 };
-use crate::context::{count, same};
+use crate::context::count;
 use crate::sa::Phase;
 use crate::{ChildId, CloseReason, Event, SaId};
 
@@ -20,16 +20,9 @@ impl Endpoint {
             return;
         };
         let message_id = header.message_id;
-        let iv = sa.keymat.suite().exchange_iv(&sa.last_block, message_id);
-        let opened = sa.keymat.open(header, body, &iv).ok();
-        let chain = opened.as_ref().and_then(|opened| opened.chain().ok());
-        let authentic = chain.filter(|chain| {
-            chain.nth(0).is_some_and(|hash| {
-                hash.kind == PayloadType::HASH
-                    && same(&sa.keymat.hash_1(message_id, chain.after(&hash)), hash.body)
-            })
-        });
-        let Some(chain) = authentic else {
+        let opened = sa.open_first(header, body);
+        let authentic = |opened| sa.authentic_first(header, opened);
+        let Some(chain) = opened.as_ref().and_then(authentic) else {
             return count(&mut self.context.counters.unauthentic);
         };
         if sa.seen.contains(message_id) {
@@ -141,11 +134,7 @@ impl Endpoint {
         let Some((frame, sa)) = self.sas.get_mut(&id).and_then(|sa| sa.established()) else {
             return;
         };
-        let mut message_id = self.context.message_id();
-        while sa.seen.contains(message_id) {
-            message_id = self.context.message_id();
-        }
-        sa.seen.insert(message_id);
+        let message_id = sa.seen.draw(&mut self.context);
         let hash = sa.keymat.hash_1(message_id, &chain.encode());
         chain.prepend(PayloadType::HASH, &hash);
         let iv = sa.keymat.suite().exchange_iv(&sa.last_block, message_id);

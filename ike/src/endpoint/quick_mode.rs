@@ -4,7 +4,7 @@ use wire::Path;
 
 use super::Endpoint;
 use crate::codec::{ChainBuilder, Header, MessageId, Notification, PayloadType, ProtocolId};
-use crate::context::{Answered, Fingerprint, count, same};
+use crate::context::{Answered, Fingerprint, count};
 use crate::job::DhOutcome;
 use crate::quick_mode::initiator::Step;
 use crate::quick_mode::{Agreed, Arrival, QuickMode, initiator, responder};
@@ -57,7 +57,7 @@ impl Endpoint {
                 QuickMode::RespondExpectConfirm(state)
             }
             Some(QuickMode::AskExpectAnswer(state)) => {
-                let step = state.handle(context, frame, sa, header, body);
+                let step = state.handle(context, frame, sa, header, body, message);
                 let stays = matches!(&step, Step::Stay(QuickMode::AskExpectAnswer(_)));
                 if !stays {
                     self.on_fresh(id, path);
@@ -86,16 +86,9 @@ impl Endpoint {
         };
         let message_id = header.message_id;
         let context = &mut self.context;
-        let iv = sa.keymat.suite().exchange_iv(&sa.last_block, message_id);
-        let opened = sa.keymat.open(header, body, &iv).ok();
-        let chain = opened.as_ref().and_then(|opened| opened.chain().ok());
-        let authentic = chain.filter(|chain| {
-            chain.nth(0).is_some_and(|hash| {
-                hash.kind == PayloadType::HASH
-                    && same(&sa.keymat.hash_1(message_id, chain.after(&hash)), hash.body)
-            })
-        });
-        let (Some(opened), Some(chain)) = (&opened, authentic) else {
+        let opened = sa.open_first(header, body);
+        let authentic = |opened| Some((opened, sa.authentic_first(header, opened)?));
+        let Some((opened, chain)) = opened.as_ref().and_then(authentic) else {
             return count(&mut context.counters.unauthentic);
         };
         if sa.seen.contains(message_id) {
@@ -251,8 +244,9 @@ impl Endpoint {
                     ..
                 }),
             ) => {
+                let message = state.message;
                 let step = state.on_computed(context, frame, sa, &shared);
-                self.on_quick_step(id, message_id, Fingerprint::of(&[]), step);
+                self.on_quick_step(id, message_id, message, step);
             }
             (Some(state @ (QuickMode::AskAwaitKey(_) | QuickMode::AskAwaitShared(_))), outcome) => {
                 let reason = outcome.err().map_or("no value", |error| error.reason);
@@ -332,11 +326,7 @@ impl Endpoint {
     pub(super) fn begin_child(&mut self, id: SaId, replaces: Option<ChildId>) -> Option<ChildId> {
         let (frame, sa) = self.sas.get_mut(&id)?.established()?;
         let child = ChildId(self.context.new_id());
-        let mut message_id = self.context.message_id();
-        while sa.seen.contains(message_id) {
-            message_id = self.context.message_id();
-        }
-        sa.seen.insert(message_id);
+        let message_id = sa.seen.draw(&mut self.context);
         let state = initiator::begin(&mut self.context, frame, sa, child, message_id, replaces);
         sa.quick_modes.insert(message_id, state);
         if let Some(old) = replaces {

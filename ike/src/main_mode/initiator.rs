@@ -294,6 +294,11 @@ impl ExpectSa {
             if header.responder.is_zero() {
                 return Err(malformed("there is no responder cookie"));
             }
+            // With equal cookies HASH_R would be computed like HASH_I, and our own messages, sent
+            // back to us, would do for the peer's.
+            if header.responder == frame.initiator {
+                return Err(malformed("its cookie is our own"));
+            }
             let sa = chain
                 .first(PayloadType::SA)
                 .ok_or(malformed("there is no SA payload"))?;
@@ -389,11 +394,17 @@ impl ExpectKe {
             let nonce = Nonce::parse(chain.first(PayloadType::NONCE)?.body).ok()?;
             Some((chain, public.0, nonce.0))
         });
-        let Some((chain, public_r, nonce_r)) = parts else {
-            let what = "key exchange or nonce is missing";
+        let problem = match &parts {
+            None => Some("key exchange or nonce is missing"),
+            Some((_, public, _)) if *public == self.public => {
+                Some("it is our own message 3, sent back to us")
+            }
+            Some(_) => None,
+        };
+        let (Some((chain, public_r, nonce_r)), None) = (parts, problem) else {
             let refusal = Refusal::Malformed {
                 message: "message 4 of Main Mode",
-                what,
+                what: problem.unwrap_or_default(),
             };
             return Err(Box::new((State::ExpectKe(self), refusal)));
         };

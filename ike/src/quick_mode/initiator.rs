@@ -8,7 +8,7 @@ use crate::codec::{
     Identification, Identity, KeyExchange, MessageId, Nonce, Notification, NotifyType, PayloadType,
     Phase2Offer, Sa as SaPayload, Transform,
 };
-use crate::context::{Asker, Context, Retry, count, same};
+use crate::context::{Asker, Context, Fingerprint, Retry, count, same};
 use crate::crypto::{Group, Iv, PrivateValue};
 use crate::natt;
 use crate::policy::{Phase2Choice, group_name};
@@ -72,6 +72,8 @@ pub(crate) struct AwaitShared {
     pub(crate) request: RequestId,
     pub(crate) child: ChildId,
     pub(crate) spi: u32,
+    /// Message 2, which may come again after message 3.
+    pub(crate) message: Fingerprint,
     exchanged: Exchanged,
 }
 
@@ -247,12 +249,13 @@ fn ask(
 impl ExpectAnswer {
     /// Takes message 2.
     pub(crate) fn handle(
-        mut self: Box<Self>,
+        self: Box<Self>,
         context: &mut Context,
         frame: &Frame,
         sa: &Established,
         header: &Header,
         body: &[u8],
+        message: Fingerprint,
     ) -> Step {
         let Ok(opened) = sa.keymat.open(header, body, &self.iv) else {
             count(&mut context.counters.unauthentic);
@@ -277,58 +280,43 @@ impl ExpectAnswer {
         };
         let owner = Owner::QuickMode(frame.id, message_id);
         context.timers.cancel(owner, crate::Timer::Retransmit);
-        match (self.private.take(), public) {
+        let Self {
+            child,
+            spi,
+            wanted,
+            nonce_i,
+            private,
+            ids,
+            ..
+        } = *self;
+        let exchanged = Exchanged {
+            spi,
+            wanted,
+            nonce_i,
+            ids,
+            answer,
+        };
+        match (private, public) {
             (Some(private), Some(public)) => {
                 let job = Job::shared_secret(private, public);
                 let asker = Asker::QuickMode(frame.id, message_id);
-                let request = context.request(asker, Request::Compute(job));
-                let Self {
-                    child,
-                    spi,
-                    wanted,
-                    nonce_i,
-                    ids,
-                    ..
-                } = *self;
-                let exchanged = Exchanged {
-                    spi,
-                    wanted,
-                    nonce_i,
-                    ids,
-                    answer,
-                };
                 let next = AwaitShared {
-                    request,
+                    request: context.request(asker, Request::Compute(job)),
                     child,
                     spi,
+                    message,
                     exchanged,
                 };
                 Step::Stay(QuickMode::AskAwaitShared(Box::new(next)))
             }
-            (None, None) => {
-                let Self {
-                    spi,
-                    wanted,
-                    nonce_i,
-                    ids,
-                    ..
-                } = *self;
-                let exchanged = Exchanged {
-                    spi,
-                    wanted,
-                    nonce_i,
-                    ids,
-                    answer,
-                };
-                exchanged.agree(context, frame, sa, None)
-            }
+            (None, None) => exchanged.agree(context, frame, sa, None),
             _ => {
                 let what = "the KE payload does not go with the agreed forward secrecy";
                 let refusal = Refusal::Malformed {
                     message: "message 2 of Quick Mode",
                     what,
                 };
-                Step::Failed(self.child, self.spi, refusal)
+                Step::Failed(child, spi, refusal)
             }
         }
     }

@@ -1,6 +1,9 @@
 //! A repeated request gets the stored answer and allocates nothing.
 
+use std::time::Duration;
+
 use ike::Event;
+use ike::crypto::Group;
 use wire::Path;
 
 use crate::harness::{Pair, Side, seconds};
@@ -75,6 +78,55 @@ fn a_recording_played_again_gets_the_same_answers_or_none() {
     pair.inject(Side::Server, path, &message.bytes);
     assert_eq!((pair.sent.len(), pair.spis.len()), (sent, spis));
     assert_eq!(pair.server.counters().quick_modes, 1);
+}
+
+/// The server repeats message 2 until message 3 comes, so the client must repeat message 3, with
+/// forward secrecy and without.
+#[test]
+fn message_3_of_quick_mode_is_said_again_when_message_2_is() {
+    for pfs in [None, Some(Group::Ecp256)] {
+        let mut pair = Pair::new(5);
+        pair.pfs = pfs;
+        pair.connect();
+        pair.run_for(seconds(5));
+        let sent = pair.sent.len();
+        let [.., message_2, message_3] = &pair.sent[..] else {
+            panic!("{sent} messages");
+        };
+        let (message_2, message_3) = (message_2.clone(), message_3.clone());
+        assert_eq!(
+            (message_2.from, message_3.from),
+            (Side::Server, Side::Client)
+        );
+        pair.inject(Side::Client, message_3.path, &message_2.bytes);
+        let again: Vec<_> = pair.sent[sent..].iter().map(|sent| &sent.bytes).collect();
+        assert_eq!(again, [&message_3.bytes], "{pfs:?}");
+    }
+}
+
+/// Somebody without the key who sends our own messages back to us does not get far.
+#[test]
+fn our_own_messages_are_not_those_of_a_peer() {
+    // Message 2 with our own cookie as the responder's.
+    let mut pair = Pair::new(6);
+    pair.connect();
+    pair.run_for(Duration::from_millis(15));
+    let [message_1, message_2] = &pair.sent[..] else {
+        panic!("{:?}", pair.sent);
+    };
+    let (path, mut bytes) = (message_1.path, message_2.bytes.clone());
+    bytes.copy_within(0..8, 8);
+    pair.inject(Side::Client, path, &bytes);
+    assert_eq!(pair.sent.len(), 2, "no message 3");
+
+    // Message 3 as message 4.
+    pair.run_for(Duration::from_millis(10));
+    let message_3 = pair.sent[2].clone();
+    pair.inject(Side::Client, path, &message_3.bytes);
+    assert_eq!(pair.sent.len(), 3, "no message 5");
+
+    pair.run_for(seconds(5));
+    assert!(pair.agreed_child().is_some(), "the peer's own are");
 }
 
 #[test]
