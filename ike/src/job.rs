@@ -5,10 +5,10 @@
 
 use std::fmt;
 
-use subtle::ConstantTimeEq;
 use wire::Secret;
 
 use crate::codec::{HashData, Header, Identification, PayloadType};
+use crate::context::same;
 use crate::crypto::{
     InvalidPublicValue, Iv, Keymat, Opened, Phase1Suite, PrivateValue, Transcript,
 };
@@ -217,7 +217,7 @@ impl KeyTrial {
             return Ok(Verdict::Garbage);
         };
         let expected = keymat.hash_i(&self.transcript, &id);
-        if !bool::from(expected.ct_eq(&hash.0)) {
+        if !same(&expected, &hash.0) {
             return Ok(Verdict::WrongHash);
         }
         Ok(Verdict::Match(keymat, message))

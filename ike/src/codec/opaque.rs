@@ -59,8 +59,7 @@ impl PayloadBody for Nonce {
     }
 }
 
-/// The output of a hash function. Compare it with
-/// [`HashAlgorithm::verify`](crate::crypto::HashAlgorithm) or another constant-time comparison.
+/// The output of a hash function. To be compared in constant time.
 #[derive(Debug, Clone)]
 pub struct HashData(pub Vec<u8>);
 

@@ -6,7 +6,6 @@ use hmac::{Hmac, KeyInit, Mac};
 use md5::Md5;
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha384, Sha512};
-use subtle::ConstantTimeEq;
 use wire::Secret;
 use zeroize::Zeroizing;
 
@@ -123,11 +122,6 @@ impl HashAlgorithm {
             let output = Zeroizing::new(mac.finalize().into_bytes());
             Secret::from(output.as_slice())
         })
-    }
-
-    /// Whether `received` is the HMAC of the parts, compared in constant time.
-    pub fn verify(self, key: &[u8], parts: &[&[u8]], received: &[u8]) -> bool {
-        self.prf(key, parts).expose().ct_eq(received).into()
     }
 }
 

@@ -104,9 +104,11 @@ impl Policy {
         {
             return Refusal::AuthenticationMethod(auth.to_string());
         }
+        let everything = Self::new(&LegacyOption::ALL);
         let missing = offers
             .iter()
             .filter_map(suite_of)
+            .filter(|suite| everything.rank(*suite).is_some())
             .filter_map(|suite| self.missing_options(suite))
             .min_by_key(Vec::len);
         Refusal::NoIkeProposal {
@@ -115,7 +117,7 @@ impl Policy {
         }
     }
 
-    /// The options that are off and would admit `suite`; `None` if none would.
+    /// The options that are off and that `suite` needs; `None` if it needs none.
     fn missing_options(&self, suite: Phase1Suite) -> Option<Vec<LegacyOption>> {
         let needs = [
             GROUPS.iter().find(|(id, ..)| *id == suite.group)?.2,
@@ -123,8 +125,6 @@ impl Policy {
             HASHES.iter().find(|(id, ..)| *id == suite.hash)?.2,
         ]
         .concat();
-        let with_all = Self::new(&LegacyOption::ALL);
-        with_all.rank(suite)?;
         let missing: Vec<_> = needs
             .into_iter()
             .filter(|option| !self.is_on(*option))
