@@ -210,6 +210,29 @@ fn a_fixed_address_is_given_and_never_lent() {
 }
 
 #[test]
+fn a_fixed_address_that_was_taken_from_its_user_is_gone_at_the_next_login() {
+    let (mut world, client) = world(1, server_config(&[Method::MsChapV2]), None);
+    world.dial_as(client, "bob", "builder", |_| {});
+    connect(&mut world, client);
+    let session = world.party(client).sessions().remove(0);
+    assert_eq!(session.local_address, ip("10.10.1.77"));
+    if let Some(bob) = world.server().users.get_mut("bob") {
+        bob.address = engine::AddressPolicy::Pool;
+    }
+    // A Configure-Request makes both negotiate anew within the same session (RFC 1661 §4.3).
+    let upcall = engine::Upcall::Ppp {
+        session: session.session,
+        frame: vec![0xff, 0x03, 0xc0, 0x21, 1, 0x77, 0, 4],
+    };
+    world.with(client, |engine, now| engine.handle_upcall(now, upcall));
+    assert!(!world.is_up(client));
+    connect(&mut world, client);
+    let again = world.server().sessions().remove(0);
+    assert_eq!(again.remote_address, ip("10.10.1.2"), "{}", world.report());
+    assert_eq!(world.server().engine.addresses_in_use(), 1);
+}
+
+#[test]
 fn the_stages_come_in_order_at_both_ends() {
     let (mut world, client) = world(1, server_config(&[Method::MsChapV2]), None);
     world.dial(client, |_| {});

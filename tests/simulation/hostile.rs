@@ -161,3 +161,28 @@ fn a_flood_of_forged_first_messages_keeps_nobody_out() {
         "half-open SAs time out"
     );
 }
+
+#[test]
+fn a_message_of_a_peer_that_is_gone_begins_nothing() {
+    let (mut world, _, _) = world();
+    let mut start = vec![0xc8, 2, 0, 53, 0, 0, 0, 0, 0, 0, 0, 0];
+    start.extend([0x80, 8, 0, 0, 0, 0, 0, 1]); // Message Type: SCCRQ
+    start.extend([0x80, 8, 0, 0, 0, 2, 1, 0]); // Protocol Version
+    start.extend([0x80, 10, 0, 0, 0, 3, 0, 0, 0, 3]); // Framing Capabilities
+    start.extend([0x80, 7, 0, 0, 0, 7, b'x']); // Host Name
+    start.extend([0x80, 8, 0, 0, 0, 9, 0, 7]); // Assigned Tunnel ID
+    let upcall = engine::Upcall::Control {
+        peer: wire::PeerId(4711),
+        ports: wire::Ports {
+            local: 1701,
+            remote: 1701,
+        },
+        bytes: start,
+    };
+    world.with(crate::world::SERVER, |engine, now| {
+        engine.handle_upcall(now, upcall)
+    });
+    world.run_for(Duration::from_secs(10));
+    let unsent = dataplane::DropReason::UnknownPeer;
+    assert_eq!(world.server().plane.dropped(unsent), 0);
+}

@@ -13,6 +13,7 @@
 //! - [`refusals`]: every way not to;
 //! - [`lossy`]: thousands of bad networks;
 //! - [`rekeying`]: staying in for long, with nothing lost;
+//! - [`returning`]: after a crash, or from elsewhere;
 //! - [`hostile`]: garbage, forgery, floods.
 //!
 //! One number decides everything that happens, and the same number makes it happen again.
@@ -31,5 +32,6 @@ mod net;
 mod party;
 mod refusals;
 mod rekeying;
+mod returning;
 mod seeds;
 mod world;

@@ -119,6 +119,34 @@ fn the_translator_may_change_its_mind() {
     }
 }
 
+/// INITIAL-CONTACT speaks of the endpoint it comes from, and there the one that has moved is no
+/// longer.
+#[test]
+fn a_client_that_has_moved_is_not_ended_by_whoever_gets_its_old_place() {
+    let mut world = World::new(3, server_config(&[Method::MsChapV2]), WAN);
+    let behind = |world: &mut World, address: &str| {
+        let nat = world.add_nat(address, Behaviour::HOME, WAN);
+        let (inside, config) = (nat.realm(), client_config());
+        (
+            nat,
+            world.add(inside, "192.168.1.10", config, Conditions::IDEAL),
+        )
+    };
+    let (nat, first) = behind(&mut world, "198.51.100.9");
+    world.dial(first, |_| {});
+    assert!(world.run_until(Duration::from_secs(10), |world| world.is_up(first)));
+    let elsewhere = Rebind::Address(crate::world::ip("198.51.100.77"));
+    world.net.rebind(nat, elsewhere);
+    world.ping(first, 1);
+    assert!(world.ping(first, 2), "{}", world.report());
+
+    let (_, second) = behind(&mut world, "198.51.100.9");
+    world.dial(second, |_| {});
+    assert!(world.run_until(Duration::from_secs(10), |world| world.is_up(second)));
+    assert!(world.ping(second, 3), "{}", world.report());
+    assert!(world.ping(first, 4), "{}", world.report());
+}
+
 #[test]
 fn an_idle_session_stays_up_for_a_day() {
     let mut world = World::new(5, server_config(&[Method::MsChapV2]), WAN);

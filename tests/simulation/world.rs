@@ -82,6 +82,13 @@ impl World {
         self.party(SERVER)
     }
 
+    /// A party's host starts again and remembers nothing.
+    pub fn restart(&mut self, index: Index, config: engine::Config) {
+        self.seed = self.seed.wrapping_add(1);
+        let party = &mut self.parties[index.0];
+        *party = Party::new(party.host, party.address, config, self.seed);
+    }
+
     /// Makes a party connect to the server as alice, with changes to how it does so.
     pub fn dial(&mut self, index: Index, change: impl FnOnce(&mut engine::Dial)) -> PeerId {
         self.dial_as(index, "alice", "wonderland", change)
