@@ -175,7 +175,7 @@ impl Engine {
         self.outputs.pop_front()
     }
 
-    /// Ends one session, and its peer if that has no other.
+    /// Ends the peer of a session, and with it the session: clients have one each.
     pub fn close_session(&mut self, now: Instant, session: SessionId) {
         if let Some(session) = self.sessions.get(&session) {
             let peer = session.peer;

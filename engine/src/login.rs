@@ -117,8 +117,9 @@ impl Engine {
         let (local, dns, wins) = (server.local, server.dns, server.wins);
         let held = self.sessions.get(&id).and_then(|session| session.address);
         let address = match policy {
-            // The user logs in again in the same session, as after a renegotiation.
-            AddressPolicy::Pool if held.is_some() => held,
+            // The user logs in again in the same session, as after a renegotiation; but a fixed
+            // address stays with the user it is fixed for.
+            AddressPolicy::Pool if held.is_some_and(|held| self.pool.lends(held)) => held,
             AddressPolicy::Pool => self.pool.allocate(id),
             AddressPolicy::Fixed(address) => {
                 self.claim(id, user, address)?;

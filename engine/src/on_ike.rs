@@ -314,9 +314,14 @@ impl Engine {
     }
 
     fn on_path_changed(&mut self, sa: SaId, path: Path) {
-        let Some(id) = self.by_sa.get(&sa).copied() else {
-            return;
-        };
+        if let Some(id) = self.by_sa.get(&sa).copied() {
+            self.on_peer_moved(id, path);
+        }
+    }
+
+    /// Authenticated traffic, of IKE or ESP, has come from elsewhere: that is where the peer is
+    /// found from now on, also by those that claim to be its continuation.
+    pub(crate) fn on_peer_moved(&mut self, id: PeerId, path: Path) {
         let Some(peer) = self.peers.get_mut(&id) else {
             return;
         };
@@ -350,6 +355,9 @@ impl Engine {
         self.timers.set(Timer::Grace(into), None);
         self.timers.set(Timer::Doubt(into), None);
         self.unlist(from, young.info.as_ref());
+        if let Some(absorbed) = young.absorbed {
+            self.joined.remove(&absorbed);
+        }
         for sa in &young.sas {
             self.by_sa.insert(*sa, into);
         }

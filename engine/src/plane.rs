@@ -69,7 +69,10 @@ impl Engine {
                 let peer = elder
                     .or_else(|| self.joined.get(&peer).copied())
                     .unwrap_or(peer);
-                self.l2tp.handle_message(now, peer, ports, &bytes);
+                // Its SAs may have gone while the message was waiting.
+                if self.peers.contains_key(&peer) {
+                    self.l2tp.handle_message(now, peer, ports, &bytes);
+                }
             }
             Upcall::Stray {
                 peer,
@@ -124,14 +127,7 @@ impl Engine {
                     self.ike.confirm_child(now, child);
                 }
             }
-            Notice::Moved { peer: id, path } => {
-                if let Some(peer) = self.peers.get_mut(&id)
-                    && peer.path.is_some_and(|old| old != path)
-                {
-                    peer.path = Some(path);
-                    self.plane_move_peer(id, path);
-                }
-            }
+            Notice::Moved { peer, path } => self.on_peer_moved(peer, path),
             Notice::SequenceLow { peer, spi } => {
                 let peer = self.peers.get(&peer);
                 let child = peer.and_then(|peer| {

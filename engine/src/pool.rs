@@ -88,13 +88,15 @@ impl Pool {
 
     /// Gives an address back.
     pub fn release(&mut self, address: IpAddr) {
-        if self.in_use.remove(&address).is_some()
-            && !self.reserved.contains(&address)
-            && !self.is_fresh(address)
-            && self.ranges.iter().any(|r| r.contains(address))
+        if self.in_use.remove(&address).is_some() && self.lends(address) && !self.is_fresh(address)
         {
             self.released.push_back(address);
         }
+    }
+
+    /// Whether `address` is one of those that anybody may get.
+    pub fn lends(&self, address: IpAddr) -> bool {
+        !self.reserved.contains(&address) && self.ranges.iter().any(|r| r.contains(address))
     }
 
     /// How many addresses are out.
