@@ -64,6 +64,8 @@ pub struct Shell {
     pool: Pool<(RequestId, ike::JobResult)>,
     computed: Results<(RequestId, ike::JobResult)>,
     collected: Instant,
+    /// The last input was something due or noticed: messages have their turn now.
+    tended: bool,
     unanswered: u64,
 }
 
@@ -106,6 +108,7 @@ impl Shell {
             pool,
             computed,
             collected,
+            tended: false,
             unanswered: 0,
         })
     }
@@ -122,22 +125,36 @@ impl Shell {
 
     /// Waits for something to happen. Cancelling this loses nothing.
     ///
+    /// What is due or noticed and what has come take turns when there is always some of both: a
+    /// flood of messages must not keep the timers waiting, nor the timers of ten thousand peers
+    /// the messages.
+    ///
     /// # Errors
     /// When the packet thread has ended, which it never does by itself.
     pub async fn next(&mut self) -> anyhow::Result<Input> {
         let now = clock::now();
         let due = self.engine.poll_timeout().map(|(at, _)| at - now);
         let sleep = due.unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP);
-        tokio::select! {
+        let tend = !self.tended;
+        // Not left to the sleep below: a new one is never over at once, and each time that
+        // something else is ready it is given up for another.
+        if tend && sleep.is_zero() {
+            self.tended = true;
+            return Ok(Input::Timeout);
+        }
+        let input = tokio::select! {
             biased;
-            Some((id, result)) = self.computed.recv() => Ok(Input::Computed(id, Box::new(result))),
+            () = self.notices.notified(), if tend => Input::Notices,
+            Some((id, result)) = self.computed.recv() => Input::Computed(id, Box::new(result)),
             upcall = self.upcalls.recv() => match upcall {
-                Some(upcall) => Ok(Input::Upcall(upcall)),
+                Some(upcall) => Input::Upcall(upcall),
                 None => bail!("the packet thread has ended"),
             },
-            () = self.notices.notified() => Ok(Input::Notices),
-            () = tokio::time::sleep(sleep) => Ok(Input::Timeout),
-        }
+            () = self.notices.notified() => Input::Notices,
+            () = tokio::time::sleep(sleep) => Input::Timeout,
+        };
+        self.tended = matches!(input, Input::Notices | Input::Timeout);
+        Ok(input)
     }
 
     /// Deals with one input and everything that follows from it.
@@ -259,5 +276,85 @@ impl Shell {
         if !self.worker.finish() {
             debug!("the packet thread did not end orderly");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+    use rand_core::SeedableRng;
+    use wire::{Carrier, Path, Ports, Rng, Secret};
+
+    use super::*;
+    use crate::io::udp::ephemeral;
+
+    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    /// More IKE messages wait than are read here, and a retransmission is overdue.
+    #[tokio::test]
+    async fn a_flood_does_not_keep_the_timers_waiting_nor_they_the_flood() {
+        let sockets = ephemeral(HERE).unwrap();
+        let server = sockets[0].local();
+        let [client, _] = ephemeral(HERE).unwrap();
+        let plane = DataPlane::new(dataplane::Config::for_peers(4));
+        let slots = plane.config().slots;
+        let mut engine = Engine::new(engine::Config::default(), slots, Rng::seed_from_u64(1));
+        let path = |carrier| Path {
+            local: server,
+            remote: SocketAddr::new(HERE, 9),
+            carrier,
+        };
+        let began = clock::now();
+        engine.dial(
+            began,
+            engine::Dial {
+                ike: path(Carrier::Ike),
+                natt: path(Carrier::NatT),
+                key: Secret::from(&b"key"[..]),
+                force_udp: true,
+                link: ppp::Config::client("user", Secret::from(&b"password"[..])),
+                ports: Ports {
+                    local: 1701,
+                    remote: 1701,
+                },
+            },
+        );
+        let (inside, _packets) = tokio::sync::mpsc::channel(1);
+        let wiring = Wiring {
+            udp: sockets.into(),
+            raw: Vec::new(),
+            inside: Inside::Queue(inside),
+        };
+        let mut shell = Shell::start(engine, plane, wiring).unwrap();
+        let to_server = Path {
+            local: client.local(),
+            remote: server,
+            carrier: Carrier::Ike,
+        };
+        for _ in 0..100 {
+            client.send(&to_server, &[7; 28], None).unwrap();
+        }
+        // The dialled peer asks for its computation, and then for a repetition of its message.
+        while shell
+            .engine
+            .poll_timeout()
+            .is_none_or(|(at, _)| at > clock::now())
+        {
+            std::thread::sleep(Duration::from_millis(20));
+            assert!(clock::now() - began < Duration::from_secs(20));
+        }
+        let mut turns = Vec::new();
+        for _ in 0..6 {
+            turns.push(match shell.next().await.unwrap() {
+                Input::Timeout => "due",
+                Input::Upcall(_) => "message",
+                other => panic!("{other:?}"),
+            });
+        }
+        assert_eq!(
+            turns,
+            ["due", "message", "due", "message", "due", "message"]
+        );
     }
 }
