@@ -48,7 +48,7 @@ pub struct Network {
     /// Who may be at the other end.
     pub remote: Remote,
     /// The address from which we tell senders that a packet is too long: our inner address.
-    /// Without one it is the packet's own destination.
+    /// Without one, and for senders on this host, it is the packet's own destination.
     pub gateway: Option<IpAddr>,
     /// The longest IP packet that we send, in bytes: the peer's MRU, or less where the outer path
     /// takes less.

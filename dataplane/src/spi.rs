@@ -71,7 +71,6 @@ impl SpiAllocator {
         let slot = self.free.pop_front()?;
         let spi = loop {
             let spi = self.rng.next_u32().wrapping_shl(self.slots.bits) | slot;
-            // Also keeps a slot from getting back the very SPI it had, one time in 2^8 or less.
             if spi >= 256 {
                 break spi;
             }

@@ -141,7 +141,8 @@ fn parse_echo(request: bool, packet: &[u8]) -> Option<Echo<'_>> {
 ///
 /// `space` holds the packet at its beginning and is long enough for the message, which quotes the
 /// beginning of the packet; returned is the message's length. `from` is our address; without one
-/// of the right family the message comes from where the packet was going. `None` if no message
+/// of the right family, and to ourselves, the message comes from where the packet was going: a
+/// host takes nothing from outside that has its own address as the source. `None` if no message
 /// may be sent: about other ICMP errors, fragments, or to no single host (RFC 1122 §3.2.2).
 pub fn too_big(space: &mut [u8], packet: &Header, mtu: u16, from: Option<IpAddr>) -> Option<usize> {
     let may_answer = !packet.source.is_unspecified()
@@ -153,7 +154,7 @@ pub fn too_big(space: &mut [u8], packet: &Header, mtu: u16, from: Option<IpAddr>
         return None;
     }
     let from = from
-        .filter(|from| from.is_ipv4() == packet.source.is_ipv4())
+        .filter(|from| from.is_ipv4() == packet.source.is_ipv4() && *from != packet.source)
         .unwrap_or(packet.destination);
     match (from, packet.source) {
         (IpAddr::V4(from), IpAddr::V4(to)) => {
@@ -306,7 +307,7 @@ mod tests {
     fn too_big_comes_from_our_address_if_there_is_one() {
         let [(a, b), (six, _)] = pairs();
         let ours: IpAddr = "10.10.1.1".parse().unwrap();
-        for (from, expected) in [(Some(ours), ours), (Some(six), b), (None, b)] {
+        for (from, expected) in [(Some(ours), ours), (Some(six), b), (None, b), (Some(a), b)] {
             let mut space = echo_request(a, b, 1, 2, &[7; 1400]).unwrap();
             space.resize(1600, 0);
             let header = Header::parse(&space).unwrap();
