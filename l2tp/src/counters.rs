@@ -1,27 +1,37 @@
 //! What was dropped, and how often.
 
-/// Why a control message was dropped without an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// Why a control message was dropped without an answer; displays as the name of its counter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum DropReason {
     /// Not a control message (the T bit is clear).
+    #[error("a data message where a control message belongs")]
     NotControl,
     /// Bytes that do not follow the format.
+    #[error("a malformed L2TP control message")]
     Malformed,
     /// A version other than 2, such as L2TPv3.
+    #[error("a message of another version of L2TP")]
     Version,
     /// On tunnel 0, and no SCCRQ.
+    #[error("an L2TP message without a tunnel that begins none")]
     TunnelZero,
     /// No such tunnel under this peer. It may be another peer's: the id alone names nobody.
+    #[error("an L2TP control message for no tunnel of its peer")]
     UnknownTunnel,
     /// No such session in the tunnel.
+    #[error("an L2TP control message for no session of its tunnel")]
     UnknownSession,
     /// A message that was received before.
+    #[error("an L2TP control message that came again")]
     Duplicate,
     /// A message too far ahead of the expected one to be held.
+    #[error("an L2TP control message far ahead of its turn")]
     OutsideWindow,
     /// An acknowledgement of something never sent.
+    #[error("an L2TP acknowledgement of something never sent")]
     BadAcknowledgement,
     /// A message that has no meaning in the present state and needs no answer.
+    #[error("an L2TP control message out of place")]
     Unexpected,
 }
 

@@ -114,11 +114,11 @@ pub struct Counters {
     pub ike_sas: u64,
     /// Phase 2 SAs.
     pub child_sas: u64,
-    /// IP packets from clients.
+    /// IP packets from clients, of the sessions that are up: it falls when one ends.
     pub packets_in: u64,
     /// Their bytes.
     pub bytes_in: u64,
-    /// IP packets to clients.
+    /// IP packets to clients, likewise.
     pub packets_out: u64,
     /// Their bytes.
     pub bytes_out: u64,

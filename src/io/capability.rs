@@ -24,15 +24,6 @@ impl Needs {
         }
     }
 
-    /// What a client with a TUN device needs.
-    pub const fn of_client_with_tun() -> Self {
-        Self {
-            net_admin: true,
-            net_raw: false,
-            net_bind_service: false,
-        }
-    }
-
     /// Those that this thread has not, as `CAP_…` names; empty if none is missing.
     pub fn missing(self) -> Vec<&'static str> {
         let effective = capabilities(None).map_or(CapabilitySet::empty(), |sets| sets.effective);

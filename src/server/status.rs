@@ -109,6 +109,12 @@ fn drops(shell: &Shell) -> Tally {
         .drops()
         .map(|(reason, count)| (reason.to_string(), count))
         .collect();
+    let l2tp = shell.engine.l2tp_counters();
+    drops.extend(
+        l2tp::DropReason::ALL
+            .iter()
+            .map(|reason| (reason.to_string(), l2tp.dropped(*reason))),
+    );
     let ike = shell.engine.ike_counters();
     drops.insert("malformed IKE message".to_owned(), ike.malformed);
     drops.insert(

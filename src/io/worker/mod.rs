@@ -106,11 +106,6 @@ impl Worker {
         &self.counters
     }
 
-    /// Whether the thread has ended, which without [`Worker::finish`] it does only by a bug.
-    pub fn has_ended(&self) -> bool {
-        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
-    }
-
     /// Lets the worker do what is in its queue, and waits until it has ended. Sockets and the TUN
     /// queue are closed then. Returns whether it ended orderly.
     pub fn finish(mut self) -> bool {
