@@ -10,6 +10,9 @@ use crate::compat::chap_secrets::ChapSecrets;
 use crate::compat::ipsec_secrets::{self, Selector};
 use crate::config::{Authentication, Bundle, Config, Encapsulation};
 
+/// Peers that the tables of a server have room for.
+pub const PEERS: usize = 65_536;
+
 /// The engine of a server.
 pub fn engine_config(bundle: &Bundle) -> engine::Config {
     let config = &bundle.config;
@@ -49,6 +52,8 @@ fn ike_config(config: &Config) -> ike::Config {
         limits: ike::Limits {
             half_open_per_source: number(ipsec.half_open_per_source),
             half_open_total: number(ipsec.half_open),
+            // Each may be a peer of its own, and the tables of the data plane do not grow.
+            established_total: PEERS,
             ..ike::Limits::default()
         },
         timing: ike::Timing {

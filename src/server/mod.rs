@@ -31,8 +31,6 @@ mod status;
 
 use journal::Journal;
 
-/// Peers that the tables have room for.
-const PEERS: usize = 65_536;
 /// How long goodbyes may take.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -143,7 +141,7 @@ impl Server {
 
         let plane = DataPlane::new(dataplane::Config {
             isolate_clients: config.clients.isolation,
-            ..dataplane::Config::for_peers(PEERS)
+            ..dataplane::Config::for_peers(settings::PEERS)
         });
         let mut engine = Engine::new(
             settings::engine_config(&bundle),
