@@ -75,6 +75,9 @@ pub enum Answer {
     Computed(JobResult),
     /// To [`Request::Spi`]; `None` when no more child SAs are wanted.
     Spi(Option<u32>),
+    /// To either: it cannot be met. A Main Mode of the peer's goes on when the peer repeats its
+    /// message; everything else has failed.
+    Unavailable,
 }
 
 /// What happened.
@@ -338,7 +341,7 @@ pub enum CloseReason {
     /// The exchange failed: the peer's answer was not acceptable, or the peer refused.
     #[error("{0}")]
     Failed(Refusal),
-    /// No SPI or no place.
+    /// No SPI, no place, or nobody to compute.
     #[error("no room for one more")]
     NoRoom,
 }

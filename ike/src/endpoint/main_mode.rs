@@ -182,6 +182,18 @@ impl Endpoint {
         }
     }
 
+    /// Nobody computes what a Main Mode waits for.
+    pub(super) fn on_main_mode_unavailable(&mut self, id: SaId) {
+        let Some(sa) = self.sas.get_mut(&id) else {
+            return;
+        };
+        match std::mem::replace(&mut sa.phase, Phase::Moving) {
+            Phase::Responding(state) => sa.move_to(Phase::Responding(state.step_back())),
+            Phase::Initiating(state) => self.give_up(id, state.replaces, CloseReason::NoRoom),
+            phase @ (Phase::Established(_) | Phase::Moving) => sa.phase = phase,
+        }
+    }
+
     fn on_ask_step(&mut self, id: SaId, step: AskStep) {
         match step {
             AskStep::Stay(next) => {

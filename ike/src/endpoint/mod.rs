@@ -167,7 +167,11 @@ impl Endpoint {
             (Some(Asker::QuickMode(sa, id)), Answer::Computed(result)) => {
                 self.on_quick_mode_computed(sa, id, result);
             }
-            (Some(Asker::QuickMode(sa, id)), Answer::Spi(spi)) => self.on_spi(sa, id, spi),
+            (Some(Asker::QuickMode(sa, id)), Answer::Spi(Some(spi))) => self.on_spi(sa, id, spi),
+            (Some(Asker::MainMode(sa)), Answer::Unavailable) => self.on_main_mode_unavailable(sa),
+            (Some(Asker::QuickMode(sa, id)), Answer::Spi(None) | Answer::Unavailable) => {
+                self.on_quick_mode_unavailable(sa, id);
+            }
             // The exchange is gone; the SPI must not be lost with it.
             (_, Answer::Spi(Some(spi))) => self.context.event(Event::SpiUnused(spi)),
             _ => {}

@@ -163,33 +163,41 @@ impl Endpoint {
         }
     }
 
-    /// The owner of the SA table has answered.
-    pub(super) fn on_spi(&mut self, id: SaId, message_id: MessageId, spi: Option<u32>) {
+    /// The owner of the SA table has chosen an SPI.
+    pub(super) fn on_spi(&mut self, id: SaId, message_id: MessageId, spi: u32) {
         let Some((frame, sa)) = self.sas.get_mut(&id).and_then(|sa| sa.established()) else {
-            return self.context.give_back(spi);
+            return self.context.give_back(Some(spi));
         };
         let context = &mut self.context;
-        match (sa.quick_modes.remove(&message_id), spi) {
-            (Some(QuickMode::RespondAwaitSpi(state)), Some(spi)) => {
+        match sa.quick_modes.remove(&message_id) {
+            Some(QuickMode::RespondAwaitSpi(state)) => {
                 let (next, agreed) = state.on_spi(context, frame, sa, spi);
                 self.on_answered(id, message_id, next, agreed);
             }
-            (Some(QuickMode::RespondAwaitSpi(state)), None) => {
-                tracing::debug!(sa = %id, child = %state.child(), "no SPI");
-                self.finish_quick_mode(id, message_id, QuickMode::Failed);
-            }
-            (Some(QuickMode::AskAwaitSpi(state)), Some(spi)) => {
+            Some(QuickMode::AskAwaitSpi(state)) => {
                 let next = state.on_spi(context, frame, sa, spi);
                 sa.quick_modes.insert(message_id, next);
             }
-            (Some(QuickMode::AskAwaitSpi(state)), None) => {
-                self.child_failed(state.child, CloseReason::NoRoom);
-            }
-            (other, spi) => {
+            other => {
                 sa.quick_modes
                     .extend(other.map(|state| (message_id, state)));
-                self.context.give_back(spi);
+                self.context.give_back(Some(spi));
             }
+        }
+    }
+
+    /// There is no SPI for a Quick Mode, or nobody computes what it waits for.
+    pub(super) fn on_quick_mode_unavailable(&mut self, id: SaId, message_id: MessageId) {
+        let established = self.sas.get_mut(&id).and_then(|sa| sa.established());
+        let Some(state) = established.and_then(|(_, sa)| sa.quick_modes.remove(&message_id)) else {
+            return;
+        };
+        tracing::debug!(sa = %id, %message_id, state = state.name(), "unavailable");
+        let is_ours = state.wanted_child().is_some();
+        self.drop_quick_mode(id, message_id, &state, CloseReason::NoRoom);
+        if !is_ours {
+            // Its repetitions are not taken for something new.
+            self.finish_quick_mode(id, message_id, QuickMode::Failed);
         }
     }
 

@@ -172,6 +172,16 @@ impl State {
         }
     }
 
+    /// What it waits for will not be computed: the state before the last message, which the peer
+    /// will repeat.
+    pub(crate) fn step_back(self) -> Self {
+        match self {
+            Self::AwaitKe(state) => Self::ExpectKe(Box::new(state.before)),
+            Self::AwaitTrial(state) => Self::ExpectAuth(Box::new(state.before)),
+            Self::ExpectKe(_) | Self::ExpectAuth(_) => self,
+        }
+    }
+
     /// Takes a message of this Main Mode that names our cookie: message 3 or a later one.
     pub(crate) fn handle(
         self,

@@ -196,11 +196,6 @@ fn identities(
 }
 
 impl AwaitSpi {
-    /// The child SA that is being made.
-    pub(crate) const fn child(&self) -> ChildId {
-        self.asked.child
-    }
-
     /// There is an SPI: message 2, or first the computation for PFS.
     pub(crate) fn on_spi(
         self: Box<Self>,

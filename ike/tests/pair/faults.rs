@@ -1,6 +1,8 @@
 //! Loss, repetition, reordering and corruption over many seeds.
 
-use ike::Event;
+use std::time::Duration;
+
+use ike::{CloseReason, Event};
 
 use crate::harness::{Faults, Pair, Side, seconds};
 
@@ -66,6 +68,60 @@ fn at_twenty_percent_it_connects_or_both_sides_let_go() {
         }
     }
     assert!(connected > 120, "{connected} of 150");
+}
+
+/// The client repeats its messages 3 and 5, and by then the server has time.
+#[test]
+fn a_server_that_was_too_busy_answers_the_repetition() {
+    for busy_after in [0, 35] {
+        let mut pair = Pair::new(3);
+        pair.connect();
+        pair.run_for(Duration::from_millis(busy_after));
+        pair.busy = Some(Side::Server);
+        pair.run_for(Duration::from_millis(500));
+        pair.busy = None;
+        assert!(pair.agreed_child().is_none());
+        pair.run_for(seconds(2));
+        assert!(pair.agreed_child().is_some(), "busy after {busy_after} ms");
+    }
+}
+
+#[test]
+fn what_nobody_computes_fails_and_leaves_nothing_behind() {
+    let mut pair = Pair::new(4);
+    pair.busy = Some(Side::Client);
+    pair.connect();
+    pair.run_for(seconds(1));
+    let no_room = |event: &Event| {
+        matches!(
+            event,
+            Event::SaDown {
+                reason: CloseReason::NoRoom,
+                ..
+            } | Event::ChildDown {
+                reason: CloseReason::NoRoom,
+                ..
+            }
+        )
+    };
+    assert!(pair.has(Side::Client, no_room));
+    assert_eq!(pair.client.occupancy(), (0, 0));
+    assert!(pair.client.poll_timeout().is_none());
+
+    // With forward secrecy on either side, under an IKE SA that is up.
+    for busy in [Side::Client, Side::Server] {
+        let mut pair = Pair::new(5);
+        pair.pfs = Some(ike::crypto::Group::Ecp256);
+        pair.auto_child = false;
+        let sa = pair.connect();
+        pair.run_for(seconds(1));
+        pair.busy = Some(busy);
+        let now = pair.now;
+        pair.client.start_child(now, sa).expect("established");
+        pair.run_for(seconds(60));
+        assert_eq!((pair.children.len(), pair.spis.len()), (0, 0), "{busy:?}");
+        assert_eq!(pair.has(Side::Client, no_room), busy == Side::Client);
+    }
 }
 
 #[test]

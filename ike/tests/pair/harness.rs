@@ -65,6 +65,8 @@ pub struct Pair {
     pub key: Secret,
     pub force_udp: bool,
     pub pfs: Option<ike::crypto::Group>,
+    /// The side that has no time to compute.
+    pub busy: Option<Side>,
     pub events: Vec<(Instant, Side, Event)>,
     pub sent: Vec<Sent>,
     /// SPIs given and not given back, per side.
@@ -107,6 +109,7 @@ impl Pair {
             key: key.clone(),
             force_udp: false,
             pfs: None,
+            busy: None,
             events: Vec::new(),
             sent: Vec::new(),
             spis: BTreeMap::new(),
@@ -234,9 +237,11 @@ impl Pair {
         match output {
             Output::Transmit { path, bytes } => self.send(side, path, bytes),
             Output::Request(id, Request::Compute(job)) => {
-                let result = job.run();
-                self.endpoint(side)
-                    .handle_answer(now, id, Answer::Computed(result));
+                let answer = match self.busy == Some(side) {
+                    true => Answer::Unavailable,
+                    false => Answer::Computed(job.run()),
+                };
+                self.endpoint(side).handle_answer(now, id, answer);
             }
             Output::Request(id, Request::Spi { child, .. }) => {
                 self.counter += 1;
