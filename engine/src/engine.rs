@@ -139,6 +139,9 @@ impl Engine {
             (Some(Pending::Usage(child)), Answer::Usage(bytes)) => {
                 self.on_usage(now, child, bytes);
             }
+            (Some(Pending::Ike(id)), Answer::Unavailable) => {
+                self.ike.handle_answer(now, id, ike::Answer::Unavailable);
+            }
             (Some(Pending::Login(session)), Answer::Unavailable) => {
                 let why = "the passwords cannot be looked up".to_owned();
                 self.on_verdict(now, session, id, Verdict::Reject { why });

@@ -102,7 +102,7 @@ pub enum Answer {
     /// To [`Request::Usage`], in bytes.
     Usage(u64),
     /// To any of them: it cannot be met, now or ever. A handshake stays unanswered until the peer
-    /// sends again, a login is turned away.
+    /// sends again, one of ours has failed, a login is turned away.
     Unavailable,
 }
 
