@@ -8,8 +8,10 @@
 //!   message 5 ->          ExpectAuth      <- message 6
 //! ```
 //!
-//! Messages in clear can be forged by anybody on the way. One that is no good is counted and kept
-//! as a hint for the final report, and the state waits on.
+//! Messages in clear can be forged by anybody on the way. One that is no good at first sight is
+//! counted and kept as a hint for the final report, and the state waits on. One that shows its
+//! fault only when the shared secret is computed ends the Main Mode, as a forged public value
+//! without fault does too: the private value is used up.
 
 use std::time::Duration;
 

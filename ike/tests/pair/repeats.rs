@@ -129,6 +129,27 @@ fn our_own_messages_are_not_those_of_a_peer() {
     assert!(pair.agreed_child().is_some(), "the peer's own are");
 }
 
+/// Both directions have the same keys: a question of ours that comes back to us verifies.
+#[test]
+fn our_own_informational_messages_are_not_answered() {
+    const INFORMATIONAL: u8 = 5;
+    let mut pair = Pair::new(8);
+    pair.connect();
+    pair.run_for(seconds(40));
+    let is_ours = |sent: &&crate::harness::Sent| {
+        sent.from == Side::Server && sent.bytes.get(18) == Some(&INFORMATIONAL)
+    };
+    let ours: Vec<_> = pair.sent.iter().filter(is_ours).cloned().collect();
+    assert!(!ours.is_empty(), "Dead Peer Detection asks");
+    let (sent, repeated) = (pair.sent.len(), pair.server.counters().repeated);
+    for message in &ours {
+        pair.inject(Side::Server, message.path, &message.bytes);
+    }
+    assert_eq!(pair.sent.len(), sent);
+    let counted = pair.server.counters().repeated - repeated;
+    assert_eq!(counted, ours.len() as u64);
+}
+
 #[test]
 fn several_main_modes_in_parallel_live_side_by_side() {
     let mut pair = Pair::new(3);
