@@ -13,23 +13,28 @@
 //! fault only when the shared secret is computed ends the Main Mode, as a forged public value
 //! without fault does too: the private value is used up.
 
+mod authentication;
+mod key_exchange;
+
 use std::time::Duration;
 
-use wire::{Path, Secret};
+use wire::Path;
 
-use super::{Finished, own_identity};
+use authentication::{AwaitShared, ExpectAuth};
+use key_exchange::{AwaitKey, ExpectKe};
+
+use super::Finished;
 use crate::codec::{
-    Chain, ChainBuilder, ExchangeType, Header, Identification, KeyExchange, MessageId,
-    NatTraversal, Nonce, Notification, NotifyType, PayloadBody as _, PayloadType, Sa as SaPayload,
-    Trailing, VendorId,
+    Chain, ChainBuilder, ExchangeType, Header, MessageId, Notification, NotifyType,
+    PayloadBody as _, PayloadType, Sa as SaPayload, Trailing, VendorId,
 };
-use crate::context::{Asker, Context, Retry, count, same};
-use crate::crypto::{InvalidPublicValue, Iv, Keymat, Phase1Suite, PrivateValue, Transcript};
+use crate::context::{Asker, Context, Retry, count};
+use crate::crypto::{InvalidPublicValue, Phase1Suite};
 use crate::job::DhOutcome;
-use crate::natt::{self, Announced, Hasher};
+use crate::natt::{Announced, Hasher};
 use crate::sa::Frame;
 use crate::timers::Owner;
-use crate::{Initiate, Job, Nat, Refusal, Request, RequestId, SaId};
+use crate::{Initiate, Job, Refusal, Request, RequestId, SaId};
 
 /// A Main Mode that we started.
 #[derive(Debug)]
@@ -99,43 +104,6 @@ struct Agreed {
 #[derive(Debug)]
 pub(crate) struct ExpectSa {
     offer: SaPayload,
-}
-
-/// Our public value is being computed.
-#[derive(Debug)]
-pub(crate) struct AwaitKey {
-    request: RequestId,
-    agreed: Agreed,
-}
-
-/// Message 3 was sent.
-#[derive(Debug)]
-pub(crate) struct ExpectKe {
-    agreed: Agreed,
-    private: PrivateValue,
-    public: Vec<u8>,
-    nonce: Vec<u8>,
-}
-
-/// The shared secret is being computed.
-#[derive(Debug)]
-pub(crate) struct AwaitShared {
-    request: RequestId,
-    agreed: Agreed,
-    transcript: Transcript,
-    traversal: Option<NatTraversal>,
-    nat: Nat,
-}
-
-/// Message 5 was sent.
-#[derive(Debug)]
-pub(crate) struct ExpectAuth {
-    agreed: Agreed,
-    transcript: Transcript,
-    keymat: Keymat,
-    iv: Iv,
-    traversal: Option<NatTraversal>,
-    nat: Nat,
 }
 
 /// Sends message 1.
@@ -337,223 +305,5 @@ impl Agreed {
             initiator: frame.initiator,
             responder: frame.responder,
         }
-    }
-}
-
-impl AwaitKey {
-    /// Message 3: KE, Ni, NAT-D.
-    fn on_public(
-        self,
-        context: &mut Context,
-        frame: &Frame,
-        private: PrivateValue,
-        public: Vec<u8>,
-        initiate: &Initiate,
-    ) -> (ExpectKe, Retry) {
-        let nonce = context.nonce();
-        let mut chain = ChainBuilder::new()
-            .with(PayloadType::KE, &public)
-            .with(PayloadType::NONCE, &nonce);
-        if let Some(version) = self.agreed.announced.traversal() {
-            let hasher = self.agreed.hasher(frame);
-            // RFC 3947 §3.2: the receiver's end first.
-            chain.push(version.nat_d(), &hasher.of(frame.path.remote));
-            let own = if initiate.force_udp {
-                hasher.false_one(&mut context.rng)
-            } else {
-                hasher.of(frame.path.local)
-            };
-            chain.push(version.nat_d(), &own);
-        }
-        let message = chain.message(frame.header(ExchangeType::MAIN_MODE, MessageId::PHASE_1));
-        let retry = send(context, frame, message, "message 3 of Main Mode");
-        (
-            ExpectKe {
-                agreed: self.agreed,
-                private,
-                public,
-                nonce,
-            },
-            retry,
-        )
-    }
-}
-
-impl ExpectKe {
-    /// Message 4: KE, Nr, NAT-D.
-    fn on_key_exchange(
-        self,
-        context: &mut Context,
-        frame: &Frame,
-        path: Path,
-        header: &Header,
-        body: &[u8],
-        initiate: &Initiate,
-    ) -> Result<State, NoGood> {
-        let parsed = Chain::parse(header.next, body, Trailing::Nothing);
-        let parts = parsed.ok().and_then(|chain| {
-            let public = KeyExchange::parse(chain.first(PayloadType::KE)?.body).ok()?;
-            let nonce = Nonce::parse(chain.first(PayloadType::NONCE)?.body).ok()?;
-            Some((chain, public.0, nonce.0))
-        });
-        let problem = match &parts {
-            None => Some("key exchange or nonce is missing"),
-            Some((_, public, _)) if *public == self.public => {
-                Some("it is our own message 3, sent back to us")
-            }
-            Some(_) => None,
-        };
-        let (Some((chain, public_r, nonce_r)), None) = (parts, problem) else {
-            let refusal = Refusal::Malformed {
-                message: "message 4 of Main Mode",
-                what: problem.unwrap_or_default(),
-            };
-            return Err(Box::new((State::ExpectKe(self), refusal)));
-        };
-        let mut agreed = self.agreed;
-        // The choice of message 2 stands.
-        let traversal = agreed.announced.traversal();
-        agreed.announced.note(&chain);
-        let hasher = agreed.hasher(frame);
-        // The path we use, not the one the answer took: they are the same but for a forger.
-        let expected = Path {
-            carrier: path.carrier,
-            ..frame.path
-        };
-        let detected =
-            traversal.and_then(|version| natt::detect(&chain, version, &hasher, expected));
-        let nat = detected.as_ref().map_or(Nat::default(), |detected| Nat {
-            peer: detected.peer,
-            here: detected.here,
-            forced: initiate.force_udp,
-        });
-        context
-            .timers
-            .cancel(Owner::Sa(frame.id), crate::Timer::Retransmit);
-        let job = Job::shared_secret(self.private, public_r.clone());
-        Ok(State::AwaitShared(Box::new(AwaitShared {
-            request: context.request(Asker::MainMode(frame.id), Request::Compute(job)),
-            transcript: Transcript {
-                cookie_i: frame.initiator,
-                cookie_r: frame.responder,
-                nonce_i: self.nonce,
-                nonce_r,
-                public_i: self.public,
-                public_r,
-                sa_i: agreed.sa_i.clone(),
-            },
-            agreed,
-            traversal: traversal.filter(|_| detected.is_some()),
-            nat,
-        })))
-    }
-}
-
-impl AwaitShared {
-    /// Message 5: ID, HASH_I.
-    fn on_shared(
-        self,
-        context: &mut Context,
-        frame: &mut Frame,
-        shared: &Secret,
-        initiate: &Initiate,
-        first_contact: bool,
-    ) -> (ExpectAuth, Retry) {
-        let suite = self.agreed.suite;
-        let keymat = Keymat::from_psk(suite, initiate.key.expose(), &self.transcript, shared);
-        let identity = match &initiate.identity {
-            Some(identity) => identity.clone(),
-            None => own_identity(context, frame.path.local.ip()),
-        };
-        let id_i = Identification {
-            protocol: 0,
-            port: 0,
-            identity,
-        }
-        .to_body();
-        let mut chain = ChainBuilder::new()
-            .with(PayloadType::ID, &id_i)
-            .with(PayloadType::HASH, &keymat.hash_i(&self.transcript, &id_i));
-        if first_contact {
-            let (i, r) = (frame.initiator, frame.responder);
-            let notify = Notification::isakmp(NotifyType::INITIAL_CONTACT, i, r, Vec::new());
-            chain.push(PayloadType::NOTIFICATION, &notify);
-        }
-        // RFC 3947 §4: with a NAT on the way, Main Mode goes on over the NAT-T port.
-        if self.nat.any() {
-            frame.path = initiate.natt;
-        }
-        let header = frame.header(ExchangeType::MAIN_MODE, MessageId::PHASE_1);
-        let (message, iv) = keymat.seal(header, &chain, &suite.first_iv(&self.transcript));
-        let retry = send(context, frame, message, "message 5 of Main Mode");
-        let Self {
-            agreed,
-            transcript,
-            traversal,
-            nat,
-            ..
-        } = self;
-        (
-            ExpectAuth {
-                agreed,
-                transcript,
-                keymat,
-                iv,
-                traversal,
-                nat,
-            },
-            retry,
-        )
-    }
-}
-
-impl ExpectAuth {
-    /// Message 6: ID, HASH_R.
-    fn on_auth(
-        self: Box<Self>,
-        context: &mut Context,
-        frame: &mut Frame,
-        path: Path,
-        header: &Header,
-        body: &[u8],
-    ) -> Result<Box<Finished>, NoGood> {
-        let authentic = self
-            .keymat
-            .open(header, body, &self.iv)
-            .ok()
-            .and_then(|opened| {
-                let chain = opened.chain().ok()?;
-                let id = chain.first(PayloadType::ID)?;
-                let hash = chain.first(PayloadType::HASH)?;
-                let expected = self.keymat.hash_r(&self.transcript, id.body);
-                let identity = Identification::parse(id.body).ok()?.identity;
-                same(&expected, hash.body).then(|| (identity, opened.next_iv()))
-            });
-        let Some((identity, last_block)) = authentic else {
-            count(&mut context.counters.unauthentic);
-            let refusal = Refusal::WrongKey {
-                remote: path.remote.ip(),
-                tried: 1,
-            };
-            return Err(Box::new((State::ExpectAuth(self), refusal)));
-        };
-        context
-            .timers
-            .cancel(Owner::Sa(frame.id), crate::Timer::Retransmit);
-        Ok(Box::new(Finished {
-            keymat: self.keymat,
-            last_block,
-            lifetime: self.agreed.lifetime,
-            nat: self.nat,
-            traversal: self.traversal,
-            announced: self.agreed.announced,
-            identity,
-            key: "configured key".to_owned(),
-            answered: None,
-            initiate: None,
-            path: frame.path,
-            initial_contact: false,
-            message: None,
-        }))
     }
 }
