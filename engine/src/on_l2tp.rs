@@ -77,6 +77,7 @@ impl Engine {
                 pending: None,
                 address: None,
                 network: None,
+                announced: false,
                 reason: None,
             }),
         );
@@ -127,6 +128,22 @@ impl Engine {
         }
     }
 
+    /// A client's session has ended that never carried traffic: nothing else would tell of it.
+    fn on_session_missed(&mut self, peer: PeerId, reason: &Reason) {
+        use ppp::CloseReason as Ppp;
+        let told = matches!(
+            reason,
+            Reason::Ppp(Ppp::AuthenticationFailed { .. } | Ppp::AddressUnavailable { .. })
+        );
+        let client = self.peers.get(&peer).filter(|peer| peer.dialled.is_none());
+        if let (Some(path), false) = (client.and_then(|peer| peer.outer_path()), told) {
+            self.event(Event::Refused {
+                path,
+                sentence: reason.to_string(),
+            });
+        }
+    }
+
     /// Takes a session out of all tables, whatever ended it.
     pub(crate) fn remove_session(&mut self, id: SessionId, reason: &Reason) {
         let Some(mut session) = self.sessions.remove(&id) else {
@@ -135,6 +152,8 @@ impl Engine {
         let reason = session.reason.take().unwrap_or_else(|| reason.clone());
         if let Some(info) = self.session_info(&session) {
             self.event(Event::SessionDown(Box::new(info), reason.clone()));
+        } else if !session.announced {
+            self.on_session_missed(session.peer, &reason);
         }
         self.by_call.remove(&session.call);
         self.touched.remove(&id);

@@ -81,6 +81,7 @@ impl Engine {
             mtu,
             since: now,
         });
+        session.announced = true;
         let (peer, dialled) = (session.peer, peer.dialled.is_some());
         self.plane_open_session(id, dialled, mtu, &up);
         if let Some(info) = self

@@ -23,6 +23,8 @@ pub(crate) struct Session {
     pub(crate) address: Option<IpAddr>,
     /// Set while traffic can flow.
     pub(crate) network: Option<Network>,
+    /// Whether it was reported up, so that its end is reported too.
+    pub(crate) announced: bool,
     /// Why it is ending, once the first cause is known.
     pub(crate) reason: Option<Reason>,
 }

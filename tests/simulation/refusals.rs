@@ -139,6 +139,11 @@ fn a_method_that_is_not_allowed_is_named() {
     let why = fails(&mut world, client);
     assert!(why.contains("MS-CHAPv2") && why.contains("pap"), "{why}");
     forgotten(&mut world);
+    let refusals = world.server().refusals().join("\n");
+    assert!(
+        refusals.starts_with("PPP: the client refuses to authenticate with mschap-v2"),
+        "{refusals}"
+    );
 }
 
 #[test]
