@@ -9,9 +9,7 @@ pub mod protocol;
 pub mod server;
 
 pub use client::{AskError, ask};
-pub use protocol::{
-    Counters, PeerRow, PoolUse, Request, Response, SessionRow, StatusReport, TunnelRow,
-};
+pub use protocol::{Counters, PeerRow, PoolUse, Request, Response, SessionRow, StatusReport};
 pub use server::{BindError, Call, ControlSocket};
 
 use crate::diagnostic::Diagnostic;

@@ -88,8 +88,6 @@ pub struct StatusReport {
     pub counters: Counters,
     /// Everybody with a security association.
     pub peers: Vec<PeerRow>,
-    /// All L2TP tunnels.
-    pub tunnels: Vec<TunnelRow>,
     /// All sessions, in the order in which they came up.
     pub sessions: Vec<SessionRow>,
 }
@@ -148,24 +146,6 @@ pub struct PeerRow {
     /// L2TP tunnels of it.
     pub tunnels: u64,
     /// Sessions of it.
-    pub sessions: u64,
-}
-
-/// An L2TP tunnel.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct TunnelRow {
-    /// Our tunnel id.
-    pub local_id: u16,
-    /// The peer's tunnel id.
-    pub remote_id: u16,
-    /// [`PeerRow::peer`].
-    pub peer: u64,
-    /// The peer's Host Name AVP.
-    pub host_name: String,
-    /// State, in the words of RFC 2661 §7.2.
-    pub state: String,
-    /// Sessions in it.
     pub sessions: u64,
 }
 

@@ -49,7 +49,6 @@ pub(super) fn report(
             refusals: refusals.clone(),
         },
         peers,
-        tunnels: Vec::new(),
         sessions,
     }
 }
