@@ -16,7 +16,7 @@ use crate::option::{self, ConfigOption, lcp};
 use crate::{CloseReason, LcpUp, Method};
 
 /// The MRU where none is negotiated (RFC 1661 §6.1).
-const DEFAULT_MRU: u16 = 1500;
+pub(crate) const DEFAULT_MRU: u16 = 1500;
 
 /// The smallest MRU a peer may have; below it even our own control packets would not fit.
 const MIN_MRU: u16 = 128;
@@ -107,6 +107,11 @@ impl Lcp {
     /// A reason to hang up that came out of the negotiation, once.
     pub fn take_trouble(&mut self) -> Option<CloseReason> {
         self.trouble.take()
+    }
+
+    /// Hang up once what is being sent has been sent.
+    pub fn give_up(&mut self, reason: CloseReason) {
+        self.trouble = Some(reason);
     }
 
     /// Our magic number at the start of an Echo-Request or another packet of ours.

@@ -106,6 +106,9 @@ pub enum CloseReason {
         /// The name given.
         user: UserName,
     },
+    /// The peer negotiates again and again.
+    #[error("the peer would not stop negotiating anew")]
+    Renegotiations,
     /// Everything together took too long.
     #[error("the link was not up {0:?} after its start")]
     Deadline(Duration),
@@ -164,6 +167,7 @@ impl CloseReason {
         let (code, protocol, direction) = match self {
             Self::Administrative(_) => (1, 0, Global),
             Self::LowerLayerDown | Self::Deadline(_) | Self::ProofMissing => (0, 0, Global),
+            Self::Renegotiations => (2, 0, AtPeer),
             Self::TimeLimit(_) => (3, 0, AtLocal),
             Self::PeerTerminated(_) => (3, 0, AtPeer),
             Self::LcpTimeout => (5, 0xc021, Global),
@@ -217,6 +221,7 @@ impl CloseReason {
             | Self::NoLcp
             | Self::LcpTimeout
             | Self::ProtocolRejected(_)
+            | Self::Renegotiations
             | Self::Deadline(_) => "Link failure",
         }
     }

@@ -357,7 +357,7 @@ fn foreign_protocols_are_rejected_with_their_content_but_not_without_end() {
     }
     bench.now = bench.now + Duration::from_secs(2);
     let rejects: usize = (0..1000)
-        .map(|_| bench.give(Protocol::CCP, &[0; 2000]).len())
+        .map(|_| bench.give(Protocol::CCP, &[0; 1500]).len())
         .sum();
     assert_eq!(rejects, 16);
     assert_eq!(bench.sent.last().unwrap().1.len(), 1400);
@@ -656,6 +656,67 @@ fn a_link_that_never_gets_there_ends() {
         bench.ipcp(&[1, id, 0, 10, 3, 6, 1, 1, 1, id]);
     }
     assert_eq!(bench.reason(), &CloseReason::NetworkTimeout);
+}
+
+/// An LCP Configure-Request that no other one equals.
+fn fresh_request(n: u8) -> [u8; 10] {
+    [1, n, 0, 10, 5, 6, 9, 9, 9, n]
+}
+
+#[test]
+fn negotiating_anew_gains_no_time_for_who_does_not_log_in() {
+    let mut bench = Bench::server(&[Method::MsChapV2]);
+    let start = bench.now;
+    bench.open_lcp();
+    while bench.link.phase() != Phase::Ended {
+        bench.wait(Duration::from_secs(8));
+        bench.lcp(&fresh_request(bench.sent.len() as u8));
+        bench.ack(Protocol::LCP);
+        assert!(bench.now - start < Duration::from_secs(80));
+    }
+    assert!(matches!(
+        bench.reason(),
+        CloseReason::AuthenticationTimeout | CloseReason::Deadline(_)
+    ));
+}
+
+#[test]
+fn a_peer_that_never_stops_negotiating_is_hung_up_on() {
+    // Before the login, where each round may ask for a verdict.
+    let mut bench = Bench::server(&[Method::MsChapV2]);
+    bench.open_lcp();
+    for n in 0..20 {
+        bench.respond(b"ann", "guess");
+        bench.lcp(&fresh_request(n));
+        bench.ack(Protocol::LCP);
+    }
+    assert_eq!(bench.requests.len(), 9);
+    bench.wait(Duration::from_secs(2));
+    assert_eq!(bench.reason(), &CloseReason::Renegotiations);
+
+    // And after it, where each round tells the owner of a network.
+    let mut bench = Bench::opened();
+    for n in 20..40 {
+        bench.ipcp(&[1, n, 0, 10, 3, 6, 10, 0, 0, 9]);
+        bench.ack(Protocol::IPCP);
+    }
+    let networks = |e: &&Event| matches!(e, Event::NetworkUp(_));
+    assert_eq!(bench.events.iter().filter(networks).count(), 9);
+    bench.wait(Duration::from_secs(2));
+    assert_eq!(bench.reason(), &CloseReason::Renegotiations);
+}
+
+#[test]
+fn what_is_longer_than_any_mru_is_not_looked_at() {
+    let mut bench = Bench::server(&[Method::MsChapV2]);
+    let request = |options: usize| {
+        let data = [2, 6, 0, 0, 0, 0].repeat(options);
+        let code = ppp::packet::Code::CONFIGURE_REQUEST;
+        let (id, data) = (7, &data[..]);
+        Packet { code, id, data }.emit()
+    };
+    assert_eq!(bench.lcp(&request(249)).last().unwrap()[0], 2);
+    assert!(bench.lcp(&request(250)).is_empty());
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use wire::Instant;
 
-use super::{Link, Phase, RejectBudget};
+use super::{Link, Phase};
 use crate::automaton::State;
 use crate::frame::{Compression, Frame, Protocol};
 use crate::packet::{Code, Packet};
@@ -113,16 +113,10 @@ impl Link {
 
     /// Tells the peer that we do not do `frame.protocol` (RFC 1661 §5.7).
     fn reject_protocol(&mut self, now: Instant, frame: &Frame<'_>) {
-        if now - self.rejects.since >= Duration::from_secs(1) {
-            self.rejects = RejectBudget {
-                since: now,
-                sent: 0,
-            };
-        }
-        if !self.lcp.is_open() || self.rejects.sent >= REJECTS_PER_SECOND {
+        let period = Duration::from_secs(1);
+        if !self.lcp.is_open() || !self.rejects.spend(now, period, REJECTS_PER_SECOND) {
             return;
         }
-        self.rejects.sent = self.rejects.sent.saturating_add(1);
         tracing::debug!(protocol = ?frame.protocol, "protocol rejected");
         // Code, identifier, length and protocol take six bytes of the peer's MRU.
         let room = usize::from(self.lcp.protocol.agreed().peer_mru.saturating_sub(6));

@@ -3,6 +3,7 @@
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used)]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use wire::Instant;
 
@@ -17,6 +18,10 @@ use crate::lcp::Lcp;
 use crate::negotiation::{Context, Negotiation, Step};
 use crate::packet::Packet;
 use crate::{CloseReason, Method, UserName};
+
+/// How often a peer may make LCP or IPCP start anew within a minute. Real ones do so after they
+/// were suspended, or hardly ever.
+const RENEGOTIATIONS_PER_MINUTE: u32 = 8;
 
 impl Link {
     // LCP
@@ -77,14 +82,21 @@ impl Link {
     }
 
     /// LCP has left Opened: everything above it starts anew, or ends.
+    ///
+    /// Who has not logged in yet gains no time by it: a deadline that runs goes on.
     fn on_lcp_down(&mut self, now: Instant) {
+        let running = self.network_deadline;
         self.stop_network();
         match self.lcp.state() {
             State::Closing | State::Stopping => self.set_phase(Phase::Terminate),
             _ => {
                 tracing::debug!("the peer negotiates anew");
                 self.set_phase(Phase::Establish);
-                self.network_deadline = Some(now + self.config.timers.network_deadline);
+                let deadline = now + self.config.timers.network_deadline;
+                self.network_deadline = Some(running.unwrap_or(deadline));
+                if !self.may_renegotiate(now) {
+                    self.lcp.protocol.give_up(CloseReason::Renegotiations);
+                }
             }
         }
     }
@@ -273,6 +285,16 @@ impl Link {
     fn on_network_down(&mut self, now: Instant) {
         self.announce_network_down();
         self.network_deadline = Some(now + self.config.timers.network_deadline);
+        if !self.may_renegotiate(now) {
+            self.close(now, CloseReason::Renegotiations);
+        }
+    }
+
+    /// Each new negotiation may cost a check of credentials, a log line, an update of routes.
+    fn may_renegotiate(&mut self, now: Instant) -> bool {
+        let period = Duration::from_secs(60);
+        self.renegotiations
+            .spend(now, period, RENEGOTIATIONS_PER_MINUTE)
     }
 
     fn announce_network_down(&mut self) {

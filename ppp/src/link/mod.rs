@@ -6,6 +6,7 @@ mod layers;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use wire::{Instant, Rng};
 
@@ -15,7 +16,7 @@ use crate::config::Config;
 use crate::event::{AuthenticateId, Event, Output, Timer, Verdict};
 use crate::frame::{Frame, Protocol};
 use crate::ipcp::Ipcp;
-use crate::lcp::Lcp;
+use crate::lcp::{DEFAULT_MRU, Lcp};
 use crate::negotiation::Negotiation;
 use crate::packet::{Code, Packet};
 
@@ -53,10 +54,30 @@ struct Liveness {
     unanswered: u32,
 }
 
-/// How many Protocol-Rejects have been sent in the second that starts at `since`.
-struct RejectBudget {
+/// How often something has been done in the period that starts at `since`.
+struct Budget {
     since: Instant,
-    sent: u32,
+    spent: u32,
+}
+
+impl Budget {
+    const FULL: Self = Self {
+        since: Instant::BOOT,
+        spent: 0,
+    };
+
+    /// Whether it may be done once more, if `limit` times in each `period` are allowed.
+    fn spend(&mut self, now: Instant, period: Duration, limit: u32) -> bool {
+        if now - self.since >= period {
+            *self = Self {
+                since: now,
+                spent: 0,
+            };
+        }
+        let left = self.spent < limit;
+        self.spent = self.spent.saturating_add(u32::from(left));
+        left
+    }
 }
 
 /// One PPP connection. See the crate's documentation for how to drive it.
@@ -73,7 +94,10 @@ pub struct Link {
     /// When the network phase must be reached.
     network_deadline: Option<Instant>,
     liveness: Liveness,
-    rejects: RejectBudget,
+    /// Protocol-Rejects sent.
+    rejects: Budget,
+    /// How often the peer has made LCP or IPCP start anew.
+    renegotiations: Budget,
     last_request: u32,
     /// An LCP packet that could be read has arrived.
     lcp_heard: bool,
@@ -102,10 +126,8 @@ impl Link {
                 asked: Instant::BOOT,
                 unanswered: 0,
             },
-            rejects: RejectBudget {
-                since: Instant::BOOT,
-                sent: 0,
-            },
+            rejects: Budget::FULL,
+            renegotiations: Budget::FULL,
             last_request: 0,
             lcp_heard: false,
             cause: None,
@@ -134,6 +156,9 @@ impl Link {
             return;
         }
         match Frame::parse(bytes) {
+            Ok(frame) if frame.information.len() > self.longest() => {
+                tracing::debug!(length = frame.information.len(), "PPP frame above the MRU");
+            }
             Ok(frame) => self.on_frame(now, &frame),
             Err(error) => tracing::debug!(%error, "malformed PPP frame"),
         }
@@ -247,6 +272,13 @@ impl Link {
         .into_iter()
         .filter_map(|(due, timer)| Some((due?, timer)))
         .min_by_key(|(due, _)| *due)
+    }
+
+    /// The longest information field that is looked at. A peer that ignores our MRU may still mean
+    /// well up to the default one; what is longer only costs memory, long before anybody has logged
+    /// in.
+    fn longest(&self) -> usize {
+        usize::from(self.config.mru.max(DEFAULT_MRU))
     }
 
     // Time
