@@ -285,9 +285,15 @@ impl Endpoint {
 
     /// Data came from the peer: it is alive. Cheap, but meant to be called now and then, not for
     /// each packet.
+    ///
+    /// Of several tunnels of one peer this says nothing, and HELLO asks each: a client that was
+    /// killed and has started again over the same secured path leaves one behind that its data
+    /// would keep for ever.
     pub fn note_data(&mut self, now: Instant, peer: PeerId) {
-        // The deadlines stay as they are; when they are reached, the new time counts.
-        for (_, tunnel) in self.tunnels.range_mut(range_of(peer)) {
+        let tunnels = self.tunnels.range_mut(range_of(peer));
+        let mut established = tunnels.filter(|(_, tunnel)| tunnel.is_established());
+        if let (Some((_, tunnel)), None) = (established.next(), established.next()) {
+            // The deadline stays as it is; when it is reached, the new time counts.
             tunnel.note_data(now);
         }
     }

@@ -92,8 +92,8 @@ pub struct TunnelUp {
     pub info: PeerInfo,
 }
 
-/// What a peer says of itself in SCCRQ or SCCRP. The texts are cleaned of control characters
-/// and cut to 64 characters; they are claims, not identities.
+/// What a peer says of itself in SCCRQ or SCCRP. The texts are cleaned of control and
+/// formatting characters and cut to 64 characters; they are claims, not identities.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PeerInfo {
     /// Host Name AVP; may be empty.

@@ -15,7 +15,8 @@
 //!   is sent. A peer that we opened a tunnel to may not open one to us.
 //! - An acknowledgement never waits (§5.8 allows a quarter of the round trip): if nothing else
 //!   leaves in the same call, a ZLB does. Android does not go on without it.
-//! - Silence alone decides that an established tunnel is dead, not the number of tries (§5.5).
+//! - An established tunnel is dead after unanswered tries only if the peer has also been silent
+//!   for long (§5.5): no data either.
 //! - Messages for unknown tunnels, and all but SCCRQ on tunnel 0, are dropped and counted.
 #![forbid(unsafe_code)]
 

@@ -10,7 +10,7 @@ mod common;
 
 use common::*;
 use l2tp::codec::{Cdn, DisconnectCode, DisconnectDirection, ErrorCode, Message};
-use l2tp::{CloseReason, Config, DisconnectCause, Event, Refusal};
+use l2tp::{CloseReason, Config, DisconnectCause, Event, Refusal, SessionId};
 
 #[test]
 fn half_open_tunnels_and_sessions_do_not_stay() {
@@ -121,6 +121,48 @@ fn anything_heard_puts_the_hello_off() {
             [Answer::Zlb(_)]
         ));
     }
+}
+
+/// QUIRK(xl2tpd): killed and started again, it comes back over the IPsec connection that is there.
+#[test]
+fn data_does_not_keep_a_tunnel_that_was_left_behind() {
+    let (mut script, old) = with_session(Config::default());
+    script.wait(20.0);
+    (script.tunnel, script.ns, script.nr) = (0, 0, 0);
+    let answers = script.say(0, &Message::Sccrq(sccrq(78)));
+    let [Answer::Message(_, Message::Sccrp(reply))] = &answers[..] else {
+        panic!("{answers:?}");
+    };
+    script.tunnel = reply.assigned_tunnel_id.unwrap();
+    script.say(0, &Message::Scccn(None));
+    let answers = script.say(0, &icrq(89));
+    let [Answer::Message(_, Message::Icrp(Some(new)))] = answers[..] else {
+        panic!("{answers:?}");
+    };
+    let new = SessionId {
+        tunnel: tunnel_id(&script),
+        id: new,
+    };
+    script.say(new.id, &iccn());
+
+    let mut ended = Vec::new();
+    for _ in 0..20 {
+        script.server.note_data(script.now, script.peer);
+        ended.extend(script.wait(10.0));
+        script.say(0, &Message::Hello);
+    }
+    ended.retain(|answer| matches!(answer, Answer::Event(_)));
+    let (session, tunnel) = (old, old.tunnel);
+    let reason = CloseReason::Unanswered;
+    let expected = [
+        Event::SessionDown {
+            session,
+            reason: reason.clone(),
+        },
+        Event::TunnelDown { tunnel, reason },
+    ];
+    assert_eq!(ended, expected.map(Answer::Event));
+    assert!(script.server.has_session(new));
 }
 
 #[test]

@@ -10,7 +10,7 @@ mod common;
 
 use common::*;
 use hex_literal::hex;
-use l2tp::codec::{Cdn, ControlHeader, Message, ResultCode, StopCcn};
+use l2tp::codec::{Cdn, ControlHeader, Message, ResultCode, Start, StopCcn};
 use l2tp::{CloseReason, Config, DropReason, Event, PeerResult};
 use wire::{PeerId, Ports, Secret};
 
@@ -46,6 +46,26 @@ fn sccrp_holds_exactly_seven_avps() {
     assert_ne!(body[head.len()..head.len() + 2], [0, 0]);
     assert_eq!(body[head.len() + 2..], hex!("8008 0000 000a 0008"));
     assert_eq!(server.poll_output(), None);
+}
+
+#[test]
+fn what_a_peer_calls_itself_reaches_no_terminal_raw() {
+    let mut script = Script::new(Config::default());
+    let name = "PC\u{202e}\x1b[2J\0".as_bytes().to_vec();
+    let request = Start {
+        host_name: Some(name),
+        ..sccrq(77)
+    };
+    let answers = script.say(0, &Message::Sccrq(request));
+    let [Answer::Message(_, Message::Sccrp(reply))] = &answers[..] else {
+        panic!("{answers:?}");
+    };
+    script.tunnel = reply.assigned_tunnel_id.unwrap();
+    let answers = script.say(0, &Message::Scccn(None));
+    let [_, Answer::Event(Event::TunnelUp(up))] = &answers[..] else {
+        panic!("{answers:?}");
+    };
+    assert_eq!(up.info.host_name, "PC[2J");
 }
 
 #[test]

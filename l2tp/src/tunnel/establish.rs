@@ -146,5 +146,12 @@ fn cut(name: &str) -> Vec<u8> {
 /// A peer's text, fit for logs.
 fn printable(bytes: Option<&[u8]>) -> String {
     let text = String::from_utf8_lossy(bytes.unwrap_or_default());
-    text.chars().filter(|c| !c.is_control()).take(64).collect()
+    let shown = |c: &char| !c.is_control() && !is_format(*c);
+    text.chars().filter(shown).take(64).collect()
+}
+
+/// Characters that print nothing but change how the rest looks (bidirectional overrides, line
+/// separators, zero-width joiners).
+fn is_format(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
