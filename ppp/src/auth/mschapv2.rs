@@ -63,7 +63,7 @@ impl fmt::Debug for NtHash {
 }
 
 /// The value field of a Response packet (RFC 2759 §4), without its reserved bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Response {
     /// The peer's own challenge.
     pub peer_challenge: [u8; 16],
@@ -101,6 +101,13 @@ impl Response {
         out.put(&self.nt_response);
         out.put_u8(self.flags);
         out
+    }
+}
+
+/// Shows nothing: a captured response is food for a dictionary attack.
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Response(..)")
     }
 }
 
@@ -333,6 +340,12 @@ mod tests {
         assert_eq!(verify(b"user", &password, &CHALLENGE, &RESPONSE), None);
         let wrong = Secret::from(&b"clientpass"[..]);
         assert_eq!(verify(b"User", &wrong, &CHALLENGE, &RESPONSE), None);
+    }
+
+    #[test]
+    fn nothing_to_attack_is_shown() {
+        let shown = format!("{RESPONSE:?} {:?}", NtHash([7; 16]));
+        assert_eq!(shown, "Response(..) NtHash(..)");
     }
 
     #[test]
