@@ -83,6 +83,7 @@ impl Engine {
                 force_udp: dial.force_udp,
                 l2tp_port: dial.ports.local,
                 pfs: None,
+                habits: ike::Habits::default(),
             },
         );
         peer.sas.insert(sa);

@@ -12,10 +12,13 @@ use wire::{Instant, Path, Rng};
 
 use crate::codec::{Cookie, MessageId};
 use crate::crypto::HashAlgorithm;
+use crate::habits::Rekey;
 use crate::timers::{Owner, Timers};
-use crate::{Config, Counters, Event, Keyring, Output, Refusal, Request, RequestId, SaId, Timer};
+use crate::{
+    Config, Counters, Event, Habits, Keyring, Output, Refusal, Request, RequestId, SaId, Timer,
+};
 
-/// Bytes of our nonces.
+/// Bytes of the nonces we answer with.
 const NONCE_LEN: usize = 32;
 /// Sources whose last refusal is remembered.
 const REMEMBERED_REFUSALS: usize = 4096;
@@ -134,17 +137,25 @@ impl Context {
         MessageId(self.rng.next_u32().max(1))
     }
 
-    /// A new nonce.
+    /// A new nonce for an answer.
     pub(crate) fn nonce(&mut self) -> Vec<u8> {
-        let mut nonce = vec![0; NONCE_LEN];
+        self.nonce_of(NONCE_LEN)
+    }
+
+    /// A new nonce of `len` bytes.
+    pub(crate) fn nonce_of(&mut self, len: usize) -> Vec<u8> {
+        let mut nonce = vec![0; len];
         self.rng.fill_bytes(&mut nonce);
         nonce
     }
 
-    /// A moment at 85 to 90 % of `lifetime` from now, so that peers do not all rekey at once.
-    pub(crate) fn rekey_time(&mut self, lifetime: Duration) -> Instant {
-        let percent = 850_u32.saturating_add(self.rng.next_u32() % 51);
-        self.now + lifetime.saturating_mul(percent) / 1000
+    /// A moment of `lifetime` from now on that `rekey` admits: any, so that peers do not all rekey
+    /// at once.
+    pub(crate) fn rekey_time(&mut self, lifetime: Duration, rekey: Rekey) -> Instant {
+        let from = u32::from(rekey.from);
+        let room = u32::from(rekey.to).saturating_sub(from).saturating_add(1);
+        let drawn = self.rng.next_u32().checked_rem(room).unwrap_or(0);
+        self.now + lifetime.saturating_mul(from.saturating_add(drawn)) / 1000
     }
 }
 
@@ -215,20 +226,26 @@ pub(crate) struct Retry {
     message: Vec<u8>,
     pub(crate) path: Path,
     sent: usize,
+    /// The pauses; those of the configuration if there are none.
+    pauses: Option<Vec<Duration>>,
     /// What it is, for the report when it is given up.
     pub(crate) what: &'static str,
 }
 
 impl Retry {
-    /// Sends `message` for the first time.
+    /// Sends `message` for the first time, and repeats it as `habits` say.
     pub(crate) fn start(
         context: &mut Context,
         owner: Owner,
         path: Path,
         message: Vec<u8>,
         what: &'static str,
+        habits: &Habits,
     ) -> Self {
-        let mut retry = Self::unsent(path, message, what);
+        let mut retry = Self {
+            pauses: habits.retransmit.clone(),
+            ..Self::unsent(path, message, what)
+        };
         retry.again(context, owner);
         retry
     }
@@ -239,13 +256,17 @@ impl Retry {
             message,
             path,
             sent: 0,
+            pauses: None,
             what,
         }
     }
 
     /// Sends it again, if there are tries left.
     pub(crate) fn again(&mut self, context: &mut Context, owner: Owner) -> bool {
-        let pauses = &context.config.timing.retransmit;
+        let pauses = self
+            .pauses
+            .as_ref()
+            .unwrap_or(&context.config.timing.retransmit);
         let pause = match (pauses.get(self.sent).copied(), self.sent) {
             (Some(pause), _) => pause,
             (None, 0) => Duration::from_secs(1),

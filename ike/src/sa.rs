@@ -13,8 +13,9 @@ use crate::codec::{
 };
 use crate::context::{Answered, Context, same};
 use crate::crypto::{Iv, Keymat, Opened};
+use crate::habits::MessageIds;
 use crate::quick_mode::QuickMode;
-use crate::{ChildId, Identity, Make, Nat, SaId, SaInfo, main_mode, policy};
+use crate::{ChildId, Habits, Identity, Make, Nat, SaId, SaInfo, main_mode, policy};
 
 /// Message ids that are remembered, so that neither a recorded message nor one of ours can pass
 /// for a new one of the peer's. Dead Peer Detection uses up four a minute on a silent SA, and so
@@ -156,6 +157,8 @@ pub(crate) struct Established {
     /// The newest path over the NAT-T port.
     pub(crate) natt_path: Option<Path>,
     pub(crate) seen: Seen,
+    /// Message ids of Quick Modes that were counted.
+    pub(crate) quick_modes_begun: u32,
     pub(crate) quick_modes: BTreeMap<MessageId, QuickMode>,
     /// Finished Quick Modes that are remembered, oldest first.
     pub(crate) finished: VecDeque<MessageId>,
@@ -164,6 +167,8 @@ pub(crate) struct Established {
     pub(crate) initiate: Option<Box<crate::Initiate>>,
     /// The IKE SA that is to replace it, under way.
     pub(crate) successor: Option<SaId>,
+    /// The peer has been told of its end, which comes when its successor is up.
+    pub(crate) told: bool,
 }
 
 impl Established {
@@ -187,6 +192,31 @@ impl Established {
             dpd: self.dpd.announced,
             started: frame.started,
             established: self.since,
+        }
+    }
+
+    /// What we put on the wire as the one who began it.
+    pub(crate) fn habits(&self) -> Option<&Habits> {
+        self.initiate.as_ref().map(|initiate| &initiate.habits)
+    }
+
+    /// The message id for a Quick Mode of ours.
+    pub(crate) fn quick_mode_id(&mut self, context: &mut Context) -> MessageId {
+        match self.habits().map(|habits| habits.message_ids) {
+            Some(MessageIds::CountFromOne) => {
+                let counted = self.quick_modes_begun..u32::MAX;
+                let mut ids = counted.map(|before| MessageId(before.saturating_add(1)));
+                // The peer may have drawn one of ours.
+                match ids.find(|id| !self.seen.contains(*id)) {
+                    Some(id) => {
+                        self.quick_modes_begun = id.0;
+                        self.seen.insert(id);
+                        id
+                    }
+                    None => self.seen.draw(context),
+                }
+            }
+            Some(MessageIds::Random) | None => self.seen.draw(context),
         }
     }
 

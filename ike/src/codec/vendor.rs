@@ -110,6 +110,18 @@ const DRAFT_02_NEWLINE: [u8; 16] = hex(b"90cb80913ebb696e086381b5ec427b1f");
 const DRAFT_02: [u8; 16] = hex(b"cd60464335df21f87cfdb2fc68b6a448");
 const DRAFT_03: [u8; 16] = hex(b"7d9419a65310ca6f2c179d9215529d56");
 const DEAD_PEER_DETECTION: [u8; 16] = hex(b"afcad71368a1f1c96b8696fc77570100");
+const DRAFT_00: [u8; 16] = hex(b"4485152d18b6bbcd0be8a8469579ddcc");
+const DRAFT_04: [u8; 16] = hex(b"9909b64eed937c6573de52ace952fa6b");
+const DRAFT_05: [u8; 16] = hex(b"80d0bb3def54565ee84645d4c85ce3ee");
+const DRAFT_06: [u8; 16] = hex(b"4d1e0e136deafa34c4f3ea9f02ec7285");
+const DRAFT_07: [u8; 16] = hex(b"439b59f8ba676c4c7737ae22eab8f582");
+const DRAFT_08: [u8; 16] = hex(b"8f8d83826d246b6fc7a8a6a428c11de8");
+const APPLE_NAT_TRAVERSAL: [u8; 16] = hex(b"4df37928e9fc4fd1b3262170d515c662");
+const NEGOTIATION_DISCOVERY: [u8; 16] = hex(b"fb1de3cdf341b7ea16b7e5be0855f120");
+const INITIAL_CONTACT: [u8; 16] = hex(b"26244d38eddb61b3172a36e3d0cfb819");
+const GENERATED_ADDRESSES: [u8; 16] = hex(b"e3a5966a76379fe707228231e5ce8652");
+/// What follows the fragmentation vendor id of those who put Main Mode together from fragments.
+const OF_MAIN_MODE: u32 = 0x8000_0000;
 
 /// Vendor ids of sixteen bytes that mean one thing.
 const TABLE: [([u8; 16], Vendor); 21] = {
@@ -119,49 +131,22 @@ const TABLE: [([u8; 16], Vendor); 21] = {
         (DRAFT_02_NEWLINE, Vendor::NatTraversal(Draft02)),
         (DRAFT_02, Vendor::NatTraversal(Draft02)),
         (DRAFT_03, Vendor::NatTraversal(Draft03)),
-        (
-            hex(b"4485152d18b6bbcd0be8a8469579ddcc"),
-            Vendor::NatTraversal(Draft00),
-        ),
+        (DRAFT_00, Vendor::NatTraversal(Draft00)),
         (
             hex(b"16f6ca16e4a4066d83821a0f0aeaa862"),
             Vendor::NatTraversal(Draft00),
         ),
-        (
-            hex(b"9909b64eed937c6573de52ace952fa6b"),
-            Vendor::NatTraversal(Draft04),
-        ),
-        (
-            hex(b"80d0bb3def54565ee84645d4c85ce3ee"),
-            Vendor::NatTraversal(Draft04),
-        ),
-        (
-            hex(b"4d1e0e136deafa34c4f3ea9f02ec7285"),
-            Vendor::NatTraversal(Draft04),
-        ),
-        (
-            hex(b"439b59f8ba676c4c7737ae22eab8f582"),
-            Vendor::NatTraversal(Draft04),
-        ),
-        (
-            hex(b"8f8d83826d246b6fc7a8a6a428c11de8"),
-            Vendor::NatTraversal(Draft04),
-        ),
-        (
-            hex(b"4df37928e9fc4fd1b3262170d515c662"),
-            Vendor::NatTraversal(Draft04),
-        ),
+        (DRAFT_04, Vendor::NatTraversal(Draft04)),
+        (DRAFT_05, Vendor::NatTraversal(Draft04)),
+        (DRAFT_06, Vendor::NatTraversal(Draft04)),
+        (DRAFT_07, Vendor::NatTraversal(Draft04)),
+        (DRAFT_08, Vendor::NatTraversal(Draft04)),
+        (APPLE_NAT_TRAVERSAL, Vendor::NatTraversal(Draft04)),
         (DEAD_PEER_DETECTION, Vendor::DeadPeerDetection),
         (hex(b"7003cbc1097dbe9c2600ba6983bc8b35"), Vendor::Racoon),
-        (
-            hex(b"fb1de3cdf341b7ea16b7e5be0855f120"),
-            Vendor::NegotiationDiscovery,
-        ),
-        (
-            hex(b"26244d38eddb61b3172a36e3d0cfb819"),
-            Vendor::InitialContact,
-        ),
-        (hex(b"e3a5966a76379fe707228231e5ce8652"), Vendor::Cga),
+        (NEGOTIATION_DISCOVERY, Vendor::NegotiationDiscovery),
+        (INITIAL_CONTACT, Vendor::InitialContact),
+        (GENERATED_ADDRESSES, Vendor::Cga),
         (
             hex(b"214ca4faffa7f32d6748e5303395ae83"),
             Vendor::MamieExists,
@@ -204,6 +189,80 @@ impl VendorId {
     /// Fragmentation, in its short form.
     pub fn fragmentation() -> Self {
         Self(FRAGMENTATION.to_vec())
+    }
+
+    /// Fragmentation, with the word that says that Main Mode may come in fragments.
+    pub fn fragmentation_of_main_mode() -> Self {
+        Self::with_word(FRAGMENTATION, OF_MAIN_MODE)
+    }
+
+    /// Draft 00 of NAT traversal.
+    pub fn draft_00() -> Self {
+        Self(DRAFT_00.to_vec())
+    }
+
+    /// Draft 04 of NAT traversal.
+    pub fn draft_04() -> Self {
+        Self(DRAFT_04.to_vec())
+    }
+
+    /// Draft 05 of NAT traversal.
+    pub fn draft_05() -> Self {
+        Self(DRAFT_05.to_vec())
+    }
+
+    /// Draft 06 of NAT traversal.
+    pub fn draft_06() -> Self {
+        Self(DRAFT_06.to_vec())
+    }
+
+    /// Draft 07 of NAT traversal.
+    pub fn draft_07() -> Self {
+        Self(DRAFT_07.to_vec())
+    }
+
+    /// Draft 08 of NAT traversal.
+    pub fn draft_08() -> Self {
+        Self(DRAFT_08.to_vec())
+    }
+
+    /// Apple's NAT traversal, after the drafts without a number.
+    pub fn apple_nat_traversal() -> Self {
+        Self(APPLE_NAT_TRAVERSAL.to_vec())
+    }
+
+    /// Windows, in the [version](Vendor::Windows) given.
+    pub fn windows(version: u32) -> Self {
+        Self::with_word(WINDOWS, version)
+    }
+
+    /// Windows' extensions of [key modules](Vendor::WindowsKeyModules).
+    pub fn windows_key_modules(modules: u32) -> Self {
+        Self::with_word(WINDOWS_KEY_MODULES, modules)
+    }
+
+    /// Windows can negotiate in clear.
+    pub fn negotiation_discovery() -> Self {
+        Self(NEGOTIATION_DISCOVERY.to_vec())
+    }
+
+    /// The party knows INITIAL-CONTACT.
+    pub fn initial_contact() -> Self {
+        Self(INITIAL_CONTACT.to_vec())
+    }
+
+    /// Cryptographically generated addresses.
+    pub fn generated_addresses() -> Self {
+        Self(GENERATED_ADDRESSES.to_vec())
+    }
+
+    /// Xauth.
+    pub fn xauth() -> Self {
+        Self(XAUTH.to_vec())
+    }
+
+    fn with_word(id: [u8; 16], word: u32) -> Self {
+        Self([&id[..], &word.to_be_bytes()].concat())
     }
 
     /// Reads the body of a vendor id payload: any bytes.

@@ -3,6 +3,7 @@
 use super::main_mode::{REKEY_RETRY, with_margin};
 use super::{Child, Endpoint, Members};
 use crate::codec::{ChainBuilder, Delete, MessageId, PayloadType};
+use crate::habits::{OldSa, Rekey};
 use crate::quick_mode::{Agreed, QuickMode};
 use crate::sa::{Party, Role};
 use crate::timers::Owner;
@@ -25,6 +26,8 @@ impl Endpoint {
             .flatten();
         sa.children.insert(child);
         let party = sa.party.clone();
+        let habits = sa.habits();
+        let rekey = habits.map_or_else(Rekey::default, |habits| habits.child_rekey);
         let owner = Owner::Child(child);
         let lifetime = details.lifetime;
         let end = if details.initiator {
@@ -36,7 +39,7 @@ impl Endpoint {
             .timers
             .set(owner, Timer::Expire, self.context.now + end);
         if details.initiator {
-            let at = self.context.rekey_time(lifetime);
+            let at = self.context.rekey_time(lifetime, rekey);
             self.context.timers.set(owner, Timer::Rekey, at);
         }
         self.context
@@ -60,6 +63,7 @@ impl Endpoint {
                 confirmed: false,
                 message_id,
                 rekeying: false,
+                told: false,
             },
         );
         self.context.event(Event::ChildUp {
@@ -125,6 +129,13 @@ impl Endpoint {
             return;
         }
         child.rekeying = true;
+        let (inbound, told) = (child.inbound, child.told);
+        if !told && self.old_child(speaker) == OldSa::DeletedBefore {
+            self.tell_end_of_child(speaker, inbound);
+            if let Some(child) = self.children.get_mut(&id) {
+                child.told = true;
+            }
+        }
         if speaker
             .and_then(|sa| self.begin_child(sa, Some(id)))
             .is_none()
@@ -139,17 +150,50 @@ impl Endpoint {
         }
     }
 
+    /// What becomes of child SAs that are replaced under an IKE SA.
+    fn old_child(&mut self, sa: Option<SaId>) -> OldSa {
+        let established = sa.and_then(|sa| self.sas.get_mut(&sa)?.established());
+        let habits = established.as_ref().and_then(|(_, sa)| sa.habits());
+        habits
+            .map(|habits| habits.child_rekey.old)
+            .unwrap_or_default()
+    }
+
+    /// Its successor is up.
+    pub(super) fn child_replaced(&mut self, old: ChildId) {
+        let owner = Owner::Child(old);
+        self.context.timers.cancel(owner, Timer::Rekey);
+        if !self.children.contains_key(&old) {
+            return;
+        }
+        let speaker = self.speaker(old);
+        match self.old_child(speaker) {
+            OldSa::DeletedAfterOverlap => {
+                let end = self.context.now + self.context.config.timing.overlap;
+                self.context.timers.set(owner, Timer::Overlap, end);
+            }
+            OldSa::DeletedBefore => self.end_child(old, CloseReason::Rekeyed),
+            OldSa::LeftToExpire => {}
+        }
+    }
+
     /// Ends a child SA and tells the peer.
     pub(super) fn end_child(&mut self, id: ChildId, reason: CloseReason) {
         let Some(child) = self.children.get(&id) else {
             return;
         };
-        let inbound = child.inbound;
-        if let Some(sa) = self.speaker(id) {
+        if !child.told {
+            self.tell_end_of_child(self.speaker(id), child.inbound);
+        }
+        self.child_down(id, reason);
+    }
+
+    /// Sends the DELETE of a child SA.
+    fn tell_end_of_child(&mut self, speaker: Option<SaId>, inbound: u32) {
+        if let Some(sa) = speaker {
             let delete = Delete::esp(&[inbound]);
             self.inform(sa, ChainBuilder::new().with(PayloadType::DELETE, &delete));
         }
-        self.child_down(id, reason);
     }
 
     /// Forgets a child SA.

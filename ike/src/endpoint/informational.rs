@@ -9,6 +9,7 @@ use crate::codec::{
     ProtocolId,
 };
 use crate::context::count;
+use crate::habits::Farewell;
 use crate::sa::Phase;
 use crate::{ChildId, CloseReason, Event, SaId};
 
@@ -171,7 +172,7 @@ impl Endpoint {
             return;
         };
         let started = sa.frame.role == crate::sa::Role::Initiator;
-        let Some((_, sa)) = sa.established() else {
+        let Some((frame, sa)) = sa.established() else {
             self.remove_sa(id);
             if started {
                 self.context.event(Event::SaDown { sa: id, reason });
@@ -179,16 +180,22 @@ impl Endpoint {
             return;
         };
         let successor = sa.successor.take();
+        let in_one = sa.habits().is_some_and(|h| h.farewell == Farewell::One);
+        let delete_sa = Delete::isakmp(frame.initiator, frame.responder);
         let children: Vec<ChildId> = sa.children.iter().copied().collect();
         let spis: Vec<u32> = children
             .iter()
             .filter_map(|child| Some(self.children.get(child)?.inbound))
             .collect();
         if !spis.is_empty() {
-            self.inform(
-                id,
-                ChainBuilder::new().with(PayloadType::DELETE, &Delete::esp(&spis)),
-            );
+            let mut farewell = ChainBuilder::new().with(PayloadType::DELETE, &Delete::esp(&spis));
+            if in_one {
+                farewell.push(PayloadType::DELETE, &delete_sa);
+            }
+            self.inform(id, farewell);
+            if let Some((_, sa)) = self.sas.get_mut(&id).and_then(|sa| sa.established()) {
+                sa.told |= in_one;
+            }
         }
         for child in children {
             self.child_down(child, reason.clone());
@@ -207,12 +214,35 @@ impl Endpoint {
 
     /// Ends an IKE SA, and tells the peer; its child SAs live on.
     pub(super) fn end_sa_alone(&mut self, id: SaId, reason: CloseReason) {
-        let Some(frame) = self.sas.get(&id).map(|sa| sa.frame.clone()) else {
+        let Some((_, sa)) = self.sas.get_mut(&id).and_then(|sa| sa.established()) else {
+            return;
+        };
+        if !sa.told {
+            self.tell_end_of_sa(id);
+        }
+        self.remove_sa(id);
+        self.context.event(Event::SaDown { sa: id, reason });
+    }
+
+    /// Sends the DELETE of an IKE SA.
+    pub(super) fn tell_end_of_sa(&mut self, id: SaId) {
+        let Some(frame) = self.sas.get(&id).map(|sa| &sa.frame) else {
             return;
         };
         let delete = Delete::isakmp(frame.initiator, frame.responder);
         self.inform(id, ChainBuilder::new().with(PayloadType::DELETE, &delete));
-        self.remove_sa(id);
-        self.context.event(Event::SaDown { sa: id, reason });
+    }
+
+    /// Says that nothing is remembered of earlier SAs.
+    pub(super) fn say_initial_contact(&mut self, id: SaId) {
+        let Some(frame) = self.sas.get(&id).map(|sa| &sa.frame) else {
+            return;
+        };
+        let (i, r) = (frame.initiator, frame.responder);
+        let notify = Notification::isakmp(NotifyType::INITIAL_CONTACT, i, r, Vec::new());
+        self.inform(
+            id,
+            ChainBuilder::new().with(PayloadType::NOTIFICATION, &notify),
+        );
     }
 }

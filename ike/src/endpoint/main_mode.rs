@@ -7,6 +7,7 @@ use wire::{Carrier, Path};
 use super::{Endpoint, Initiate};
 use crate::codec::{Chain, Cookie, Header, Trailing};
 use crate::context::count;
+use crate::habits::{self, InitialContact, OldSa};
 use crate::main_mode::initiator::Step as AskStep;
 use crate::main_mode::responder::{State, Step};
 use crate::main_mode::{Finished, initiator, responder};
@@ -257,17 +258,21 @@ impl Endpoint {
             set(Timer::Forget, now + timing.answer_memory);
             set(Timer::WithoutChild, now + timing.without_child);
         }
-        if established.dpd.announced && !timing.dpd_idle.is_zero() {
-            set(Timer::Dpd, now + timing.dpd_idle);
+        let asking = habits::asking(established.habits(), &self.context.config);
+        if let Some((idle, ..)) = asking.filter(|_| established.dpd.announced) {
+            set(Timer::Dpd, now + idle);
         }
         let behind_nat = established.nat.here || (initiator && established.nat.any());
         if behind_nat && sa.frame.path.carrier == Carrier::NatT {
             set(Timer::KeepAlive, now + timing.keepalive);
         }
-        if initiator {
-            let at = self.context.rekey_time(lifetime);
+        let habits = established.habits();
+        if let Some(rekey) = habits.map(|habits| habits.ike_rekey) {
+            let at = self.context.rekey_time(lifetime, rekey);
             self.context.timers.set(owner, Timer::Rekey, at);
         }
+        let says_initial_contact = replaces.is_none()
+            && habits.is_some_and(|h| h.initial_contact == InitialContact::Informational);
         let members = self.parties.entry(established.party.clone()).or_default();
         members.sas.insert(id);
         self.established = self.established.saturating_add(1);
@@ -280,6 +285,9 @@ impl Endpoint {
         if initial_contact {
             self.context.event(Event::InitialContact { sa: id });
         }
+        if says_initial_contact {
+            self.say_initial_contact(id);
+        }
         if let Some(old) = replaces {
             self.succeed(old, id);
         }
@@ -291,6 +299,8 @@ impl Endpoint {
             return;
         };
         let children = std::mem::take(&mut established.children);
+        let kept = established.habits().map(|habits| habits.ike_rekey.old);
+        let kept = kept.unwrap_or_default();
         for child in &children {
             if let Some(child) = self.children.get_mut(child) {
                 child.sa = new;
@@ -304,11 +314,17 @@ impl Endpoint {
         for timer in [Timer::Rekey, Timer::KeepAlive, Timer::Dpd] {
             self.context.timers.cancel(owner, timer);
         }
-        let end = self.context.now + self.context.config.timing.overlap;
-        self.context.timers.set(owner, Timer::Overlap, end);
+        match kept {
+            OldSa::DeletedAfterOverlap => {
+                let end = self.context.now + self.context.config.timing.overlap;
+                self.context.timers.set(owner, Timer::Overlap, end);
+            }
+            OldSa::DeletedBefore => self.end_sa_alone(old, CloseReason::Rekeyed),
+            OldSa::LeftToExpire => {}
+        }
     }
 
-    /// The lifetime of an IKE SA that we started is nearly over.
+    /// An IKE SA that we started is to be replaced, as its lifetime is nearly over.
     pub(super) fn on_sa_rekey(&mut self, id: SaId) {
         let Some((_, established)) = self.sas.get_mut(&id).and_then(|sa| sa.established()) else {
             return;
@@ -321,10 +337,41 @@ impl Endpoint {
         }
         // RFC 3947 §4: once on the NAT-T port, it is not left again.
         let path = established.natt_path.unwrap_or(initiate.ike);
-        let successor = self.begin_main_mode(initiate, path, Some(id));
-        if let Some((_, established)) = self.sas.get_mut(&id).and_then(|sa| sa.established()) {
+        let deletes_first = initiate.habits.ike_rekey.old == OldSa::DeletedBefore;
+        if deletes_first && !std::mem::replace(&mut established.told, true) {
+            self.tell_end_of_sa(id);
+        }
+        self.begin_successor(id, initiate, path);
+    }
+
+    /// Sends message 1 of the Main Mode that is to replace `old`.
+    fn begin_successor(&mut self, old: SaId, initiate: Box<Initiate>, path: Path) {
+        let successor = self.begin_main_mode(initiate, path, Some(old));
+        if let Some((_, established)) = self.sas.get_mut(&old).and_then(|sa| sa.established()) {
             established.successor = Some(successor);
         }
+    }
+
+    /// A Main Mode of ours has no answer. Some try once more on the port where all Main Modes are
+    /// answered, if they have not begun there; true if this one does.
+    pub(super) fn tries_ike_port(&mut self, id: SaId) -> bool {
+        let Some(sa) = self.sas.get(&id) else {
+            return false;
+        };
+        let Phase::Initiating(initiating) = &sa.phase else {
+            return false;
+        };
+        let tries = initiating.initiate.habits.rekeys_again_on_ike_port
+            && initiating.state.is_unanswered()
+            && sa.frame.path.carrier == Carrier::NatT;
+        let Some(old) = initiating.replaces.filter(|_| tries) else {
+            return false;
+        };
+        let initiate = initiating.initiate.clone();
+        self.remove_sa(id);
+        let path = initiate.ike;
+        self.begin_successor(old, initiate, path);
+        true
     }
 
     /// Forgets an IKE SA and all that is under way on it, without a word to the peer. Its child

@@ -16,10 +16,12 @@ use wire::{Instant, Path, Rng, Secret};
 use crate::codec::{Cookie, Identity, MessageId};
 use crate::context::{Asker, Context};
 use crate::crypto::Group;
+use crate::habits::FirstPort;
 use crate::half_open::HalfOpen;
 use crate::sa::{Party, Phase, Sa};
 use crate::{
-    Answer, ChildId, CloseReason, Config, Event, Keyring, Output, RequestId, SaId, SaInfo, Timer,
+    Answer, ChildId, CloseReason, Config, Event, Habits, Keyring, Output, RequestId, SaId, SaInfo,
+    Timer,
 };
 
 /// What the initiator needs to know.
@@ -42,6 +44,8 @@ pub struct Initiate {
     pub l2tp_port: u16,
     /// The group for perfect forward secrecy, if it is wanted.
     pub pfs: Option<Group>,
+    /// What is put on the wire, and when: our own way, or that of another client.
+    pub habits: Habits,
 }
 
 /// What was seen and not worth an event.
@@ -90,6 +94,8 @@ struct Child {
     message_id: MessageId,
     /// The Quick Mode that is to replace it is under way.
     rekeying: bool,
+    /// The peer has been told of its end, which comes when its successor is up.
+    told: bool,
 }
 
 /// What one party has.
@@ -188,10 +194,14 @@ impl Endpoint {
         self.context.timers.next()
     }
 
-    /// Starts a Main Mode.
+    /// Starts a Main Mode. It replaces nothing: there may be others under way or established with
+    /// the same peer.
     pub fn initiate(&mut self, now: Instant, initiate: Initiate) -> SaId {
         self.context.now = now;
-        let path = initiate.ike;
+        let path = match initiate.habits.first_port {
+            FirstPort::Ike => initiate.ike,
+            FirstPort::NatT => initiate.natt,
+        };
         self.begin_main_mode(Box::new(initiate), path, None)
     }
 
@@ -208,6 +218,13 @@ impl Endpoint {
     pub fn rekey_child(&mut self, now: Instant, child: ChildId) {
         self.context.now = now;
         self.on_child_rekey(child);
+    }
+
+    /// Starts a Main Mode that is to replace `sa` before its time. Only for IKE SAs that we
+    /// started; does nothing while one is under way. When it is up, [`Event::SaRekeyed`] says so.
+    pub fn rekey_sa(&mut self, now: Instant, sa: SaId) {
+        self.context.now = now;
+        self.on_sa_rekey(sa);
     }
 
     /// The peer's first valid ESP packet has come on `child`: as good as Quick Mode message 3.

@@ -311,13 +311,7 @@ impl Endpoint {
                 self.finish_quick_mode(id, message_id, QuickMode::Done(Box::new(answered)));
                 self.on_confirmed(child);
                 if let Some(old) = replaces {
-                    let end = self.context.now + self.context.config.timing.overlap;
-                    self.context.timers.cancel(Owner::Child(old), Timer::Rekey);
-                    if self.children.contains_key(&old) {
-                        self.context
-                            .timers
-                            .set(Owner::Child(old), Timer::Overlap, end);
-                    }
+                    self.child_replaced(old);
                 }
             }
             Step::Failed(child, spi, refusal) => {
@@ -334,7 +328,7 @@ impl Endpoint {
     pub(super) fn begin_child(&mut self, id: SaId, replaces: Option<ChildId>) -> Option<ChildId> {
         let (frame, sa) = self.sas.get_mut(&id)?.established()?;
         let child = ChildId(self.context.new_id());
-        let message_id = sa.seen.draw(&mut self.context);
+        let message_id = sa.quick_mode_id(&mut self.context);
         let state = initiator::begin(&mut self.context, frame, sa, child, message_id, replaces);
         sa.quick_modes.insert(message_id, state);
         if let Some(old) = replaces {

@@ -2,6 +2,7 @@
 
 use super::Endpoint;
 use crate::context::count;
+use crate::habits;
 use crate::natt::KEEPALIVE;
 use crate::sa::Phase;
 use crate::timers::Owner;
@@ -42,6 +43,13 @@ impl Endpoint {
         if initiating.retry.again(&mut self.context, Owner::Sa(id)) {
             return;
         }
+        if self.tries_ike_port(id) {
+            return;
+        }
+        let Some(Phase::Initiating(initiating)) = self.sas.get_mut(&id).map(|sa| &mut sa.phase)
+        else {
+            return;
+        };
         let reason = CloseReason::NoAnswer {
             request: initiating.retry.what,
             hint: initiating.suspicion(),
@@ -97,9 +105,12 @@ impl Endpoint {
     }
 
     fn on_dpd(&mut self, id: SaId) {
-        let (now, timing) = (self.context.now, &self.context.config.timing);
-        let (idle, interval, tries) = (timing.dpd_idle, timing.dpd_interval, timing.dpd_tries);
+        let now = self.context.now;
         let Some((_, sa)) = self.sas.get_mut(&id).and_then(|sa| sa.established()) else {
+            return;
+        };
+        let asking = habits::asking(sa.habits(), &self.context.config);
+        let Some((idle, interval, tries)) = asking else {
             return;
         };
         let owner = Owner::Sa(id);

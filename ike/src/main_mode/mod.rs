@@ -66,11 +66,13 @@ impl Finished {
             answered: self.answered,
             natt_path: (frame.path.carrier == wire::Carrier::NatT).then_some(frame.path),
             seen: Seen::default(),
+            quick_modes_begun: 0,
             quick_modes: std::collections::BTreeMap::new(),
             finished: std::collections::VecDeque::new(),
             children: std::collections::BTreeSet::new(),
             initiate: self.initiate,
             successor: None,
+            told: false,
         }
     }
 }

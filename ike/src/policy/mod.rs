@@ -10,6 +10,7 @@ use std::fmt;
 use std::str::FromStr;
 
 pub use esp::{EspEncryption, EspIntegrity, EspSuite, KeyBits};
+pub(crate) use phase1::accept_phase1;
 pub(crate) use phase2::{Phase2Choice, Phase2Context};
 
 use crate::crypto::{Cipher, Group, HashAlgorithm, Phase1Suite};

@@ -185,43 +185,55 @@ impl Policy {
         }])
     }
 
-    /// Reads the answer to an offer of ours: one transform, which must be one of those offered.
-    pub(crate) fn accept_phase1(&self, offer: &Sa, answer: &Sa) -> Result<Phase1Choice, Refusal> {
-        let wrong = |what| Refusal::Malformed {
-            message: "answer to our IKE proposal",
-            what,
-        };
-        let [
-            Proposal {
-                transforms,
-                protocol: ProtocolId::ISAKMP,
-                ..
-            },
-        ] = &answer.proposals[..]
-        else {
-            return Err(wrong("it does not hold exactly one proposal"));
-        };
-        let [transform] = &transforms[..] else {
-            return Err(wrong("it does not hold exactly one transform"));
-        };
-        let chosen = Phase1Offer::read(transform);
-        let suite = suite_of(&chosen).ok_or(wrong("the transform is not one of ours"))?;
-        let offered = offer
-            .proposals
-            .iter()
-            .flat_map(|proposal| &proposal.transforms);
-        let ours = offered
-            .map(Phase1Offer::read)
-            .any(|offered| suite_of(&offered) == Some(suite));
-        if !ours || self.rank(suite).is_none() {
-            return Err(wrong("the transform is not one of ours"));
+    /// Whether a choice from an offer that [`offer_phase1`](Self::offer_phase1) made stands.
+    pub(crate) fn admit_phase1(&self, choice: &Phase1Choice) -> Result<(), Refusal> {
+        match self.rank(choice.suite) {
+            Some(_) => Ok(()),
+            None => Err(wrong_answer("the transform is not one of ours")),
         }
-        Ok(Phase1Choice {
-            answer: answer.clone(),
-            suite,
-            lifetime: seconds(chosen.life_seconds),
-        })
     }
+}
+
+fn wrong_answer(what: &'static str) -> Refusal {
+    Refusal::Malformed {
+        message: "answer to our IKE proposal",
+        what,
+    }
+}
+
+/// Reads the answer to an offer of ours: one transform, which must be one of those offered, and
+/// one that we can do.
+pub(crate) fn accept_phase1(offer: &Sa, answer: &Sa) -> Result<Phase1Choice, Refusal> {
+    let [
+        Proposal {
+            transforms,
+            protocol: ProtocolId::ISAKMP,
+            ..
+        },
+    ] = &answer.proposals[..]
+    else {
+        return Err(wrong_answer("it does not hold exactly one proposal"));
+    };
+    let [transform] = &transforms[..] else {
+        return Err(wrong_answer("it does not hold exactly one transform"));
+    };
+    let chosen = Phase1Offer::read(transform);
+    let suite = suite_of(&chosen).ok_or(wrong_answer("the transform is not one of ours"))?;
+    let offered = offer
+        .proposals
+        .iter()
+        .flat_map(|proposal| &proposal.transforms);
+    let ours = offered
+        .map(Phase1Offer::read)
+        .any(|offered| suite_of(&offered) == Some(suite));
+    if !ours {
+        return Err(wrong_answer("the transform is not one of ours"));
+    }
+    Ok(Phase1Choice {
+        answer: answer.clone(),
+        suite,
+        lifetime: seconds(chosen.life_seconds),
+    })
 }
 
 /// A list of offers for a log sentence: each once, in order, not too many.

@@ -354,9 +354,8 @@ fn our_own_offer_fits_a_datagram_and_is_one_we_would_take() {
         let bytes = crate::codec::PayloadBody::to_body(&offer);
         assert!(bytes.len() < most, "{} bytes", bytes.len());
         let choice = policy.choose_phase1(&offer).expect("our own");
-        let accepted = policy
-            .accept_phase1(&offer, &choice.answer)
-            .expect("an answer");
+        let accepted = accept_phase1(&offer, &choice.answer).expect("an answer");
+        policy.admit_phase1(&accepted).expect("within the policy");
         assert_eq!(accepted.suite, choice.suite);
     }
 }

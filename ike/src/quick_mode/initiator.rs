@@ -10,11 +10,12 @@ use crate::codec::{
 };
 use crate::context::{Asker, Context, Fingerprint, Retry, count, same};
 use crate::crypto::{Group, Iv, PrivateValue};
+use crate::habits::{ClientPort, OriginalAddresses};
 use crate::natt;
 use crate::policy::{Phase2Choice, group_name};
 use crate::sa::{Established, Frame};
 use crate::timers::Owner;
-use crate::{ChildId, ChildSa, Job, Refusal, Request, RequestId};
+use crate::{ChildId, ChildSa, Habits, Job, Refusal, Request, RequestId};
 
 /// What the child SA is to be.
 #[derive(Debug, Clone, Copy)]
@@ -22,7 +23,6 @@ struct Wanted {
     child: ChildId,
     message_id: MessageId,
     replaces: Option<ChildId>,
-    l2tp_port: u16,
     pfs: Option<Group>,
 }
 
@@ -115,16 +115,12 @@ pub(crate) fn begin(
             child,
         },
     );
-    let l2tp_port = sa
-        .initiate
-        .as_ref()
-        .map_or(L2TP_PORT, |initiate| initiate.l2tp_port);
-    let pfs = sa.initiate.as_ref().and_then(|initiate| initiate.pfs);
+    let initiate = sa.initiate.as_ref();
+    let pfs = initiate.and_then(|initiate| initiate.pfs.or(initiate.habits.pfs));
     let wanted = Wanted {
         child,
         message_id,
         replaces,
-        l2tp_port,
         pfs,
     };
     QuickMode::AskAwaitSpi(Box::new(AwaitSpi {
@@ -190,19 +186,32 @@ fn ask(
 ) -> QuickMode {
     let version = sa.traversal.filter(|_| sa.wants_udp());
     let encapsulation = version.map_or(EncapsulationMode::TRANSPORT, |v| v.udp_transport());
-    let lifetime = context.config.timing.child_lifetime;
-    let offer = context
-        .config
-        .policy
-        .offer_phase2(spi, encapsulation, wanted.pfs, lifetime);
-    let nonce_i = context.nonce();
+    let own = Habits::default();
+    let habits = sa.habits().unwrap_or(&own);
+    let offer = match &habits.esp_proposal {
+        Some(proposal) => proposal.to_sa(spi, encapsulation, wanted.pfs),
+        None => context.config.policy.offer_phase2(
+            spi,
+            encapsulation,
+            wanted.pfs,
+            context.config.timing.child_lifetime,
+        ),
+    };
+    let nonce_i = context.nonce_of(habits.nonce_len);
     let (local, remote) = (frame.path.local.ip(), frame.path.remote.ip());
-    let id = |address, port| Identification {
+    let id = |identity, port| Identification {
         protocol: UDP,
         port,
-        identity: Identity::from(address),
+        identity,
     };
-    let ids = (id(local, wanted.l2tp_port), id(remote, L2TP_PORT));
+    let l2tp_port = match habits.client_port {
+        ClientPort::Used => sa.initiate.as_ref().map_or(L2TP_PORT, |i| i.l2tp_port),
+        ClientPort::Any => 0,
+    };
+    let renamed = habits.renamed_on_rekey.clone();
+    let renamed = renamed.filter(|_| wanted.replaces.is_some());
+    let client = renamed.unwrap_or(Identity::from(local));
+    let ids = (id(client, l2tp_port), id(Identity::from(remote), L2TP_PORT));
     let mut chain = ChainBuilder::new()
         .with(PayloadType::SA, &offer)
         .with(PayloadType::NONCE, &nonce_i);
@@ -212,7 +221,7 @@ fn ask(
     chain
         .push(PayloadType::ID, &ids.0)
         .push(PayloadType::ID, &ids.1);
-    if let Some(version) = version {
+    if let (Some(version), OriginalAddresses::Both) = (version, habits.original_addresses) {
         chain.push(version.nat_oa(), &natt::original_address(local));
         chain.push(version.nat_oa(), &natt::original_address(remote));
     }
@@ -236,6 +245,7 @@ fn ask(
             frame.path,
             message,
             "message 1 of Quick Mode",
+            habits,
         ),
         wanted,
         offer,

@@ -65,6 +65,7 @@ pub struct Pair {
     pub key: Secret,
     pub force_udp: bool,
     pub pfs: Option<ike::crypto::Group>,
+    pub habits: ike::Habits,
     /// The side that has no time to compute.
     pub busy: Option<Side>,
     pub events: Vec<(Instant, Side, Event)>,
@@ -109,6 +110,7 @@ impl Pair {
             key: key.clone(),
             force_udp: false,
             pfs: None,
+            habits: ike::Habits::default(),
             busy: None,
             events: Vec::new(),
             sent: Vec::new(),
@@ -145,6 +147,7 @@ impl Pair {
             force_udp: self.force_udp,
             l2tp_port: 1701,
             pfs: self.pfs,
+            habits: self.habits.clone(),
         }
     }
 

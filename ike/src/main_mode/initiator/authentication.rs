@@ -10,6 +10,7 @@ use crate::codec::{
 };
 use crate::context::{Context, Retry, count, same};
 use crate::crypto::{Iv, Keymat, Transcript};
+use crate::habits::InitialContact;
 use crate::sa::Frame;
 use crate::timers::Owner;
 use crate::{Initiate, Nat, Refusal, RequestId};
@@ -51,16 +52,17 @@ impl AwaitShared {
             Some(identity) => identity.clone(),
             None => own_identity(context, frame.path.local.ip()),
         };
+        let (protocol, port) = initiate.habits.identity_port.numbers();
         let id_i = Identification {
-            protocol: 0,
-            port: 0,
+            protocol,
+            port,
             identity,
         }
         .to_body();
         let mut chain = ChainBuilder::new()
             .with(PayloadType::ID, &id_i)
             .with(PayloadType::HASH, &keymat.hash_i(&self.transcript, &id_i));
-        if first_contact {
+        if first_contact && initiate.habits.initial_contact == InitialContact::InMessage5 {
             let (i, r) = (frame.initiator, frame.responder);
             let notify = Notification::isakmp(NotifyType::INITIAL_CONTACT, i, r, Vec::new());
             chain.push(PayloadType::NOTIFICATION, &notify);
@@ -71,7 +73,8 @@ impl AwaitShared {
         }
         let header = frame.header(ExchangeType::MAIN_MODE, MessageId::PHASE_1);
         let (message, iv) = keymat.seal(header, &chain, &suite.first_iv(&self.transcript));
-        let retry = send(context, frame, message, "message 5 of Main Mode");
+        let habits = &initiate.habits;
+        let retry = send(context, frame, message, "message 5 of Main Mode", habits);
         let Self {
             agreed,
             transcript,

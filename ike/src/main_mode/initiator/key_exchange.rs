@@ -40,7 +40,7 @@ impl AwaitKey {
         public: Vec<u8>,
         initiate: &Initiate,
     ) -> (ExpectKe, Retry) {
-        let nonce = context.nonce();
+        let nonce = context.nonce_of(initiate.habits.nonce_len);
         let mut chain = ChainBuilder::new()
             .with(PayloadType::KE, &public)
             .with(PayloadType::NONCE, &nonce);
@@ -56,7 +56,13 @@ impl AwaitKey {
             chain.push(version.nat_d(), &own);
         }
         let message = chain.message(frame.header(ExchangeType::MAIN_MODE, MessageId::PHASE_1));
-        let retry = send(context, frame, message, "message 3 of Main Mode");
+        let retry = send(
+            context,
+            frame,
+            message,
+            "message 3 of Main Mode",
+            &initiate.habits,
+        );
         (
             ExpectKe {
                 agreed: self.agreed,

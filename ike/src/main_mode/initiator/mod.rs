@@ -26,15 +26,16 @@ use key_exchange::{AwaitKey, ExpectKe};
 use super::Finished;
 use crate::codec::{
     Chain, ChainBuilder, ExchangeType, Header, MessageId, Notification, NotifyType,
-    PayloadBody as _, PayloadType, Sa as SaPayload, Trailing, VendorId,
+    PayloadBody as _, PayloadType, Sa as SaPayload, Trailing,
 };
 use crate::context::{Asker, Context, Retry, count};
 use crate::crypto::{InvalidPublicValue, Phase1Suite};
 use crate::job::DhOutcome;
 use crate::natt::{Announced, Hasher};
+use crate::policy::accept_phase1;
 use crate::sa::Frame;
 use crate::timers::Owner;
-use crate::{Initiate, Job, Refusal, Request, RequestId, SaId};
+use crate::{Habits, Initiate, Job, Refusal, Request, RequestId, SaId};
 
 /// A Main Mode that we started.
 #[derive(Debug)]
@@ -67,6 +68,11 @@ impl State {
             Self::AwaitShared(_) => "computing the shared secret",
             Self::ExpectAuth(_) => "expecting message 6",
         }
+    }
+
+    /// Whether the peer has said nothing yet.
+    pub(crate) const fn is_unanswered(&self) -> bool {
+        matches!(self, Self::ExpectSa(_))
     }
 
     /// The request whose answer it waits for.
@@ -113,32 +119,38 @@ pub(crate) fn begin(
     initiate: Box<Initiate>,
     replaces: Option<SaId>,
 ) -> Initiating {
-    let offer = context
-        .config
-        .policy
-        .offer_phase1(context.config.timing.ike_lifetime);
+    let habits = &initiate.habits;
+    let offer = match &habits.ike_proposal {
+        Some(proposal) => proposal.to_sa(),
+        None => context
+            .config
+            .policy
+            .offer_phase1(context.config.timing.ike_lifetime),
+    };
     let mut chain = ChainBuilder::new().with(PayloadType::SA, &offer);
-    for id in [
-        VendorId::rfc_3947(),
-        VendorId::draft_03(),
-        VendorId::draft_02_newline(),
-        VendorId::draft_02(),
-        VendorId::dead_peer_detection(),
-    ] {
-        chain.push(PayloadType::VENDOR_ID, &id);
+    for id in &habits.vendor_ids {
+        chain.push(PayloadType::VENDOR_ID, id);
     }
     let message = chain.message(frame.header(ExchangeType::MAIN_MODE, MessageId::PHASE_1));
+    let retry = send(context, frame, message, "message 1 of Main Mode", habits);
     Initiating {
         initiate,
         replaces,
         hint: None,
-        retry: send(context, frame, message, "message 1 of Main Mode"),
+        retry,
         state: State::ExpectSa(ExpectSa { offer }),
     }
 }
 
-fn send(context: &mut Context, frame: &Frame, message: Vec<u8>, what: &'static str) -> Retry {
-    Retry::start(context, Owner::Sa(frame.id), frame.path, message, what)
+fn send(
+    context: &mut Context,
+    frame: &Frame,
+    message: Vec<u8>,
+    what: &'static str,
+    habits: &Habits,
+) -> Retry {
+    let owner = Owner::Sa(frame.id);
+    Retry::start(context, owner, frame.path, message, what, habits)
 }
 
 /// A message that is no good, and the state that waits on.
@@ -155,7 +167,9 @@ impl Initiating {
         body: &[u8],
     ) -> Step {
         let next = match (self.state, header.is_encrypted()) {
-            (State::ExpectSa(state), false) => state.on_sa(context, frame, header, body),
+            (State::ExpectSa(state), false) => {
+                state.on_sa(context, frame, header, body, &self.initiate)
+            }
             (State::ExpectKe(state), false) => {
                 state.on_key_exchange(context, frame, path, header, body, &self.initiate)
             }
@@ -253,6 +267,7 @@ impl ExpectSa {
         frame: &mut Frame,
         header: &Header,
         body: &[u8],
+        initiate: &Initiate,
     ) -> Result<State, NoGood> {
         let read = || -> Result<_, Refusal> {
             let malformed = |what| Refusal::Malformed {
@@ -273,7 +288,11 @@ impl ExpectSa {
                 .first(PayloadType::SA)
                 .ok_or(malformed("there is no SA payload"))?;
             let answer = SaPayload::parse(sa.body).map_err(|error| malformed(error.what))?;
-            let choice = context.config.policy.accept_phase1(&self.offer, &answer)?;
+            let choice = accept_phase1(&self.offer, &answer)?;
+            // What was offered by habit is not for the policy to judge.
+            if initiate.habits.ike_proposal.is_none() {
+                context.config.policy.admit_phase1(&choice)?;
+            }
             let mut announced = Announced::default();
             announced.note(&chain);
             Ok((choice, announced))
