@@ -1,6 +1,7 @@
 //! What IKE says: peers come and go, SAs are installed and removed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use ike::{CloseReason, Event as Ike, SaId, SaInfo};
 use tracing::debug;
@@ -209,7 +210,8 @@ impl Engine {
             });
         }
         if let (true, Some(ports)) = (first, ports) {
-            let tunnel = self.l2tp.open_tunnel(now, id, ports);
+            let habits = Arc::default();
+            let tunnel = self.l2tp.open_tunnel(now, id, ports, habits);
             if let Some(peer) = self.peers.get_mut(&id) {
                 peer.tunnels.insert(tunnel);
             }

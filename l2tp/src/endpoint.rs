@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 
 use wire::{Instant, PeerId, Ports, Rng};
@@ -10,10 +11,11 @@ use crate::codec::{
     AvpFault, ControlHeader, Header, HeaderError, MAX_CONTROL, Message, MessageType, Received,
     Start, StopCcn, message_type,
 };
+use crate::habits::Ids;
 use crate::tunnel::{Context, Tunnel, authentication, free_id};
 use crate::{
-    CloseReason, Config, Counters, DropReason, Event, Output, Refusal, Role, SessionId, Timer,
-    Transmit, TunnelId,
+    CloseReason, Config, Counters, DropReason, Event, Habits, Output, Refusal, Role, SessionId,
+    Timer, Transmit, TunnelId,
 };
 
 /// An SCCRQ for an established tunnel that is younger than this is a straggler; later, the peer
@@ -27,6 +29,8 @@ const STRAGGLER: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Endpoint {
     config: Config,
+    /// Those of the LNS, which has none of its own.
+    habits: Arc<Habits>,
     rng: Rng,
     // Boxed: a map keeps room for neighbours of each, and most of that room stays empty.
     tunnels: BTreeMap<TunnelId, Box<Tunnel>>,
@@ -44,6 +48,7 @@ impl Endpoint {
     pub fn new(config: Config, rng: Rng) -> Self {
         Self {
             config,
+            habits: Arc::default(),
             rng,
             tunnels: BTreeMap::new(),
             by_remote: BTreeMap::new(),
@@ -80,7 +85,10 @@ impl Endpoint {
             peer,
             id: header.tunnel,
         };
-        if self.tunnels.contains_key(&id) {
+        if let Some(tunnel) = self.tunnels.get(&id) {
+            if !tunnel.accepts(ports, bytes) {
+                return self.counters.drop(DropReason::Malformed);
+            }
             return self.with(now, id, |tunnel, cx| {
                 tunnel.on_message(cx, ports, &header, body)
             });
@@ -128,8 +136,9 @@ impl Endpoint {
         match self.check_sccrq(peer, &request, fault) {
             Ok((id, remote_id)) => {
                 let ns = header.ns;
+                let habits = self.habits.clone();
                 self.create(now, id, |cx| {
-                    Tunnel::accept(cx, id, ports, ns, remote_id, &request)
+                    Tunnel::accept(cx, id, ports, habits, (ns, remote_id), &request)
                 });
                 self.by_remote.insert((peer, remote_id), id);
             }
@@ -168,7 +177,7 @@ impl Endpoint {
         }
         let limit = self.config.limits.tunnels;
         let id = self
-            .free_tunnel_id(peer)
+            .free_tunnel_id(peer, Ids::Random)
             .filter(|_| self.tunnels.len() < limit);
         Ok((id.ok_or(Refusal::Tunnels(limit))?, remote_id))
     }
@@ -187,7 +196,7 @@ impl Endpoint {
             return;
         }
         let stop = StopCcn {
-            assigned_tunnel_id: self.free_tunnel_id(peer).map(|id| id.id),
+            assigned_tunnel_id: self.free_tunnel_id(peer, Ids::Random).map(|id| id.id),
             result: Some(refusal.tunnel_result()),
         };
         let (mut body, mut bytes) = (Vec::new(), Vec::new());
@@ -241,11 +250,17 @@ impl Endpoint {
 
     /// Opens a tunnel and one session in it (client role). The result is told by events; the
     /// tunnel and its session end with [`Event::TunnelDown`] and [`Event::SessionDown`] also if
-    /// they never come up.
-    pub fn open_tunnel(&mut self, now: Instant, peer: PeerId, ports: Ports) -> TunnelId {
-        match self.free_tunnel_id(peer) {
+    /// they never come up. `habits` say what the server gets to see.
+    pub fn open_tunnel(
+        &mut self,
+        now: Instant,
+        peer: PeerId,
+        ports: Ports,
+        habits: Arc<Habits>,
+    ) -> TunnelId {
+        match self.free_tunnel_id(peer, habits.ids) {
             Some(id) => {
-                self.create(now, id, |cx| Tunnel::open(cx, id, ports));
+                self.create(now, id, |cx| Tunnel::open(cx, id, ports, habits));
                 id
             }
             None => {
@@ -353,10 +368,10 @@ impl Endpoint {
         tunnels.map(|(id, tunnel)| (id, tunnel.as_ref()))
     }
 
-    fn free_tunnel_id(&mut self, peer: PeerId) -> Option<TunnelId> {
+    fn free_tunnel_id(&mut self, peer: PeerId, ids: Ids) -> Option<TunnelId> {
         let tunnels = &self.tunnels;
         let taken = |id| tunnels.contains_key(&TunnelId { peer, id });
-        free_id(&mut self.rng, taken).map(|id| TunnelId { peer, id })
+        free_id(&mut self.rng, ids, taken).map(|id| TunnelId { peer, id })
     }
 
     fn create(

@@ -126,6 +126,8 @@ pub struct SessionUp {
     /// The peer sent Sequencing Required (RFC 2661 §4.4.4): data messages to it must carry
     /// sequence numbers.
     pub sequencing: bool,
+    /// Data messages we send are to carry the Length field: a habit of the client role.
+    pub length: bool,
     /// Call Serial Number AVP.
     pub serial: Option<u32>,
     /// Tx Connect Speed AVP of ICCN in bit/s. Cisco IOS leaves it out.

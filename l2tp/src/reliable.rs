@@ -20,7 +20,7 @@ use wire::Instant;
 pub const DEFAULT_WINDOW: u16 = 4;
 
 /// When to send again.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Backoff {
     /// The first wait; each further one is twice as long.
     pub initial: Duration,
@@ -162,6 +162,11 @@ impl Channel {
         self.congestion_window = self.congestion_window.min(self.peer_window);
     }
 
+    /// From now on, repeats what is not acknowledged by these rules.
+    pub fn set_backoff(&mut self, backoff: Backoff) {
+        self.backoff = backoff;
+    }
+
     /// Appends a message. Call [`poll_transmit`](Self::poll_transmit) afterwards.
     ///
     /// # Errors
@@ -174,10 +179,13 @@ impl Channel {
         Ok(())
     }
 
-    /// Appends the last message there will be: those never sent are dropped in its favour, and
-    /// it need not wait for the congestion window (only for the peer's).
+    /// Appends the last message there will be, or the last but few: those before that were never
+    /// sent are dropped in its favour, and it need not wait for the congestion window (only for
+    /// the peer's).
     pub fn send_last(&mut self, session: u16, body: Vec<u8>) {
-        self.queue.truncate(self.sent);
+        if !self.finishing {
+            self.queue.truncate(self.sent);
+        }
         self.queue.push_back(Outgoing { session, body });
         self.finishing = true;
     }

@@ -11,6 +11,7 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use common::*;
 use l2tp::codec::{Attribute, ControlHeader, Header, HeaderError, Message, avps};
@@ -327,7 +328,7 @@ fn our_client_understands_the_server_xl2tpd() {
         return;
     };
     let mut client = endpoint(Config::default(), 9);
-    let tunnel = client.open_tunnel(at(1.0), PEER, CLIENT_PORTS);
+    let tunnel = client.open_tunnel(at(1.0), PEER, CLIENT_PORTS, Arc::default());
     let mut events = Vec::new();
     let (mut session, mut sent) = (0, Vec::new());
     let mut drain = |client: &mut l2tp::Endpoint, session: &mut u16, nr: &mut u16| {

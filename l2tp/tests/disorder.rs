@@ -187,7 +187,7 @@ proptest! {
                     }
                 }
                 Happening::Open(peer) => {
-                    let id = script.server.open_tunnel(now, PeerId(peer), CLIENT_PORTS);
+                    let id = script.server.open_tunnel(now, PeerId(peer), CLIENT_PORTS, Arc::default());
                     ledger.opened.insert(id);
                     known.push((peer, id.id, 7));
                     due.remove(&(peer, 7));

@@ -75,6 +75,7 @@ wire::codec_pairs! { parse, emit,
             rx_speed: Some(2),
             framing: None,
             sequencing: true,
+            proxy_authentication: None,
         }),
     stop_ccn: hex!("8008 0000 0000 0004  8008 0000 0009 0001  800a 0000 0001 0006 0000")
         => Message::StopCcn(StopCcn {

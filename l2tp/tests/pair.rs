@@ -10,6 +10,7 @@ mod common;
 
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
 use std::time::Duration;
 
 use common::*;
@@ -48,7 +49,9 @@ fn session(pair: &Pair, side: Side) -> Option<SessionId> {
 #[test]
 fn a_quiet_network_needs_eight_datagrams() {
     let mut pair = Pair::new(config(4), config(4), Weather::default(), 0);
-    let tunnel = pair.client.open_tunnel(pair.now, PEER, CLIENT_PORTS);
+    let tunnel = pair
+        .client
+        .open_tunnel(pair.now, PEER, CLIENT_PORTS, Arc::default());
     pair.run(1.0);
     // SCCRQ, SCCRP, SCCCN and ICRQ, an acknowledgement each, ICRP, ICCN, an acknowledgement.
     let expected = [
@@ -100,7 +103,9 @@ fn up_to_five_percent_of_loss_always_connect_and_close() {
         };
         let (left, right) = windows(seed);
         let mut pair = Pair::new(config(left), config(right), weather, seed);
-        let tunnel = pair.client.open_tunnel(pair.now, PEER, CLIENT_PORTS);
+        let tunnel = pair
+            .client
+            .open_tunnel(pair.now, PEER, CLIENT_PORTS, Arc::default());
         pair.run(30.0);
         for side in [Side::Client, Side::Server] {
             assert_eq!(pair.count(side, is_tunnel_up), 1, "{side:?}");
@@ -157,7 +162,8 @@ fn twenty_percent_of_loss_connect_or_close_on_both_sides() {
         };
         let (left, right) = windows(seed);
         let mut pair = Pair::new(config(left), config(right), weather, seed);
-        pair.client.open_tunnel(pair.now, PEER, CLIENT_PORTS);
+        pair.client
+            .open_tunnel(pair.now, PEER, CLIENT_PORTS, Arc::default());
         pair.run(300.0);
         let open =
             |side| pair.count(side, is_session_up) - pair.count(side, is_session_down).min(1);
@@ -181,7 +187,8 @@ fn twenty_percent_of_loss_connect_or_close_on_both_sides() {
 #[test]
 fn a_cut_wire_ends_both_sides() {
     let mut pair = Pair::new(config(4), config(4), Weather::default(), 3);
-    pair.client.open_tunnel(pair.now, PEER, CLIENT_PORTS);
+    pair.client
+        .open_tunnel(pair.now, PEER, CLIENT_PORTS, Arc::default());
     pair.run(5.0);
     pair.weather.loss = 100;
     let cut = pair.now;
@@ -223,7 +230,8 @@ fn a_client_of_a_dead_server_gives_up_after_its_patience() {
         ..Weather::default()
     };
     let mut pair = Pair::new(config(4), config(4), weather, 4);
-    pair.client.open_tunnel(pair.now, PEER, CLIENT_PORTS);
+    pair.client
+        .open_tunnel(pair.now, PEER, CLIENT_PORTS, Arc::default());
     let start = pair.now;
     pair.run(29.9);
     assert!(pair.events.is_empty());
@@ -260,7 +268,8 @@ fn tunnel_secrets_and_hidden_avps_work_together_or_fail_with_a_reason() {
     ] {
         let weather = Weather::default();
         let mut pair = Pair::new(client.clone(), server.clone(), weather, 5);
-        pair.client.open_tunnel(pair.now, PEER, CLIENT_PORTS);
+        pair.client
+            .open_tunnel(pair.now, PEER, CLIENT_PORTS, Arc::default());
         pair.run(10.0);
         let ups = [Side::Client, Side::Server].map(|side| pair.count(side, is_session_up));
         assert_eq!(ups, [usize::from(up); 2], "{:?}", pair.events);
@@ -300,7 +309,8 @@ fn the_same_seed_gives_the_same_bytes() {
             jitter: 300,
         };
         let mut pair = Pair::new(config(4), config(4), weather, seed);
-        pair.client.open_tunnel(pair.now, PEER, CLIENT_PORTS);
+        pair.client
+            .open_tunnel(pair.now, PEER, CLIENT_PORTS, Arc::default());
         pair.run(200.0);
         pair.sent
     };

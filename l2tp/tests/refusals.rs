@@ -349,7 +349,7 @@ fn a_server_does_not_call_its_client() {
     let mut client = Script::new(Config::default());
     client
         .server
-        .open_tunnel(client.now, client.peer, client.ports);
+        .open_tunnel(client.now, client.peer, client.ports, Arc::default());
     client.answers();
     let (code, refusal) = stopped(&client.say(0, &Message::Sccrq(sccrq(77))));
     assert_eq!((code.result, refusal), (4, Refusal::TunnelTowardsClient));

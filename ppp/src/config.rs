@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use wire::Secret;
 
-use crate::{Method, UserName};
+use crate::{Habits, Method, UserName};
 
 /// Settings of a link. Shared by all links of one kind.
 #[derive(Debug, Clone)]
@@ -20,6 +20,8 @@ pub struct Config {
     pub compression: bool,
     /// Periods and limits.
     pub timers: Timers,
+    /// How we behave in the client's role.
+    pub habits: Habits,
 }
 
 impl Config {
@@ -47,6 +49,7 @@ impl Config {
             mru: 1400,
             compression: false,
             timers: Timers::default(),
+            habits: Habits::default(),
         }
     }
 }

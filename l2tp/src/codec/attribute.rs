@@ -64,6 +64,8 @@ pub enum Attribute {
     TxConnectSpeed(u32),
     /// Rx Connect Speed in bit/s.
     RxConnectSpeed(u32),
+    /// Proxy Authen Type.
+    ProxyAuthenType(u16),
     /// Sequencing Required: no value.
     SequencingRequired,
     /// Random Vector of the hidden AVPs that follow.
@@ -71,7 +73,7 @@ pub enum Attribute {
     /// PPP Disconnect Cause Code.
     Disconnect(Disconnect),
     /// Known and of no use to a peer that always negotiates PPP from scratch: proxy LCP and
-    /// authentication, numbers, Q.931 cause, ACCM, call errors, ...
+    /// authentication values, numbers, Q.931 cause, ACCM, call errors, ...
     Unused(AvpType),
 }
 
@@ -169,6 +171,7 @@ impl Attribute {
             AvpType::FRAMING_TYPE => Self::FramingType(FramingType(u32(value)?)),
             AvpType::TX_CONNECT_SPEED => Self::TxConnectSpeed(u32(value)?),
             AvpType::RX_CONNECT_SPEED => Self::RxConnectSpeed(u32(value)?),
+            AvpType::PROXY_AUTHEN_TYPE => Self::ProxyAuthenType(u16(value)?),
             AvpType::SEQUENCING_REQUIRED => {
                 parse::finish(value, |input| Ok((input, Self::SequencingRequired)))?
             }
@@ -184,7 +187,6 @@ impl Attribute {
             | AvpType::INITIAL_LCP_CONFREQ
             | AvpType::LAST_SENT_LCP_CONFREQ
             | AvpType::LAST_RECEIVED_LCP_CONFREQ
-            | AvpType::PROXY_AUTHEN_TYPE
             | AvpType::PROXY_AUTHEN_NAME
             | AvpType::PROXY_AUTHEN_CHALLENGE
             | AvpType::PROXY_AUTHEN_ID
@@ -218,6 +220,7 @@ impl Attribute {
             Self::FramingType(_) => AvpType::FRAMING_TYPE,
             Self::TxConnectSpeed(_) => AvpType::TX_CONNECT_SPEED,
             Self::RxConnectSpeed(_) => AvpType::RX_CONNECT_SPEED,
+            Self::ProxyAuthenType(_) => AvpType::PROXY_AUTHEN_TYPE,
             Self::SequencingRequired => AvpType::SEQUENCING_REQUIRED,
             Self::RandomVector(_) => AvpType::RANDOM_VECTOR,
             Self::Disconnect(_) => AvpType::PPP_DISCONNECT_CAUSE,
@@ -234,6 +237,7 @@ impl Attribute {
                 | Self::FirmwareRevision(_)
                 | Self::VendorName(_)
                 | Self::RxConnectSpeed(_)
+                | Self::ProxyAuthenType(_)
                 | Self::Disconnect(_)
                 | Self::Unused(_)
         )
@@ -280,6 +284,7 @@ impl Attribute {
             Self::FirmwareRevision(number)
             | Self::AssignedTunnelId(number)
             | Self::ReceiveWindowSize(number)
+            | Self::ProxyAuthenType(number)
             | Self::AssignedSessionId(number) => out.put_u16(*number),
             Self::HostName(bytes)
             | Self::VendorName(bytes)

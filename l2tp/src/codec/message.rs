@@ -103,6 +103,8 @@ pub struct CallConnected {
     pub rx_speed: Option<u32>,
     /// Framing Type.
     pub framing: Option<FramingType>,
+    /// Proxy Authen Type. QUIRK(Windows): 4, "no authentication", though it is no proxy.
+    pub proxy_authentication: Option<u16>,
     /// Sequencing Required.
     pub sequencing: bool,
 }
@@ -266,6 +268,9 @@ impl Message {
             (Self::Iccn(call), Attribute::TxConnectSpeed(speed)) => call.tx_speed = Some(speed),
             (Self::Iccn(call), Attribute::RxConnectSpeed(speed)) => call.rx_speed = Some(speed),
             (Self::Iccn(call), Attribute::FramingType(framing)) => call.framing = Some(framing),
+            (Self::Iccn(call), Attribute::ProxyAuthenType(kind)) => {
+                call.proxy_authentication = Some(kind);
+            }
             (Self::Iccn(call), Attribute::SequencingRequired) => call.sequencing = true,
             (Self::Cdn(cdn), Attribute::ResultCode(result)) => cdn.result = Some(result),
             (Self::Cdn(cdn), Attribute::AssignedSessionId(id)) => {
@@ -296,6 +301,7 @@ impl Message {
                 list.extend(call.tx_speed.map(Attribute::TxConnectSpeed));
                 list.extend(call.framing.map(Attribute::FramingType));
                 list.extend(call.rx_speed.map(Attribute::RxConnectSpeed));
+                list.extend(call.proxy_authentication.map(Attribute::ProxyAuthenType));
                 list.extend(call.sequencing.then_some(Attribute::SequencingRequired));
             }
             Self::Cdn(cdn) => {
@@ -315,31 +321,41 @@ impl Message {
             .for_each(|attribute| attribute.to_avp().emit(out));
     }
 
-    /// Writes the AVPs, those hidden that may be (RFC 2661 §4.3). `random` gives one 16-byte
-    /// vector for all and each value's padding.
+    /// Writes the AVPs, those hidden that may be: see [`emit_hidden`].
     pub fn emit_hidden(
         &self,
         secret: &Secret,
         random: &mut impl rand_core::Rng,
         out: &mut Vec<u8>,
     ) {
-        let mut vector = [0; 16];
-        random.fill_bytes(&mut vector);
-        for attribute in self.attributes() {
-            let mut avp = attribute.to_avp();
-            if attribute.may_be_hidden() {
-                let mut padding = [0; 16];
-                random.fill_bytes(&mut padding);
-                // Pads up to 18, 34, ... bytes: lengths then say little about the values.
-                let excess = avp.value.len() & 0x0f;
-                let padding = padding.get(excess..).unwrap_or_default();
-                avp.value = hide(avp.kind, &avp.value, padding, secret, &vector).into();
-                avp.hidden = true;
-            }
-            avp.emit(out);
-            if attribute.kind() == AvpType::MESSAGE_TYPE {
-                Attribute::RandomVector(vector.to_vec()).to_avp().emit(out);
-            }
+        emit_hidden(&self.attributes(), secret, random, out);
+    }
+}
+
+/// Writes the AVPs of a message, those hidden that may be (RFC 2661 §4.3). `random` gives one
+/// 16-byte vector for all and each value's padding.
+pub fn emit_hidden(
+    list: &[Attribute],
+    secret: &Secret,
+    random: &mut impl rand_core::Rng,
+    out: &mut Vec<u8>,
+) {
+    let mut vector = [0; 16];
+    random.fill_bytes(&mut vector);
+    for attribute in list {
+        let mut avp = attribute.to_avp();
+        if attribute.may_be_hidden() {
+            let mut padding = [0; 16];
+            random.fill_bytes(&mut padding);
+            // Pads up to 18, 34, ... bytes: lengths then say little about the values.
+            let excess = avp.value.len() & 0x0f;
+            let padding = padding.get(excess..).unwrap_or_default();
+            avp.value = hide(avp.kind, &avp.value, padding, secret, &vector).into();
+            avp.hidden = true;
+        }
+        avp.emit(out);
+        if attribute.kind() == AvpType::MESSAGE_TYPE {
+            Attribute::RandomVector(vector.to_vec()).to_avp().emit(out);
         }
     }
 }

@@ -13,7 +13,8 @@ pub use avp::{Avp, avps};
 pub use header::{ControlHeader, DataHeader, Header, HeaderError, MAX_CONTROL};
 pub use hidden::{hide, reveal};
 pub use message::{
-    AvpFault, CallConnected, CallRequest, Cdn, Message, Received, Start, StopCcn, message_type,
+    AvpFault, CallConnected, CallRequest, Cdn, Message, Received, Start, StopCcn, emit_hidden,
+    message_type,
 };
 pub use registry::{
     AvpType, BearerCapabilities, DisconnectCode, DisconnectDirection, ErrorCode,

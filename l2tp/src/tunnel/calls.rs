@@ -1,18 +1,13 @@
 //! The calls in a tunnel (RFC 2661 §5.2, §7.4).
 
-use super::connection::{Tunnel, unfinished};
+use super::connection::{Awaited, Tunnel, unfinished};
 use super::session::Session;
 use super::session_table::{self, Action as CallAction, Event as CallEvent, State as CallState};
 use super::table::State;
 use super::{Context, Role, SessionId, free_id};
-use crate::codec::{
-    AvpType, CallConnected, CallRequest, Cdn, FramingCapabilities, FramingType, Message,
-    MessageType,
-};
+use crate::codec::{AvpType, CallConnected, CallRequest, Cdn, Message, MessageType};
+use crate::habits::{Farewells, Ids};
 use crate::{CloseReason, DropReason, Event, PeerResult, Refusal, SessionUp};
-
-/// What a client claims for the speed of its line, in bit/s: nobody does anything with it.
-const SPEED: u32 = 100_000_000;
 
 impl Tunnel {
     pub(super) fn on_icrq(
@@ -154,7 +149,9 @@ impl Tunnel {
         if self.state == State::Established
             && let Some(remote_id) = assigned.filter(|id| *id != 0)
         {
-            let id = free_id(cx.rng, |id| cx.session_ids.contains(&(self.id.peer, id)));
+            let id = free_id(cx.rng, Ids::Random, |id| {
+                cx.session_ids.contains(&(self.id.peer, id))
+            });
             let cdn = Cdn {
                 result: Some(refusal.session_result()),
                 assigned_session_id: id,
@@ -177,7 +174,9 @@ impl Tunnel {
         request: CallRequest,
     ) -> Option<u16> {
         let peer = self.id.peer;
-        let id = free_id(cx.rng, |id| cx.session_ids.contains(&(peer, id)))?;
+        let id = free_id(cx.rng, self.habits.ids, |id| {
+            cx.session_ids.contains(&(peer, id))
+        })?;
         cx.session_ids.insert((peer, id));
         let session = Session::new(
             SessionId {
@@ -214,14 +213,14 @@ impl Tunnel {
             }
             CallAction::SendIcrp => self.send(cx, remote_id, &Message::Icrp(Some(id))),
             CallAction::SendIccn => {
-                session.connected = CallConnected {
-                    tx_speed: Some(SPEED),
-                    framing: Some(FramingType(FramingCapabilities::BOTH.0)),
-                    ..CallConnected::default()
-                };
+                session.connected = self.habits.connected();
                 let message = Message::Iccn(session.connected.clone());
                 self.send(cx, remote_id, &message);
-                self.call_up(cx, id);
+                if self.habits.waits_for_acknowledgement {
+                    self.awaited = Some(Awaited::Session(id));
+                } else {
+                    self.call_up(cx, id);
+                }
             }
             CallAction::Up => self.call_up(cx, id),
             CallAction::Disconnect => {
@@ -230,14 +229,16 @@ impl Tunnel {
                     assigned_session_id: Some(id),
                     cause: reason.disconnect_cause().cloned(),
                 };
-                self.send(cx, remote_id, &Message::Cdn(cdn));
+                if self.habits.farewell.messages != Farewells::OnlyStopCcn {
+                    self.send(cx, remote_id, &Message::Cdn(cdn));
+                }
                 self.end_call(cx, id, reason);
             }
             CallAction::CleanUp => self.end_call(cx, id, reason),
         }
     }
 
-    fn call_up(&mut self, cx: &mut Context<'_>, id: u16) {
+    pub(super) fn call_up(&mut self, cx: &mut Context<'_>, id: u16) {
         let Some(session) = self.sessions.get_mut(&id) else {
             return;
         };
@@ -249,6 +250,7 @@ impl Tunnel {
             ports: self.ports,
             role: session.role,
             sequencing: session.connected.sequencing,
+            length: self.habits.length_in_data,
             serial: session.request.serial,
             tx_speed: session.connected.tx_speed,
             rx_speed: session.connected.rx_speed,

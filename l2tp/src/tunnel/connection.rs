@@ -1,15 +1,19 @@
 //! One tunnel: its control connection and the calls in it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use rand_core::Rng as _;
-use wire::{Instant, Ports};
+use wire::{Instant, PeerId, Ports};
 
 use super::session::Session;
 use super::session_table::Event as CallEvent;
 use super::table::{self, Action, Event as Step, State};
 use super::{Context, Role, TunnelId};
-use crate::codec::{CallRequest, ControlHeader, Message, MessageType, Received, Start, StopCcn};
+use crate::codec::{
+    CallRequest, Cdn, ControlHeader, Message, MessageType, Received, Start, StopCcn, emit_hidden,
+};
+use crate::habits::{Farewells, Habits, HeaderId};
 use crate::reliable::{Channel, Incoming, Receipt};
 use crate::{
     CloseReason, DropReason, Event, Output, PeerInfo, PeerResult, Refusal, Transmit, TunnelUp,
@@ -22,6 +26,7 @@ pub(crate) struct Tunnel {
     pub(super) role: Role,
     pub(super) state: State,
     pub(super) ports: Ports,
+    pub(super) habits: Arc<Habits>,
     /// The id that the peer assigned; 0 as long as it has assigned none.
     pub(super) remote_id: u16,
     pub(super) channel: Channel,
@@ -41,19 +46,33 @@ pub(crate) struct Tunnel {
     pub(super) empty_since: Instant,
     /// When it was closed.
     pub(super) closed: Option<Instant>,
+    /// What is to be done when the peer has acknowledged everything.
+    pub(super) awaited: Option<Awaited>,
+}
+
+/// What a client does only after an acknowledgement, if that is its habit.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Awaited {
+    /// The tunnel is up: sends ICRQ.
+    Calls,
+    /// The session of this id is up: begins with PPP.
+    Session(u16),
 }
 
 impl Tunnel {
-    fn new(cx: &Context<'_>, id: TunnelId, role: Role, ports: Ports) -> Self {
+    fn new(cx: &Context<'_>, id: TunnelId, role: Role, ports: Ports, habits: Arc<Habits>) -> Self {
         let config = cx.config;
-        let backoff = config.timing.retransmit.clone();
+        let backoff = habits.first_retransmit.as_ref();
+        let backoff = backoff.unwrap_or(&config.timing.retransmit).clone();
+        let window = habits.receive_window(config);
         Self {
             id,
             role,
             state: State::Idle,
             ports,
             remote_id: 0,
-            channel: Channel::new(backoff, config.receive_window, config.limits.send_queue),
+            channel: Channel::new(backoff, window, config.limits.send_queue),
+            habits,
             info: PeerInfo::default(),
             sessions: BTreeMap::new(),
             announced: role == Role::Client,
@@ -63,18 +82,21 @@ impl Tunnel {
             last_heard: cx.now,
             empty_since: cx.now,
             closed: None,
+            awaited: None,
         }
     }
 
     /// Opens a tunnel and one session in it.
-    pub fn open(cx: &mut Context<'_>, id: TunnelId, ports: Ports) -> Self {
-        let mut tunnel = Self::new(cx, id, Role::Client, ports);
+    pub fn open(cx: &mut Context<'_>, id: TunnelId, ports: Ports, habits: Arc<Habits>) -> Self {
+        let mut tunnel = Self::new(cx, id, Role::Client, ports, habits);
+        (0..tunnel.habits.wake_up_hellos).for_each(|_| tunnel.send_wake_up(cx));
         if let Some(session) = tunnel.new_session(cx, Role::Client, CallRequest::default()) {
             // The serial number need only be recognisable in logs; Windows counts, Android draws.
+            let drawn = cx.rng.next_u32();
             let request = CallRequest {
                 assigned_session_id: Some(session),
-                serial: Some(cx.rng.next_u32()),
-                bearer: Some(0),
+                serial: Some(tunnel.habits.serial.unwrap_or(drawn)),
+                bearer: Some(tunnel.habits.bearer),
             };
             if let Some(call) = tunnel.sessions.get_mut(&session) {
                 call.request = request;
@@ -86,16 +108,29 @@ impl Tunnel {
         tunnel
     }
 
-    /// Answers an SCCRQ that was found acceptable and assigned `remote_id`.
+    /// A HELLO outside of any tunnel, and so without numbers worth the name.
+    fn send_wake_up(&self, cx: &mut Context<'_>) {
+        let header = ControlHeader {
+            tunnel: 0,
+            session: 0,
+            ns: 0,
+            nr: 0,
+        };
+        let mut body = Vec::new();
+        Message::Hello.emit(&mut body);
+        transmit(cx, self.id.peer, self.ports, header, &body);
+    }
+
+    /// Answers an SCCRQ that was found acceptable, was numbered `ns` and assigned `remote_id`.
     pub fn accept(
         cx: &mut Context<'_>,
         id: TunnelId,
         ports: Ports,
-        ns: u16,
-        remote_id: u16,
+        habits: Arc<Habits>,
+        (ns, remote_id): (u16, u16),
         request: &Start,
     ) -> Self {
-        let mut tunnel = Self::new(cx, id, Role::Server, ports);
+        let mut tunnel = Self::new(cx, id, Role::Server, ports, habits);
         tunnel.channel.begin_after(ns);
         tunnel.learn(cx, MessageType::SCCRP, remote_id, request);
         tunnel.step(cx, Step::Sccrq, CloseReason::Done);
@@ -113,6 +148,11 @@ impl Tunnel {
         } else {
             cx.counters.drop(DropReason::Duplicate);
         }
+    }
+
+    /// Whether `bytes` from `ports` are a control message that is looked at at all.
+    pub fn accepts(&self, ports: Ports, bytes: &[u8]) -> bool {
+        !self.habits.strict || (ports.remote == self.ports.remote && is_exact(bytes))
     }
 
     /// Takes a message that is addressed to this tunnel.
@@ -140,6 +180,17 @@ impl Tunnel {
             if self.state != State::Closed {
                 self.on_delivery(cx, ports, &incoming);
             }
+        }
+        if self.channel.is_idle() {
+            self.on_all_acknowledged(cx);
+        }
+    }
+
+    fn on_all_acknowledged(&mut self, cx: &mut Context<'_>) {
+        match self.awaited.take() {
+            None => {}
+            Some(Awaited::Calls) => self.start_calls(cx),
+            Some(Awaited::Session(id)) => self.call_up(cx, id),
         }
     }
 
@@ -238,11 +289,14 @@ impl Tunnel {
             }
             Action::Up => self.up(cx),
             Action::Stop => {
+                if self.habits.farewell.messages == Farewells::Both {
+                    self.disconnect_calls(cx, &reason);
+                }
                 let stop = StopCcn {
                     assigned_tunnel_id: Some(self.id.id),
-                    result: Some(reason.tunnel_result()),
+                    result: Some(self.habits.stop_result(reason.tunnel_result())),
                 };
-                let body = encode(cx, &Message::StopCcn(stop));
+                let body = self.encode(cx, &Message::StopCcn(stop));
                 self.channel.send_last(0, body);
                 self.end(cx, reason);
             }
@@ -263,14 +317,42 @@ impl Tunnel {
             role: self.role,
             info: self.info.clone(),
         }));
+        if self.habits.waits_for_acknowledgement {
+            self.awaited = Some(Awaited::Calls);
+        } else {
+            self.start_calls(cx);
+        }
+    }
+
+    fn start_calls(&mut self, cx: &mut Context<'_>) {
         let ids: Vec<u16> = self.sessions.keys().copied().collect();
         for id in ids {
             self.call_step(cx, id, CallEvent::TunnelUp, CloseReason::Done);
         }
     }
 
+    /// Says of each call that it ends, before saying it of the tunnel.
+    fn disconnect_calls(&mut self, cx: &mut Context<'_>, reason: &CloseReason) {
+        let calls: Vec<(u16, u16)> = self
+            .sessions
+            .values()
+            .map(|session| (session.id.id, session.remote_id))
+            .filter(|(_, remote_id)| *remote_id != 0)
+            .collect();
+        for (id, remote_id) in calls {
+            let cdn = Cdn {
+                result: Some(reason.session_result()),
+                assigned_session_id: Some(id),
+                cause: None,
+            };
+            let body = self.encode(cx, &Message::Cdn(cdn));
+            self.channel.send_last(remote_id, body);
+        }
+    }
+
     fn end(&mut self, cx: &mut Context<'_>, reason: CloseReason) {
         self.closed = Some(cx.now);
+        self.awaited = None;
         let ids: Vec<u16> = self.sessions.keys().copied().collect();
         for id in ids {
             self.call_step(cx, id, CallEvent::TunnelDown, reason.clone());
@@ -286,7 +368,7 @@ impl Tunnel {
     }
 
     pub(super) fn send(&mut self, cx: &mut Context<'_>, session: u16, message: &Message) {
-        let body = encode(cx, message);
+        let body = self.encode(cx, message);
         if self.channel.send(session, body).is_err() {
             // The peer acknowledges nothing and still makes us say more; its timers end it.
             tracing::debug!(tunnel = %self.id, kind = %message.kind(), "send queue full, dropped");
@@ -295,43 +377,49 @@ impl Tunnel {
 
     /// Puts out what may be sent now, and the acknowledgement if nothing else carried it.
     pub fn flush(&mut self, cx: &mut Context<'_>) {
-        let (peer, ports, tunnel) = (self.id.peer, self.ports, self.remote_id);
-        let transmit = |cx: &mut Context<'_>, header: ControlHeader, body: &[u8]| {
-            let mut bytes = Vec::new();
-            header.emit(body, &mut bytes);
-            cx.counters.sent = cx.counters.sent.saturating_add(1);
-            cx.out
-                .push_back(Output::Transmit(Transmit { peer, ports, bytes }));
-        };
+        let tunnel = self.header_id();
+        let (peer, ports) = (self.id.peer, self.ports);
         while let Some(segment) = self.channel.poll_transmit(cx.now) {
             let repeated = u64::from(segment.repeated);
             cx.counters.retransmitted = cx.counters.retransmitted.saturating_add(repeated);
             let (session, ns, nr) = (segment.session, segment.ns, segment.nr);
-            transmit(
-                cx,
-                ControlHeader {
-                    tunnel,
-                    session,
-                    ns,
-                    nr,
-                },
-                segment.body,
-            );
+            let header = ControlHeader {
+                tunnel,
+                session,
+                ns,
+                nr,
+            };
+            transmit(cx, peer, ports, header, segment.body);
         }
         if let Some((ns, nr)) = self.channel.poll_acknowledgement()
-            && tunnel != 0
+            && self.remote_id != 0
         {
-            transmit(
-                cx,
-                ControlHeader {
-                    tunnel,
-                    session: 0,
-                    ns,
-                    nr,
-                },
-                &[],
-            );
+            let header = ControlHeader {
+                tunnel,
+                session: 0,
+                ns,
+                nr,
+            };
+            transmit(cx, peer, ports, header, &[]);
         }
+    }
+
+    /// The tunnel id of the headers that we send.
+    fn header_id(&self) -> u16 {
+        match self.state {
+            State::Established if self.habits.header == HeaderId::Zero => 0,
+            State::Closed if self.habits.farewell.misaddressed => self.id.id,
+            _ => self.remote_id,
+        }
+    }
+
+    fn encode(&self, cx: &mut Context<'_>, message: &Message) -> Vec<u8> {
+        let (list, mut body) = (self.habits.arrange(message), Vec::new());
+        match &cx.config.secret {
+            Some(secret) if cx.config.hide => emit_hidden(&list, secret, cx.rng, &mut body),
+            _ => self.habits.emit(&list, &mut body),
+        }
+        body
     }
 
     pub fn is_closed(&self) -> bool {
@@ -377,11 +465,22 @@ pub(super) fn unfinished(what: &'static str, reason: CloseReason) -> Option<Refu
     }
 }
 
-fn encode(cx: &mut Context<'_>, message: &Message) -> Vec<u8> {
-    let mut body = Vec::new();
-    match &cx.config.secret {
-        Some(secret) if cx.config.hide => message.emit_hidden(secret, cx.rng, &mut body),
-        _ => message.emit(&mut body),
-    }
-    body
+fn transmit(cx: &mut Context<'_>, peer: PeerId, ports: Ports, header: ControlHeader, body: &[u8]) {
+    let mut bytes = Vec::new();
+    header.emit(body, &mut bytes);
+    cx.counters.sent = cx.counters.sent.saturating_add(1);
+    cx.out
+        .push_back(Output::Transmit(Transmit { peer, ports, bytes }));
+}
+
+/// Whether a control message has nothing in it that could be otherwise: flags, length, and a ZLB's
+/// emptiness or a mandatory Message Type in front.
+fn is_exact(bytes: &[u8]) -> bool {
+    const MESSAGE_TYPE: [u8; 6] = [0x80, 0x08, 0, 0, 0, 0];
+    let Some(([0xc8, 0x02, high, low], _)) = bytes.split_first_chunk() else {
+        return false;
+    };
+    let length = usize::from(u16::from_be_bytes([*high, *low]));
+    let body = bytes.get(12..).unwrap_or_default();
+    length == bytes.len() && (body.is_empty() || body.starts_with(&MESSAGE_TYPE))
 }

@@ -59,6 +59,9 @@ impl Tunnel {
         match checked {
             Ok(remote_id) => {
                 self.learn(cx, MessageType::SCCCN, remote_id, start);
+                if let Some(backoff) = &self.habits.retransmit {
+                    self.channel.set_backoff(backoff.clone());
+                }
                 self.info.authenticated = self.challenge.is_some();
                 // RFC 2661 §8.1: the other end may answer from another port.
                 self.ports.remote = ports.remote;
@@ -93,17 +96,23 @@ impl Tunnel {
 
     pub(super) fn send_sccrq(&mut self, cx: &mut Context<'_>) {
         self.challenge = own_challenge(cx);
-        let config = cx.config;
-        // The AVPs of Windows and xl2tpd, which every server knows.
+        let (config, introduction) = (cx.config, &self.habits.introduction);
+        let host_name = introduction.host_name.as_deref();
+        let mut host_name = cut(host_name.unwrap_or(config.host_name.as_bytes()));
+        if introduction.terminated_host_name {
+            host_name.push(0);
+        }
+        let vendor_name = introduction.vendor_name.as_deref();
+        let firmware_revision = introduction.firmware_revision;
         let request = Start {
             protocol_version: Some((1, 0)),
-            framing: Some(FramingCapabilities::BOTH),
+            framing: Some(introduction.framing),
             bearer: Some(BearerCapabilities(0)),
-            firmware_revision: Some(config.firmware_revision),
-            host_name: Some(cut(&config.host_name)),
-            vendor_name: Some(cut(&config.vendor_name)),
+            firmware_revision: Some(firmware_revision.unwrap_or(config.firmware_revision)),
+            host_name: Some(host_name),
+            vendor_name: Some(cut(vendor_name.unwrap_or(config.vendor_name.as_bytes()))),
             assigned_tunnel_id: Some(self.id.id),
-            receive_window: Some(config.receive_window.max(1)),
+            receive_window: Some(self.habits.receive_window(config)),
             challenge: self.challenge.clone(),
             ..Start::default()
         };
@@ -117,8 +126,8 @@ impl Tunnel {
         let reply = Start {
             protocol_version: Some((1, 0)),
             framing: Some(FramingCapabilities::BOTH),
-            host_name: Some(cut(&config.host_name)),
-            vendor_name: Some(cut(&config.vendor_name)),
+            host_name: Some(cut(config.host_name.as_bytes())),
+            vendor_name: Some(cut(config.vendor_name.as_bytes())),
             assigned_tunnel_id: Some(self.id.id),
             receive_window: Some(config.receive_window.max(1)),
             challenge: self.challenge.clone(),
@@ -139,8 +148,8 @@ fn own_challenge(cx: &mut Context<'_>) -> Option<Vec<u8>> {
 }
 
 /// A configured name within the bounds of an AVP.
-fn cut(name: &str) -> Vec<u8> {
-    name.bytes().take(255).collect()
+fn cut(name: &[u8]) -> Vec<u8> {
+    name.iter().copied().take(255).collect()
 }
 
 /// A peer's text, fit for logs.

@@ -17,6 +17,7 @@ use wire::{Instant, PeerId, Rng};
 
 pub(crate) use connection::Tunnel;
 
+use crate::habits::Ids;
 use crate::{Config, Counters, Event, Output};
 
 /// What a tunnel needs from its endpoint while something happens to it.
@@ -34,10 +35,15 @@ pub(crate) struct Context<'a> {
     pub events: Vec<Event>,
 }
 
-/// A random id that is not 0 and not taken; None if all are taken.
-pub(crate) fn free_id(rng: &mut Rng, taken: impl Fn(u16) -> bool) -> Option<u16> {
-    let [high, low, ..] = rng.next_u32().to_be_bytes();
-    let first = u16::from_be_bytes([high, low]);
+/// An id that is not 0 and not taken; None if all are taken.
+pub(crate) fn free_id(rng: &mut Rng, ids: Ids, taken: impl Fn(u16) -> bool) -> Option<u16> {
+    let first = match ids {
+        Ids::Smallest => 1,
+        Ids::Random => {
+            let [high, low, ..] = rng.next_u32().to_be_bytes();
+            u16::from_be_bytes([high, low])
+        }
+    };
     (0..=u16::MAX)
         .map(|n| first.wrapping_add(n))
         .find(|id| *id != 0 && !taken(*id))
@@ -93,12 +99,16 @@ mod tests {
     #[test]
     fn ids_are_never_zero_nor_taken() {
         let mut rng = Rng::seed_from_u64(1);
-        assert_eq!(free_id(&mut rng, |id| id != 0x1234), Some(0x1234));
-        assert_eq!(free_id(&mut rng, |id| id != 0), None);
+        assert_eq!(
+            free_id(&mut rng, Ids::Random, |id| id != 0x1234),
+            Some(0x1234)
+        );
+        assert_eq!(free_id(&mut rng, Ids::Random, |id| id != 0), None);
         let ids: BTreeSet<_> = (0..100)
-            .filter_map(|_| free_id(&mut rng, |_| false))
+            .filter_map(|_| free_id(&mut rng, Ids::Random, |_| false))
             .collect();
         assert!(ids.len() > 95, "drawn and not counted");
+        assert_eq!(free_id(&mut rng, Ids::Smallest, |id| id < 3), Some(3));
     }
 
     /// There may be tens of thousands of them.

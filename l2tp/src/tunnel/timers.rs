@@ -1,5 +1,7 @@
 //! What becomes of a tunnel when nothing is received.
 
+use std::time::Duration;
+
 use wire::Instant;
 
 use super::connection::Tunnel;
@@ -7,6 +9,8 @@ use super::session_table::{Event as CallEvent, State as CallState};
 use super::table::State;
 use super::{Context, Role};
 use crate::codec::Message;
+use crate::habits::KeepAlive;
+use crate::reliable::Backoff;
 use crate::{CloseReason, Config, Refusal};
 
 impl Tunnel {
@@ -20,11 +24,13 @@ impl Tunnel {
             return deadline;
         }
         if self.state != State::Established {
-            consider(self.created + timing.half_open);
+            consider(self.created + self.patience(config));
             return deadline;
         }
         if self.channel.is_idle() {
-            consider(self.last_heard + timing.hello);
+            if let Some(silence) = self.keep_alive(config) {
+                consider(self.last_heard + silence);
+            }
         }
         if self.sessions.is_empty() {
             consider(self.empty_since + timing.empty);
@@ -49,13 +55,14 @@ impl Tunnel {
             return;
         }
         if self.state != State::Established {
-            if now >= self.created + timing.half_open {
+            if now >= self.created + self.patience(cx.config) {
                 self.close(cx, self.too_slow("tunnel"));
             }
             return;
         }
         // Phones that doze do not answer, so silence must be long as well.
-        if self.channel.is_exhausted() && now >= self.last_heard + timing.dead_after {
+        let dead_after = self.habits.dead_after.unwrap_or(timing.dead_after);
+        if self.channel.is_exhausted() && now >= self.last_heard + dead_after {
             return self.lose(cx, CloseReason::Unanswered);
         }
         if self.sessions.is_empty() && now >= self.empty_since + timing.empty {
@@ -71,8 +78,25 @@ impl Tunnel {
         for id in late {
             self.call_step(cx, id, CallEvent::Close, self.too_slow("session"));
         }
-        if self.channel.is_idle() && now >= self.last_heard + timing.hello {
+        let silence = self.keep_alive(cx.config);
+        if self.channel.is_idle() && silence.is_some_and(|silence| now >= self.last_heard + silence)
+        {
             self.send(cx, 0, &Message::Hello);
+        }
+    }
+
+    /// How long the tunnel may take to come up.
+    fn patience(&self, config: &Config) -> Duration {
+        let own = self.habits.first_retransmit.as_ref();
+        own.map_or(config.timing.half_open, Backoff::cycle)
+    }
+
+    /// After which silence HELLO is sent.
+    fn keep_alive(&self, config: &Config) -> Option<Duration> {
+        match self.habits.keep_alive {
+            KeepAlive::Configured => Some(config.timing.hello),
+            KeepAlive::After(silence) => Some(silence),
+            KeepAlive::Never => None,
         }
     }
 
