@@ -5,7 +5,7 @@ use std::io::Write;
 use std::net::IpAddr;
 use std::process::ExitCode;
 
-use adit::cli::{Cli, Command, ConfigFile, Failure, check, status};
+use adit::cli::{Cli, Command, ConfigFile, Failure, check, session, status};
 use adit::config::{Bundle, Config, Sources};
 use adit::diagnostic::Diagnostic;
 use adit::{client, logging, quickstart, server};
@@ -54,7 +54,9 @@ fn run(cli: Cli) -> Result<u8, Failure> {
             let code = check::run(&arguments, &sources(&arguments.config), out);
             return Ok(code.map_err(anyhow::Error::from)?);
         }
-        Command::Status(arguments) => status::run(&arguments, &sources(&arguments.config), out)?,
+        Command::Status(asking) => status::run(&asking, &asking.sources(), out)?,
+        Command::Session(command) => session::run(&command, &command.asking().sources(), out)?,
+        Command::Reload(asking) => session::reload(&asking, &asking.sources(), out)?,
         Command::Connect(arguments) => {
             log(&Config::default())?;
             client::connect(&arguments)?;

@@ -2,10 +2,12 @@
 //! call them. Secrets come from files, standard input or the environment, never from arguments,
 //! which every user of a host can read.
 
+pub mod asking;
 pub mod check;
 pub mod connect;
 mod output;
 pub mod secrets;
+pub mod session;
 pub mod status;
 
 use std::path::PathBuf;
@@ -13,7 +15,9 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+pub use asking::Asking;
 pub use connect::{Connect, Route};
+pub use session::Session;
 
 use crate::config::layers::DEFAULT_FILE;
 use crate::diagnostic::Diagnostic;
@@ -43,7 +47,11 @@ pub enum Command {
     /// Read the configuration and the secrets, and print everything that is wrong with them
     Check(Check),
     /// Show who is connected to the running server
-    Status(Status),
+    Status(Asking),
+    /// Look at single sessions of the running server, or close them
+    Session(Session),
+    /// Make the running server read its keys and users again
+    Reload(Asking),
     /// Connect to a server as a client
     Connect(Box<Connect>),
 }
@@ -94,23 +102,6 @@ pub struct Check {
     )]
     pub config: ConfigFile,
     /// Print the findings as one JSON object
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// `adit status`
-#[derive(Debug, Args)]
-pub struct Status {
-    #[command(flatten)]
-    #[allow(
-        missing_docs,
-        reason = "documented at its type; clap would show it as the help"
-    )]
-    pub config: ConfigFile,
-    /// Control socket of the server [default: control.socket of the configuration]
-    #[arg(long, value_name = "PATH")]
-    pub socket: Option<PathBuf>,
-    /// Print everything as one JSON object
     #[arg(long)]
     pub json: bool,
 }

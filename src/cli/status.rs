@@ -1,50 +1,21 @@
 //! `adit status`: asks the running server, and shows its answer.
 
 use std::io::Write;
-use std::path::PathBuf;
-use std::time::Duration;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
+use super::Failure;
+use super::asking::{Asking, unexpected};
 use super::output::{bytes, count, span};
-use super::{Failure, Status};
-use crate::config::{Sources, load};
-use crate::control::{Request, Response, SessionRow, StatusReport, ask};
-
-const PATIENCE: Duration = Duration::from_secs(15);
+use crate::config::Sources;
+use crate::control::{Request, Response, SessionRow, StatusReport};
 
 /// Asks and writes the answer to `out`.
-pub fn run(arguments: &Status, sources: &Sources, out: &mut dyn Write) -> Result<(), Failure> {
-    let socket = socket(arguments, sources)?;
-    let response = ask(&socket, &Request::Status, PATIENCE)
-        .map_err(|error| Failure::Failed(error.to_string()))?;
-    let written = match response {
-        Response::Status(report) if arguments.json => {
-            serde_json::to_writer_pretty(&mut *out, &report)
-                .map_err(std::io::Error::from)
-                .and_then(|()| writeln!(out))
-        }
-        Response::Status(report) => write!(out, "{}", render(&report)),
-        Response::Error { message } => return Err(Failure::Failed(message)),
-        other => {
-            return Err(Failure::Failed(format!(
-                "the server answered something else: {other:?}"
-            )));
-        }
-    };
-    written.map_err(|error| Failure::Failed(format!("standard output: {error}")))
-}
-
-/// The socket that is named, or configured. A user who may not read the configuration can still
-/// be in the socket's group, so that a configuration that cannot be read means the default.
-fn socket(arguments: &Status, sources: &Sources) -> Result<PathBuf, Failure> {
-    if let Some(socket) = &arguments.socket {
-        return Ok(socket.clone());
+pub fn run(asking: &Asking, sources: &Sources, out: &mut dyn Write) -> Result<(), Failure> {
+    match asking.ask(sources, &Request::Status)? {
+        Response::Status(report) => asking.show(out, &report, || render(&report)),
+        other => Err(unexpected(&other)),
     }
-    let config = load(sources).config.unwrap_or_default();
-    config.control.socket.ok_or_else(|| {
-        Failure::Failed("the control socket is turned off (control.socket is \"\")".to_owned())
-    })
 }
 
 /// The answer for people.
@@ -113,7 +84,8 @@ fn plural(number: u64, what: &str) -> String {
     count(usize::try_from(number).unwrap_or(usize::MAX), what)
 }
 
-fn table(sessions: &[SessionRow]) -> String {
+/// A row for each session.
+pub(super) fn table(sessions: &[SessionRow]) -> String {
     let mut table = Table::new();
     table
         .load_style(presets::NOTHING)
@@ -147,7 +119,7 @@ fn table(sessions: &[SessionRow]) -> String {
 }
 
 /// Clients choose these words: nothing in them may move the cursor of whoever looks.
-fn visible(text: &str) -> String {
+pub(super) fn visible(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { '\u{fffd}' } else { c })
         .collect()
@@ -226,31 +198,5 @@ mod tests {
             ..StatusReport::default()
         };
         insta::assert_snapshot!(render(&idle));
-    }
-
-    #[test]
-    fn the_socket_is_named_configured_or_off() {
-        let mut status = Status {
-            config: crate::cli::ConfigFile { file: None },
-            socket: Some("/x".into()),
-            json: false,
-        };
-        let environment = |value: &str| Sources {
-            file: None,
-            environment: vec![("ADIT_CONTROL__SOCKET".to_owned(), value.to_owned())],
-        };
-        assert_eq!(
-            socket(&status, &environment("/y")).unwrap(),
-            PathBuf::from("/x")
-        );
-        status.socket = None;
-        assert_eq!(
-            socket(&status, &environment("/y")).unwrap(),
-            PathBuf::from("/y")
-        );
-        assert_eq!(
-            socket(&status, &environment("")).unwrap_err().exit_code(),
-            1
-        );
     }
 }

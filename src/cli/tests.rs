@@ -29,7 +29,18 @@ fn the_commands() {
         .get_subcommands()
         .map(clap::Command::get_name)
         .collect();
-    assert_eq!(names, ["serve", "quickstart", "check", "status", "connect"]);
+    assert_eq!(
+        names,
+        [
+            "serve",
+            "quickstart",
+            "check",
+            "status",
+            "session",
+            "reload",
+            "connect"
+        ]
+    );
 }
 
 #[test]
@@ -66,6 +77,16 @@ fn the_server_side() {
         panic!("status");
     };
     assert_eq!(status.socket, Some(PathBuf::from("/s")));
+    let Ok(Command::Session(session)) = parse("adit session close 7 8 --socket /s") else {
+        panic!("session");
+    };
+    assert!(
+        matches!(&session.verb, session::Verb::Close { ids, user: None, .. } if *ids == [7, 8])
+    );
+    assert_eq!(session.asking().socket, Some(PathBuf::from("/s")));
+    let Ok(Command::Reload(_)) = parse("adit reload --config /x/adit.toml") else {
+        panic!("reload");
+    };
 }
 
 #[test]
@@ -102,6 +123,11 @@ fn wrong_use_is_exit_code_2() {
         "adit",
         "adit dance",
         "adit serve --confg x",
+        "adit session",
+        "adit session show",
+        "adit session show bob",
+        "adit session close",
+        "adit session close 7 --user bob",
         "adit connect",
         "adit connect h",
         "adit connect h --user bob --port 0",
