@@ -13,11 +13,10 @@ mod support;
 use std::collections::BTreeMap;
 
 use ike::codec::{
-    Chain, ExchangeType, Fragment, Header, Identification, PayloadType, Phase1Offer, Sa, Trailing,
-    Vendor, VendorId,
+    Chain, ExchangeType, Fragment, Header, Identification, PayloadType, Trailing, Vendor, VendorId,
 };
-use ike::crypto::{Cipher, Group, HashAlgorithm, Iv, Phase1Suite, Transcript};
-use support::{Datagram, messages, read_and_write, read_and_write_message, shared};
+use ike::crypto::{Cipher, HashAlgorithm, Iv};
+use support::{Datagram, agreed, messages, read_and_write, read_and_write_message, shared};
 
 /// Captures of implementations at work.
 const SOUND: [&str; 14] = [
@@ -156,37 +155,6 @@ fn seeds_never_panic() {
     assert!(count.0 > 50 && count.1 > 10, "{count:?}");
 }
 
-/// The suite, the transcript and the first IV of a Main Mode in a capture.
-fn agreed(messages: &[Datagram]) -> (Phase1Suite, Transcript, Iv) {
-    let chain = |place: usize| {
-        let (header, body) = Header::parse(&messages[place].payload).unwrap();
-        (
-            header,
-            Chain::parse(header.next, body, Trailing::Nothing).unwrap(),
-        )
-    };
-    let body = |place: usize, kind| chain(place).1.first(kind).unwrap().body.to_vec();
-    let header = chain(1).0;
-    let transcript = Transcript {
-        cookie_i: header.initiator,
-        cookie_r: header.responder,
-        nonce_i: body(2, PayloadType::NONCE),
-        nonce_r: body(3, PayloadType::NONCE),
-        public_i: body(2, PayloadType::KE),
-        public_r: body(3, PayloadType::KE),
-        sa_i: body(0, PayloadType::SA),
-    };
-    let chosen = Sa::parse(&body(1, PayloadType::SA)).unwrap();
-    let offer = Phase1Offer::read(&chosen.proposals[0].transforms[0]);
-    let suite = Phase1Suite {
-        cipher: Cipher::from_id(offer.encryption.unwrap(), offer.key_bits).unwrap(),
-        hash: HashAlgorithm::from_id(offer.hash.unwrap()).unwrap(),
-        group: Group::from_id(offer.group.unwrap()).unwrap(),
-    };
-    let iv = suite.first_iv(&transcript);
-    (suite, transcript, iv)
-}
-
 /// Kinds and lengths of the payloads of one frame, and the hashes among them, as tshark shows
 /// them.
 fn decoded_by_tshark(text: &str, frame: usize) -> (Vec<(u8, usize)>, Vec<String>) {
@@ -218,7 +186,8 @@ fn certificates_capture_decrypts_as_tshark_says() {
     };
     let decode = shared("captures/ike/ikev1-certs.pcap.decrypted-V.txt").unwrap();
     let decode = std::fs::read_to_string(decode).unwrap();
-    let (suite, _, mut iv) = agreed(&messages);
+    let (suite, transcript) = agreed(&messages);
+    let mut iv = suite.first_iv(&transcript);
     let key = hex_literal::hex!("735be0cb62f82675c4f7bf8fbab9b56834ba76d6ab4fa240");
     let key = suite.cipher.key(&key).unwrap();
     let mut ids = Vec::new();

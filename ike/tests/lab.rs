@@ -8,10 +8,10 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet};
 
 use ike::codec::{
-    Chain, ChainBuilder, Cookie, Delete, ExchangeType, Header, Identification, Identity, MessageId,
-    Notification, PayloadType, Phase1Offer, Phase2Offer, ProtocolId, Sa, Trailing,
+    ChainBuilder, Cookie, Delete, ExchangeType, Header, Identification, Identity, MessageId,
+    Notification, PayloadType, Phase2Offer, ProtocolId, Sa,
 };
-use ike::crypto::{Cipher, Group, HashAlgorithm, Iv, Keymat, Phase1Suite, Transcript};
+use ike::crypto::{Iv, Keymat, Phase1Suite, Transcript};
 use ike::{Job, JobResult, KeyTrial, KeyTrialOutcome};
 use serde_json::Value;
 use support::{bytes, messages, shared};
@@ -66,34 +66,9 @@ impl Session {
 
     /// What the four messages in clear say.
     fn agreed(&self) -> (Phase1Suite, Transcript) {
-        let main: Vec<_> = self.of(ExchangeType::MAIN_MODE);
+        let main = self.of(ExchangeType::MAIN_MODE);
         assert_eq!(main.len(), 6);
-        let chain = |place: usize| {
-            let (header, body) = Header::parse(main[place]).unwrap();
-            (
-                header,
-                Chain::parse(header.next, body, Trailing::Nothing).unwrap(),
-            )
-        };
-        let body = |place: usize, kind| chain(place).1.first(kind).unwrap().body.to_vec();
-        let header = chain(1).0;
-        let transcript = Transcript {
-            cookie_i: header.initiator,
-            cookie_r: header.responder,
-            nonce_i: body(2, PayloadType::NONCE),
-            nonce_r: body(3, PayloadType::NONCE),
-            public_i: body(2, PayloadType::KE),
-            public_r: body(3, PayloadType::KE),
-            sa_i: body(0, PayloadType::SA),
-        };
-        let chosen = Sa::parse(&body(1, PayloadType::SA)).unwrap();
-        let offer = Phase1Offer::read(&chosen.proposals[0].transforms[0]);
-        let suite = Phase1Suite {
-            cipher: Cipher::from_id(offer.encryption.unwrap(), offer.key_bits).unwrap(),
-            hash: HashAlgorithm::from_id(offer.hash.unwrap()).unwrap(),
-            group: Group::from_id(offer.group.unwrap()).unwrap(),
-        };
-        (suite, transcript)
+        support::agreed(&main)
     }
 
     /// The keys, after messages 5 and 6 have proved them, and the last IV of phase 1.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use wire::Secret;
 
-use super::{Cipher, CipherKey, Group, HashAlgorithm, Iv};
+use super::{Cipher, CipherKey, Group, HashAlgorithm, Iv, Padding};
 use crate::codec::{Cookie, MessageId, ProtocolId};
 
 /// What phase 1 agreed on.
@@ -75,6 +75,7 @@ pub struct Keymat {
     skeyid_a: Secret,
     skeyid_e: Secret,
     key: CipherKey,
+    padding: Padding,
 }
 
 impl fmt::Debug for Keymat {
@@ -128,7 +129,19 @@ impl Keymat {
             skeyid_a,
             skeyid_e,
             key,
+            padding: Padding::default(),
         }
+    }
+
+    /// The same keys for messages that are filled up otherwise.
+    #[must_use]
+    pub fn with_padding(self, padding: Padding) -> Self {
+        Self { padding, ..self }
+    }
+
+    /// How messages are filled up.
+    pub const fn padding(&self) -> Padding {
+        self.padding
     }
 
     /// What phase 1 agreed on.

@@ -25,4 +25,4 @@ pub use cipher::{Cipher, CipherKey, Iv};
 pub use group::{Group, InvalidPublicValue, PrivateValue};
 pub use hash::HashAlgorithm;
 pub use keymat::{Keymat, Phase1Suite, Transcript};
-pub use protect::Opened;
+pub use protect::{Opened, Padding};

@@ -6,6 +6,16 @@ use zeroize::Zeroizing;
 use super::{Iv, Keymat};
 use crate::codec::{Chain, ChainBuilder, Flags, Header, PayloadType, Trailing};
 
+/// How an encrypted message is filled up to whole blocks, always with zeros (RFC 2409 App. B).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Padding {
+    /// With as few bytes as are needed.
+    #[default]
+    Least,
+    /// With at least one byte: a whole block where none would be needed.
+    Always,
+}
+
 /// A decrypted message. Nothing in it is authenticated yet.
 pub struct Opened {
     plain: Zeroizing<Vec<u8>>,
@@ -43,11 +53,14 @@ impl Opened {
 
 impl Keymat {
     /// Encrypts a chain and puts the header before it: the whole message, and the IV of the
-    /// exchange's next one. The header's first payload and encryption flag are set here. The
-    /// padding is zeros, as few as needed.
+    /// exchange's next one. The header's first payload and encryption flag are set here.
     pub fn seal(&self, header: Header, chain: &ChainBuilder, iv: &Iv) -> (Vec<u8>, Iv) {
         let mut body = Zeroizing::new(chain.encode());
-        let padded = self.key().cipher().padded_len(body.len().max(1));
+        let least = match self.padding() {
+            Padding::Least => body.len().max(1),
+            Padding::Always => body.len().saturating_add(1),
+        };
+        let padded = self.key().cipher().padded_len(least);
         body.resize(padded, 0);
         // The length is right by construction and the IV belongs to the suite.
         let next = self.key().encrypt(iv, &mut body).unwrap_or(*iv);

@@ -8,6 +8,7 @@ use super::{
     InitialContact, Layout, Numbering, OldSa, OriginalAddresses, Rekey, seconds,
 };
 use crate::codec::{AuthAlgorithm, EspTransformId, GroupId, HashId, VendorId};
+use crate::crypto::Padding;
 
 /// Android 7.1.2 to 12: 1024-bit groups only.
 pub fn android() -> Habits {
@@ -50,6 +51,7 @@ pub fn android() -> Habits {
             numbering: Numbering::FromOne,
         }),
         nonce_len: 16,
+        padding: Padding::Always,
         initial_contact: InitialContact::Informational,
         esp_proposal: Some(EspProposal {
             transforms: [

@@ -7,6 +7,7 @@ use super::{
     IkeTransform, InitialContact, Layout, Numbering, OldSa, Rekey, seconds,
 };
 use crate::codec::{AuthAlgorithm, GroupId, HashId, Phase1Attribute, Phase2Attribute, VendorId};
+use crate::crypto::Padding;
 
 /// The attributes of a phase 1 transform, in racoon's order.
 pub(super) const PHASE_1: &[Phase1Attribute] = &[
@@ -103,6 +104,7 @@ pub fn apple() -> Habits {
             numbering: Numbering::FromOne,
         }),
         nonce_len: 16,
+        padding: Padding::Always,
         identity_port: IdentityPort::Ike,
         initial_contact: InitialContact::Informational,
         esp_proposal: Some(EspProposal {

@@ -8,7 +8,7 @@ use super::{
     InitialContact, Layout, Numbering, OldSa, Rekey, seconds,
 };
 use crate::codec::{AuthAlgorithm, GroupId, HashId, VendorId};
-use crate::crypto::Group;
+use crate::crypto::{Group, Padding};
 
 /// MikroTik RouterOS. Which drafts of NAT traversal it names, and in which order, is taken from
 /// racoon.
@@ -40,6 +40,7 @@ pub fn mikrotik() -> Habits {
             numbering: Numbering::FromOne,
         }),
         nonce_len: 24,
+        padding: Padding::Always,
         initial_contact: InitialContact::Informational,
         esp_proposal: Some(EspProposal {
             transforms: [256, 192, 128]

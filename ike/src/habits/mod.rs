@@ -28,7 +28,7 @@ pub use strongswan::{chromeos, network_manager_strongswan};
 pub use windows::{windows_7, windows_10};
 
 use crate::codec::VendorId;
-use crate::crypto::Group;
+use crate::crypto::{Group, Padding};
 use crate::{Config, Identity};
 
 /// What an initiator puts on the wire, and when.
@@ -43,6 +43,8 @@ pub struct Habits {
     pub ike_proposal: Option<IkeProposal>,
     /// Bytes of a nonce (RFC 2409 §5: 8 to 256).
     pub nonce_len: usize,
+    /// How encrypted messages are filled up to whole blocks.
+    pub padding: Padding,
     /// Protocol and port of the identification in message 5.
     pub identity_port: IdentityPort,
     /// How it is said that no earlier SA is remembered.
@@ -227,6 +229,7 @@ impl Default for Habits {
             first_port: FirstPort::default(),
             ike_proposal: None,
             nonce_len: 32,
+            padding: Padding::default(),
             identity_port: IdentityPort::default(),
             initial_contact: InitialContact::default(),
             message_ids: MessageIds::default(),

@@ -7,6 +7,7 @@ use super::{
     Numbering, OldSa, Rekey,
 };
 use crate::codec::{AuthAlgorithm, GroupId, HashId, Phase1Attribute, Phase2Attribute, VendorId};
+use crate::crypto::Padding;
 
 /// NetworkManager-l2tp with strongSwan.
 pub fn network_manager_strongswan() -> Habits {
@@ -113,6 +114,7 @@ fn charon(ike: Vec<IkeTransform>, lifetime: Duration, esp: Vec<EspTransform>) ->
             durations: Durations::Short,
             numbering: Numbering::FromOne,
         }),
+        padding: Padding::Always,
         // Each pause is 1.8 times the one before.
         retransmit: Some(
             [4_000, 7_200, 12_960, 23_328, 41_990, 75_582]

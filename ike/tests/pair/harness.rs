@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ike::{
-    Answer, ChildId, ChildSa, Config, Endpoint, Event, Initiate, Keyring, Output, Request, SaId,
-    Timing,
+    Answer, ChildId, ChildSa, Config, Endpoint, Event, Initiate, JobResult, Keyring, Output,
+    Request, SaId, Timing,
 };
 use rand_core::{Rng as _, SeedableRng as _};
 use wire::{Carrier, Instant, Path, Rng, Secret};
@@ -70,6 +70,10 @@ pub struct Pair {
     pub busy: Option<Side>,
     pub events: Vec<(Instant, Side, Event)>,
     pub sent: Vec<Sent>,
+    /// The shared secrets the client has computed.
+    pub secrets: Vec<Secret>,
+    /// Datagrams on this carrier are lost, both ways.
+    pub blocked: Option<Carrier>,
     /// SPIs given and not given back, per side.
     pub spis: BTreeMap<(Side, u32), ChildId>,
     pub children: BTreeMap<(Side, ChildId), ChildSa>,
@@ -114,6 +118,8 @@ impl Pair {
             busy: None,
             events: Vec::new(),
             sent: Vec::new(),
+            secrets: Vec::new(),
+            blocked: None,
             spis: BTreeMap::new(),
             children: BTreeMap::new(),
             sas: BTreeMap::new(),
@@ -200,7 +206,7 @@ impl Pair {
             path,
             bytes: bytes.clone(),
         });
-        if self.chance(self.faults.loss) {
+        if self.chance(self.faults.loss) || self.blocked == Some(path.carrier) {
             return;
         }
         let copies = if self.chance(self.faults.duplication) {
@@ -244,6 +250,11 @@ impl Pair {
                     true => Answer::Unavailable,
                     false => Answer::Computed(job.run()),
                 };
+                if let Answer::Computed(JobResult::DiffieHellman(Ok(outcome))) = &answer
+                    && side == Side::Client
+                {
+                    self.secrets.extend(outcome.shared.clone());
+                }
                 self.endpoint(side).handle_answer(now, id, answer);
             }
             Output::Request(id, Request::Spi { child, .. }) => {

@@ -6,6 +6,7 @@
 mod delete;
 mod faults;
 mod fuzz;
+mod habits;
 mod half_open;
 mod handshake;
 mod harness;
@@ -13,3 +14,5 @@ mod nat;
 mod refusals;
 mod rekey;
 mod repeats;
+#[path = "../support/mod.rs"]
+mod support;

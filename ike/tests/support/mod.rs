@@ -15,9 +15,10 @@ use std::path::{Path, PathBuf};
 use etherparse::{IpNumber, LaxNetSlice, LaxSlicedPacket, TransportSlice};
 use ike::codec::{
     Certificate, CertificateRequest, Chain, Delete, Fragment, HashData, Header, Identification,
-    KeyExchange, NatD, NatOa, Nonce, Notification, PayloadBody, PayloadType, RawPayload, Sa,
-    Trailing, VendorId,
+    KeyExchange, NatD, NatOa, Nonce, Notification, PayloadBody, PayloadType, Phase1Offer,
+    RawPayload, Sa, Trailing, VendorId,
 };
+use ike::crypto::{Cipher, Group, HashAlgorithm, Phase1Suite, Transcript};
 use pcap_parser::{Block, PcapBlockOwned, PcapError};
 use wire::DecodeError;
 
@@ -55,6 +56,40 @@ pub struct Datagram {
     pub source: SocketAddr,
     pub destination: SocketAddr,
     pub payload: Vec<u8>,
+}
+
+impl AsRef<[u8]> for Datagram {
+    fn as_ref(&self) -> &[u8] {
+        &self.payload
+    }
+}
+
+/// What the first four messages of a Main Mode, all in clear, agree on.
+pub fn agreed(messages: &[impl AsRef<[u8]>]) -> (Phase1Suite, Transcript) {
+    let chain = |place: usize| {
+        let (header, body) = Header::parse(messages[place].as_ref()).unwrap();
+        let chain = Chain::parse(header.next, body, Trailing::Nothing).unwrap();
+        (header, chain)
+    };
+    let body = |place: usize, kind| chain(place).1.first(kind).unwrap().body.to_vec();
+    let header = chain(1).0;
+    let transcript = Transcript {
+        cookie_i: header.initiator,
+        cookie_r: header.responder,
+        nonce_i: body(2, PayloadType::NONCE),
+        nonce_r: body(3, PayloadType::NONCE),
+        public_i: body(2, PayloadType::KE),
+        public_r: body(3, PayloadType::KE),
+        sa_i: body(0, PayloadType::SA),
+    };
+    let chosen = Sa::parse(&body(1, PayloadType::SA)).unwrap();
+    let offer = Phase1Offer::read(&chosen.proposals[0].transforms[0]);
+    let suite = Phase1Suite {
+        cipher: Cipher::from_id(offer.encryption.unwrap(), offer.key_bits).unwrap(),
+        hash: HashAlgorithm::from_id(offer.hash.unwrap()).unwrap(),
+        group: Group::from_id(offer.group.unwrap()).unwrap(),
+    };
+    (suite, transcript)
 }
 
 /// All frames of a capture (pcap or pcapng) with their link type.

@@ -47,12 +47,14 @@ impl AwaitShared {
         first_contact: bool,
     ) -> (ExpectAuth, Retry) {
         let suite = self.agreed.suite;
-        let keymat = Keymat::from_psk(suite, initiate.key.expose(), &self.transcript, shared);
+        let habits = &initiate.habits;
+        let keymat = Keymat::from_psk(suite, initiate.key.expose(), &self.transcript, shared)
+            .with_padding(habits.padding);
         let identity = match &initiate.identity {
             Some(identity) => identity.clone(),
             None => own_identity(context, frame.path.local.ip()),
         };
-        let (protocol, port) = initiate.habits.identity_port.numbers();
+        let (protocol, port) = habits.identity_port.numbers();
         let id_i = Identification {
             protocol,
             port,
@@ -62,7 +64,7 @@ impl AwaitShared {
         let mut chain = ChainBuilder::new()
             .with(PayloadType::ID, &id_i)
             .with(PayloadType::HASH, &keymat.hash_i(&self.transcript, &id_i));
-        if first_contact && initiate.habits.initial_contact == InitialContact::InMessage5 {
+        if first_contact && habits.initial_contact == InitialContact::InMessage5 {
             let (i, r) = (frame.initiator, frame.responder);
             let notify = Notification::isakmp(NotifyType::INITIAL_CONTACT, i, r, Vec::new());
             chain.push(PayloadType::NOTIFICATION, &notify);
@@ -73,7 +75,6 @@ impl AwaitShared {
         }
         let header = frame.header(ExchangeType::MAIN_MODE, MessageId::PHASE_1);
         let (message, iv) = keymat.seal(header, &chain, &suite.first_iv(&self.transcript));
-        let habits = &initiate.habits;
         let retry = send(context, frame, message, "message 5 of Main Mode", habits);
         let Self {
             agreed,
