@@ -51,7 +51,10 @@ impl Announced {
         for payload in chain.all(PayloadType::VENDOR_ID) {
             match VendorId::classify(payload.body) {
                 Vendor::NatTraversal(NatTraversal::Draft00) => self.draft_00 = true,
-                Vendor::NatTraversal(NatTraversal::Draft04) => self.apple = true,
+                // Others name the numbered drafts too; only Apple has one without a number.
+                Vendor::NatTraversal(NatTraversal::Draft04) => {
+                    self.apple |= payload.body == VendorId::apple_nat_traversal().0;
+                }
                 Vendor::NatTraversal(version) => {
                     self.draft_03 |= version == NatTraversal::Draft03;
                     self.newline |= payload.body == VendorId::draft_02_newline().0;
@@ -243,6 +246,16 @@ mod tests {
     const DRAFT_03: &str = "7d9419a65310ca6f2c179d9215529d56";
     const DRAFT_02: &str = "cd60464335df21f87cfdb2fc68b6a448";
     const DRAFT_00: &str = "4485152d18b6bbcd0be8a8469579ddcc";
+
+    #[test]
+    fn racoon_s_kin_are_not_taken_for_apple() {
+        let (draft_08, apple) = (
+            "8f8d83826d246b6fc7a8a6a428c11de8",
+            "4df37928e9fc4fd1b3262170d515c662",
+        );
+        assert_eq!(make(&[RFC, draft_08, DRAFT_03]), Make::Unknown);
+        assert_eq!(make(&[RFC, apple, draft_08, DRAFT_03]), Make::Apple);
+    }
 
     #[test]
     fn softether_is_not_taken_for_android() {

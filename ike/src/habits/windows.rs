@@ -1,7 +1,8 @@
 //! Windows: its own stack since Vista, Main Mode only.
 //!
-//! The order of the attributes in phase 2 and the pauses between repetitions are not documented
-//! byte for byte; the sizes of the messages agree with those in public logs.
+//! The order of the attributes in phase 1 and the pauses between repetitions are those of a recorded
+//! Windows XP. The order in phase 2 is not known; the sizes of the messages agree with those in
+//! public logs.
 
 use std::time::Duration;
 
@@ -108,7 +109,7 @@ fn stack(version: Vec<VendorId>, esp: Vec<EspTransform>) -> Habits {
             durations: Durations::FourBytes,
             numbering: Numbering::FromOne,
         }),
-        retransmit: seconds([1, 1, 2, 4, 8, 16]),
+        retransmit: seconds([1, 2, 4, 8, 16, 18]),
         dead_peers: super::DeadPeers::Unasked,
         ike_rekey: LATE,
         child_rekey: LATE,

@@ -66,6 +66,7 @@ pub struct Pair {
     pub force_udp: bool,
     pub pfs: Option<ike::crypto::Group>,
     pub habits: ike::Habits,
+    pub l2tp_port: u16,
     /// The side that has no time to compute.
     pub busy: Option<Side>,
     pub events: Vec<(Instant, Side, Event)>,
@@ -115,6 +116,7 @@ impl Pair {
             force_udp: false,
             pfs: None,
             habits: ike::Habits::default(),
+            l2tp_port: 1701,
             busy: None,
             events: Vec::new(),
             sent: Vec::new(),
@@ -151,7 +153,7 @@ impl Pair {
             key: self.key.clone(),
             identity: None,
             force_udp: self.force_udp,
-            l2tp_port: 1701,
+            l2tp_port: self.l2tp_port,
             pfs: self.pfs,
             habits: self.habits.clone(),
         }

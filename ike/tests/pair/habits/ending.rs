@@ -104,7 +104,7 @@ fn requests_are_repeated_in_the_rhythm_of_the_client() {
     assert_eq!(rhythm(Habits::default()), [0, 1000, 3000, 7000, 15_000]);
     assert_eq!(
         rhythm(habits::windows_10()),
-        [0, 1000, 2000, 4000, 8000, 16_000]
+        [0, 1000, 3000, 7000, 15_000, 31_000]
     );
     assert_eq!(
         rhythm(habits::network_manager_libreswan()),

@@ -5,6 +5,7 @@ mod opened;
 mod profiles;
 mod recorded;
 mod staying;
+mod table;
 
 use ike::codec::{ExchangeType, PayloadType};
 use ike::{Config, Habits, LegacyOption, Policy};

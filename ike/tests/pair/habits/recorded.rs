@@ -1,15 +1,15 @@
 //! The habits of strongSwan and libreswan beside recordings of both: what is not random and not a
 //! hash is equal byte for byte.
 
-use ike::codec::{ExchangeType, GroupId, HashId, Header, PayloadType};
+use ike::codec::{Chain, ExchangeType, GroupId, HashId, Header, PayloadType, Sa, Trailing};
 use ike::crypto::{Iv, Keymat};
 use ike::habits::{EspTransform, IkeTransform};
 use ike::{CloseReason, Habits, habits};
 use wire::Secret;
 
-use super::{opened, pair};
+use super::{bodies, connected, first, opened, pair};
 use crate::harness::{CLIENT, Side, ip, seconds};
-use crate::support::{agreed, bytes, json, messages, shared};
+use crate::support::{agreed, bytes, datagrams, json, messages, shared};
 
 /// A message as far as it must be the same: its exchange, its size, its payloads.
 type Shape = (ExchangeType, usize, Vec<(PayloadType, String)>);
@@ -31,7 +31,7 @@ fn recorded(name: &str) -> Option<Vec<Shape>> {
     let mut shapes = Vec::new();
     for datagram in &all {
         let (header, body) = Header::parse(&datagram.payload).expect("a message");
-        let chain = ike::codec::Chain::parse(header.next, body, ike::codec::Trailing::Nothing);
+        let chain = Chain::parse(header.next, body, Trailing::Nothing);
         let payloads = if header.is_encrypted() {
             let id = header.message_id;
             let fresh = suite.exchange_iv(&ivs[&0], id);
@@ -49,7 +49,7 @@ fn recorded(name: &str) -> Option<Vec<Shape>> {
     Some(shapes)
 }
 
-fn list(chain: &ike::codec::Chain<'_>) -> Vec<(PayloadType, String)> {
+fn list(chain: &Chain<'_>) -> Vec<(PayloadType, String)> {
     let payloads = chain.iter();
     payloads
         .map(|payload| (payload.kind, comparable(payload.kind, payload.body)))
@@ -129,4 +129,47 @@ fn every_message_from_the_first_to_the_last_delete_is_as_recorded() {
         }
         assert_eq!(recorded.len(), ours.len(), "{name}: {recorded:#?}");
     }
+}
+
+/// The classes of the attributes of the first transform, and how long their values are.
+fn forms(sa: &[u8]) -> Vec<(u16, usize)> {
+    let sa = Sa::parse(sa).expect("an SA payload");
+    let attributes = sa.proposals[0].transforms[0].attributes.iter();
+    let forms = attributes.map(|attribute| match &attribute.value {
+        ike::codec::AttributeValue::Basic(_) => (attribute.class, 0),
+        ike::codec::AttributeValue::Variable(value) => (attribute.class, value.len()),
+    });
+    forms.collect()
+}
+
+/// There is a Main Mode of a real Windows, if an old one, inside the PPP of an L2TP capture. It has
+/// no key lengths, and a private attribute for its Kerberos.
+#[test]
+fn windows_writes_attributes_as_a_recorded_windows_does() {
+    let Some(path) = shared("captures/l2tp/winxp-l2tp-full-session.pcap") else {
+        return;
+    };
+    // No responder cookie, SA first, version 1.0, Main Mode.
+    let start = [&[0; 8][..], &[1, 0x10, 2, 0]].concat();
+    let inner = datagrams(&path).into_iter().find_map(|datagram| {
+        let mut places = datagram.payload.windows(start.len());
+        let place = places.position(|window| window == start)?;
+        Some(datagram.payload[place - 8..].to_vec())
+    });
+    let inner = inner.expect("message 1 of Main Mode");
+    let (header, body) = Header::parse(&inner).expect("a header");
+    let chain = Chain::parse(header.next, body, Trailing::Nothing).expect("a chain");
+    let recorded = forms(chain.first(PayloadType::SA).expect("an SA payload").body);
+    const PRIVATE: u16 = 0x4000;
+    let recorded: Vec<_> = recorded
+        .into_iter()
+        .filter(|(class, _)| *class != PRIVATE)
+        .collect();
+    let pair = connected(habits::windows_10(), &[]);
+    let messages = opened(&pair);
+    let message = first(&messages, ExchangeType::MAIN_MODE);
+    let mut ours = forms(bodies(message, PayloadType::SA)[0]);
+    let key_length = (14, 0);
+    assert_eq!(ours.remove(1), key_length);
+    assert_eq!(ours, recorded);
 }
