@@ -348,7 +348,8 @@ fn message() -> impl Strategy<Value = Message> {
                     tx_speed,
                     rx_speed,
                     framing: framing.map(FramingType),
-                    sequencing
+                    sequencing,
+                    ..CallConnected::default()
                 }
             )),
         (

@@ -130,6 +130,10 @@ pub enum Verdict {
 /// What a timeout is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Timer {
+    /// Begin with LCP.
+    Start,
+    /// Repeat the request of a protocol beside IPCP.
+    Companion,
     /// Repeat an LCP request.
     LcpRestart,
     /// Repeat a step of authentication.

@@ -80,6 +80,8 @@ pub struct Compression {
     pub protocol: bool,
     /// No address and control field.
     pub address_control: bool,
+    /// Not even in front of LCP packets, against RFC 1661 §6.6.
+    pub lcp: bool,
 }
 
 impl<'a> Frame<'a> {
@@ -91,11 +93,16 @@ impl<'a> Frame<'a> {
         parse::finish(bytes, frame)
     }
 
-    /// Writes the frame, shortened as `compression` allows. LCP packets are never shortened
-    /// (RFC 1661 §6.5, §6.6), and only protocols below 0x0100 fit one byte.
+    /// Writes the frame, shortened as `compression` allows. LCP packets are not shortened
+    /// (RFC 1661 §6.5, §6.6) unless it says so, and only protocols below 0x0100 fit one byte.
     pub fn emit(&self, compression: Compression) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.information.len().saturating_add(4));
-        if !compression.address_control || self.protocol == Protocol::LCP {
+        let short = if self.protocol == Protocol::LCP {
+            compression.lcp
+        } else {
+            compression.address_control
+        };
+        if !short {
             out.put(&[0xff, 0x03]);
         }
         match u8::try_from(self.protocol.0) {
@@ -156,6 +163,7 @@ mod tests {
         let both = Compression {
             protocol: true,
             address_control: true,
+            lcp: false,
         };
         let lcp = Frame {
             protocol: Protocol::LCP,
@@ -190,7 +198,7 @@ mod tests {
             let number = u16::from_be_bytes([high << 1, low << 1 | 1]);
             prop_assume!(number != 0x00ff);
             let frame = Frame { protocol: Protocol(number), information: &information };
-            let bytes = frame.emit(Compression { protocol: pfc, address_control: acfc });
+            let bytes = frame.emit(Compression { protocol: pfc, address_control: acfc, lcp: acfc });
             prop_assert_eq!(Frame::parse(&bytes), Ok(frame));
         }
 

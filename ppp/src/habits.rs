@@ -6,6 +6,7 @@
 
 mod clients;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use clients::{
@@ -13,9 +14,12 @@ pub use clients::{
     vpn_client_pro, windows_7, windows_10,
 };
 
+use crate::Config;
 use crate::frame::Protocol;
+use crate::option::{ipcp, lcp};
 
-/// How a client behaves. `None` stands for what the [`Config`](crate::Config) says.
+/// How a client behaves. `None` stands for what the [`Config`](crate::Config) says. A server's
+/// are the default ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Habits {
     /// When it begins with LCP.
@@ -24,6 +28,8 @@ pub struct Habits {
     pub identifiers: Identifiers,
     /// Whether a Configure-Request that is repeated gets a new identifier each time.
     pub fresh_identifiers: bool,
+    /// Whether an unanswered LCP Configure-Request is repeated at the server's first one.
+    pub repeats_when_prompted: bool,
     /// What its LCP Configure-Request asks for, in this order.
     pub lcp: Vec<LcpOption>,
     /// Whose address and control field it leaves out.
@@ -81,6 +87,8 @@ pub enum LcpOption {
     Mru,
     /// Async-Control-Character-Map (RFC 1662 §7.1).
     Accm(u32),
+    /// Authentication-Protocol (RFC 1661 §6.2), for which only a server asks.
+    Authentication,
     /// Magic-Number (RFC 1661 §6.4).
     Magic,
     /// Protocol-Field-Compression (RFC 1661 §6.5), if compression is wanted.
@@ -136,6 +144,35 @@ pub enum IpcpOption {
     SecondaryWins,
 }
 
+impl LcpOption {
+    /// The option's type.
+    pub(crate) fn kind(self) -> u8 {
+        match self {
+            Self::Mru => lcp::MRU,
+            Self::Accm(_) => lcp::ACCM,
+            Self::Authentication => lcp::AUTHENTICATION,
+            Self::Magic => lcp::MAGIC,
+            Self::Pfc => lcp::PFC,
+            Self::Acfc => lcp::ACFC,
+            Self::Callback(_) => lcp::CALLBACK,
+        }
+    }
+}
+
+impl IpcpOption {
+    /// The option's type.
+    pub(crate) fn kind(self) -> u8 {
+        match self {
+            Self::Address => ipcp::ADDRESS,
+            Self::VanJacobson => ipcp::COMPRESSION,
+            Self::PrimaryDns => ipcp::DNS_PRIMARY,
+            Self::PrimaryWins => ipcp::WINS_PRIMARY,
+            Self::SecondaryDns => ipcp::DNS_SECONDARY,
+            Self::SecondaryWins => ipcp::WINS_SECONDARY,
+        }
+    }
+}
+
 /// When a client asks whether the server is there (LCP Echo-Request).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Echo {
@@ -164,8 +201,10 @@ impl Default for Habits {
             start: Start::AtOnce,
             identifiers: Identifiers::EachFromOne,
             fresh_identifiers: false,
+            repeats_when_prompted: true,
             lcp: vec![
                 LcpOption::Mru,
+                LcpOption::Authentication,
                 LcpOption::Magic,
                 LcpOption::Pfc,
                 LcpOption::Acfc,
@@ -187,5 +226,30 @@ impl Default for Habits {
             farewell: Farewell::Reason,
             mtu: None,
         }
+    }
+}
+
+impl Habits {
+    /// Puts what the habits say of settings in the place of the settings.
+    pub(crate) fn settle(config: Arc<Config>) -> Arc<Config> {
+        let habits = &config.habits;
+        let echo = habits.echo != Echo::Configured;
+        if habits.mru.is_none() && habits.compression.is_none() && habits.restart.is_none() && !echo
+        {
+            return config;
+        }
+        let mut settled = Config::clone(&config);
+        settled.mru = habits.mru.unwrap_or(config.mru);
+        settled.compression = habits.compression.unwrap_or(config.compression);
+        settled.timers.restart = habits.restart.unwrap_or(config.timers.restart);
+        match habits.echo {
+            Echo::Configured => {}
+            Echo::After(interval, failures) => {
+                settled.timers.echo_interval = Some(interval);
+                settled.timers.echo_failures = failures;
+            }
+            Echo::Never => settled.timers.echo_interval = None,
+        }
+        Arc::new(settled)
     }
 }

@@ -10,9 +10,13 @@ use std::net::Ipv4Addr;
 
 use wire::Rng;
 
+use crate::habits::{Habits, IpcpOption};
 use crate::negotiation::{Opinion, Protocol};
 use crate::option::{self, ConfigOption, ipcp};
 use crate::{CloseReason, NetworkConfig};
+
+/// The value of IP-Compression-Protocol for Van Jacobson: 16 slots, slot ids compressed.
+const VAN_JACOBSON: [u8; 4] = [0x00, 0x2d, 15, 1];
 
 pub(crate) enum Ipcp {
     Server(Server),
@@ -28,10 +32,9 @@ pub(crate) struct Server {
 
 /// We are given addresses.
 pub(crate) struct Client {
-    /// What to ask for as our address: 0.0.0.0 until we know; `None` once the option is rejected.
-    address: Option<Ipv4Addr>,
-    /// The same for the DNS servers.
-    dns: [Option<Ipv4Addr>; 2],
+    /// What to ask for, in this order: addresses are 0.0.0.0 until we know. Without what the
+    /// server has rejected.
+    asks: Vec<(IpcpOption, Ipv4Addr)>,
     /// The server's address, if it tells.
     peer: Ipv4Addr,
 }
@@ -44,11 +47,10 @@ impl Ipcp {
         })
     }
 
-    pub fn client() -> Self {
-        let unknown = Some(Ipv4Addr::UNSPECIFIED);
+    pub fn client(habits: &Habits) -> Self {
+        let ask = |option: &IpcpOption| (*option, Ipv4Addr::UNSPECIFIED);
         Self::Client(Client {
-            address: unknown,
-            dns: [unknown; 2],
+            asks: habits.ipcp.iter().map(ask).collect(),
             peer: Ipv4Addr::UNSPECIFIED,
         })
     }
@@ -58,18 +60,15 @@ impl Ipcp {
         match self {
             Self::Server(server) => Ok(server.network),
             Self::Client(client) => Ok(NetworkConfig {
-                local: known(client.address).ok_or(CloseReason::NoAddress)?,
+                local: client
+                    .known(IpcpOption::Address)
+                    .ok_or(CloseReason::NoAddress)?,
                 peer: client.peer,
-                dns: client.dns.map(known),
-                wins: [None; 2],
+                dns: [IpcpOption::PrimaryDns, IpcpOption::SecondaryDns].map(|o| client.known(o)),
+                wins: [IpcpOption::PrimaryWins, IpcpOption::SecondaryWins].map(|o| client.known(o)),
             }),
         }
     }
-}
-
-/// 0.0.0.0 means that there is none.
-fn known(address: Option<Ipv4Addr>) -> Option<Ipv4Addr> {
-    address.filter(|address| !address.is_unspecified())
 }
 
 /// Whether a host can have `address`.
@@ -122,14 +121,16 @@ impl Client {
         }
     }
 
-    fn slot(&mut self, kind: u8) -> Option<&mut Option<Ipv4Addr>> {
-        let [dns1, dns2] = &mut self.dns;
-        match kind {
-            ipcp::ADDRESS => Some(&mut self.address),
-            ipcp::DNS_PRIMARY => Some(dns1),
-            ipcp::DNS_SECONDARY => Some(dns2),
-            _ => None,
-        }
+    /// The address that was agreed for `option`; 0.0.0.0 means that there is none.
+    fn known(&self, option: IpcpOption) -> Option<Ipv4Addr> {
+        let found = self.asks.iter().find(|(asked, _)| *asked == option);
+        let address = found.map(|(_, address)| *address);
+        address.filter(|address| !address.is_unspecified())
+    }
+
+    fn slot(&mut self, kind: u8) -> Option<&mut Ipv4Addr> {
+        let found = self.asks.iter_mut().find(|(asked, _)| asked.kind() == kind);
+        found.map(|(_, address)| address)
     }
 }
 
@@ -139,20 +140,18 @@ impl Protocol for Ipcp {
     const PROMPTED: bool = false;
 
     fn request(&self, out: &mut Vec<u8>) {
-        let mut ask = |kind, address: Option<Ipv4Addr>| {
-            if let Some(address) = address {
-                option::put(out, kind, &address.octets());
-            }
-        };
         match self {
-            Self::Server(server) => {
-                ask(ipcp::ADDRESS, server.told.then_some(server.network.local));
+            Self::Server(server) if server.told => {
+                option::put(out, ipcp::ADDRESS, &server.network.local.octets());
             }
+            Self::Server(_) => {}
             Self::Client(client) => {
-                let [dns1, dns2] = client.dns;
-                ask(ipcp::ADDRESS, client.address);
-                ask(ipcp::DNS_PRIMARY, dns1);
-                ask(ipcp::DNS_SECONDARY, dns2);
+                for (ask, address) in &client.asks {
+                    match ask {
+                        IpcpOption::VanJacobson => option::put(out, ask.kind(), &VAN_JACOBSON),
+                        _ => option::put(out, ask.kind(), &address.octets()),
+                    }
+                }
             }
         }
     }
@@ -186,7 +185,7 @@ impl Protocol for Ipcp {
         if let Self::Client(client) = self
             && let Some(address) = option.array().map(Ipv4Addr::from)
             && is_usable(address)
-            && let Some(Some(slot)) = client.slot(option.kind)
+            && let Some(slot) = client.slot(option.kind)
         {
             *slot = address;
         }
@@ -195,11 +194,7 @@ impl Protocol for Ipcp {
     fn on_reject(&mut self, option: &ConfigOption<'_>) {
         match self {
             Self::Server(server) => server.told &= option.kind != ipcp::ADDRESS,
-            Self::Client(client) => {
-                if let Some(slot) = client.slot(option.kind) {
-                    *slot = None;
-                }
-            }
+            Self::Client(client) => client.asks.retain(|(ask, _)| ask.kind() != option.kind),
         }
     }
 }

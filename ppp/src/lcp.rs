@@ -11,6 +11,7 @@ use wire::Rng;
 
 use crate::auth::describe_option;
 use crate::config::{Config, Role};
+use crate::habits::LcpOption;
 use crate::negotiation::{Opinion, Protocol};
 use crate::option::{self, ConfigOption, lcp};
 use crate::{CloseReason, LcpUp, Method};
@@ -51,6 +52,10 @@ pub(crate) struct Lcp {
     asked: Method,
     /// The MRU to ask for, unless the peer rejects the option.
     mru: Option<u16>,
+    /// What to ask for, in this order; without what the peer has rejected.
+    asks: Vec<LcpOption>,
+    /// Authentication protocols to name in our Naks.
+    suggestions: Vec<Vec<u8>>,
     /// Our magic number; 0 once the peer has rejected the option.
     magic: u32,
     pfc: bool,
@@ -78,6 +83,8 @@ impl Lcp {
             methods,
             asked: best,
             mru: (config.mru != DEFAULT_MRU).then_some(config.mru.max(MIN_MRU)),
+            asks: config.habits.lcp.clone(),
+            suggestions: config.habits.suggestions.clone(),
             magic: magic(rng),
             pfc: config.compression,
             acfc: config.compression,
@@ -170,7 +177,10 @@ impl Lcp {
             return Opinion::Reject;
         }
         let best = self.methods.first().unwrap_or(&self.asked);
-        nak(lcp::AUTHENTICATION, best.option())
+        let tried = usize::try_from(self.method_naks).unwrap_or(usize::MAX);
+        let suggestion = self.suggestions.get(tried.saturating_sub(1));
+        let suggestion = suggestion.or(self.suggestions.last()).map(Vec::as_slice);
+        nak(lcp::AUTHENTICATION, suggestion.unwrap_or(best.option()))
     }
 
     fn magic_opinion(&mut self, value: [u8; 4], rng: &mut Rng) -> Opinion {
@@ -203,20 +213,19 @@ impl Protocol for Lcp {
     const PROMPTED: bool = true;
 
     fn request(&self, out: &mut Vec<u8>) {
-        if let Some(mru) = self.mru {
-            option::put(out, lcp::MRU, &mru.to_be_bytes());
-        }
-        if self.server {
-            option::put(out, lcp::AUTHENTICATION, self.asked.option());
-        }
-        if self.magic != 0 {
-            option::put(out, lcp::MAGIC, &self.magic());
-        }
-        if self.pfc {
-            option::put(out, lcp::PFC, &[]);
-        }
-        if self.acfc {
-            option::put(out, lcp::ACFC, &[]);
+        for ask in &self.asks {
+            let mut put = |value: &[u8]| option::put(out, ask.kind(), value);
+            match ask {
+                LcpOption::Mru => self.mru.iter().for_each(|mru| put(&mru.to_be_bytes())),
+                LcpOption::Accm(map) => put(&map.to_be_bytes()),
+                LcpOption::Authentication if self.server => put(self.asked.option()),
+                LcpOption::Magic if self.magic != 0 => put(&self.magic()),
+                LcpOption::Pfc if self.pfc => put(&[]),
+                LcpOption::Acfc if self.acfc => put(&[]),
+                LcpOption::Callback(operation) => put(&[*operation]),
+                LcpOption::Authentication | LcpOption::Magic | LcpOption::Pfc | LcpOption::Acfc => {
+                }
+            }
         }
     }
 
@@ -284,7 +293,7 @@ impl Protocol for Lcp {
             lcp::MAGIC => self.magic = 0,
             lcp::PFC => self.pfc = false,
             lcp::ACFC => self.acfc = false,
-            _ => {}
+            kind => self.asks.retain(|ask| ask.kind() != kind),
         }
     }
 

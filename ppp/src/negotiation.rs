@@ -9,6 +9,7 @@ use wire::{Instant, Rng};
 
 use crate::automaton::{Action, Event, State, transition};
 use crate::config::Timers;
+use crate::habits::Habits;
 use crate::option::{self, ConfigOption};
 use crate::packet::{Code, Packet};
 
@@ -85,11 +86,10 @@ pub(crate) struct Context<'a> {
 }
 
 /// A Configure-Request of ours.
-#[derive(Default)]
 struct Sent {
     id: u8,
     options: Vec<u8>,
-    /// An answer has come; another one is a copy.
+    /// An answer has come; another one is a copy. So it is before anything was sent.
     answered: bool,
 }
 
@@ -123,24 +123,31 @@ pub(crate) struct Negotiation<P> {
     failures: u32,
     prompted: bool,
     /// What our Terminate-Requests say.
-    farewell: &'static str,
+    farewell: Vec<u8>,
+    /// Whether every Configure-Request gets a new identifier.
+    fresh: bool,
 }
 
 impl<P: Protocol> Negotiation<P> {
-    pub fn new(protocol: P) -> Self {
+    pub fn new(protocol: P, habits: &Habits) -> Self {
         Self {
             protocol,
             state: State::Initial,
             counter: 0,
             deadline: None,
             last_id: 0,
-            sent: Sent::default(),
+            sent: Sent {
+                id: 0,
+                options: Vec::new(),
+                answered: true,
+            },
             seen: VecDeque::new(),
             opened: None,
             refusals: 0,
             failures: 0,
-            prompted: false,
-            farewell: "",
+            prompted: !habits.repeats_when_prompted,
+            farewell: Vec::new(),
+            fresh: habits.fresh_identifiers,
         }
     }
 
@@ -162,8 +169,8 @@ impl<P: Protocol> Negotiation<P> {
         self.on_event(Event::Up, None, cx);
     }
 
-    /// Ends in an orderly way, with a text for the peer.
-    pub fn close(&mut self, farewell: &'static str, cx: &mut Context<'_>) {
+    /// Ends in an orderly way, with some words for the peer.
+    pub fn close(&mut self, farewell: Vec<u8>, cx: &mut Context<'_>) {
         self.farewell = farewell;
         self.on_event(Event::Close, None, cx);
     }
@@ -177,6 +184,16 @@ impl<P: Protocol> Negotiation<P> {
             };
             self.on_event(event, None, cx);
         }
+    }
+
+    /// The identifier given last. The next one is one more.
+    pub fn last_id(&self) -> u8 {
+        self.last_id
+    }
+
+    /// Goes on counting after `id`.
+    pub fn count_on(&mut self, id: u8) {
+        self.last_id = id;
     }
 
     /// An identifier for a packet that is no Configure-Request.
@@ -385,7 +402,7 @@ impl<P: Protocol> Negotiation<P> {
                 Action::TerminateRequest => {
                     self.start_timer(cx);
                     let (code, id) = (Code::TERMINATE_REQUEST, self.next_id());
-                    let data = self.farewell.as_bytes();
+                    let data = &self.farewell;
                     cx.steps.push(Step::Send(Packet { code, id, data }.emit()));
                 }
                 Action::ConfigureAck
@@ -447,7 +464,7 @@ impl<P: Protocol> Negotiation<P> {
     fn request_packet(&mut self) -> Vec<u8> {
         let mut options = Vec::new();
         self.protocol.request(&mut options);
-        if self.sent.answered || self.sent.id == 0 || options != self.sent.options {
+        if self.sent.answered || self.fresh || options != self.sent.options {
             self.sent = Sent {
                 id: self.next_id(),
                 options,

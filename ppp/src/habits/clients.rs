@@ -32,6 +32,7 @@ fn windows() -> Habits {
         start: Start::Deaf(Duration::from_millis(30)),
         identifiers: Identifiers::SharedFromZero,
         fresh_identifiers: true,
+        repeats_when_prompted: false,
         lcp: vec![
             LcpOption::Mru,
             LcpOption::Magic,
@@ -91,6 +92,7 @@ pub fn apple() -> Habits {
         ],
         mru: Some(1500),
         compression: Some(true),
+        repeats_when_prompted: false,
         suggestions: vec![vec![0xc2, 0x27], vec![0xc2, 0x23, 0x81]],
         companions: vec![Companion {
             protocol: Protocol::ACSP,
@@ -124,6 +126,7 @@ fn pppd(mru: u16) -> Habits {
             LcpOption::Acfc,
         ],
         mru: Some(mru),
+        repeats_when_prompted: false,
         compression: Some(true),
         ipcp: vec![
             IpcpOption::Address,

@@ -9,6 +9,8 @@ use wire::Instant;
 use super::{Link, Phase};
 use crate::automaton::State;
 use crate::frame::{Compression, Frame, Protocol};
+use crate::habits::AddressControl;
+use crate::negotiation::Negotiation;
 use crate::packet::{Code, Packet};
 use crate::user::printable;
 use crate::{CloseReason, Method, Output};
@@ -31,6 +33,10 @@ impl Link {
             (Protocol::IPCP, Phase::Network) => {
                 self.note_data(now);
                 self.on_ipcp_frame(now, frame);
+            }
+            (protocol, Phase::Network) if self.answers_companion(protocol, frame) => {
+                self.note_data(now);
+                self.on_companion_settled(now, protocol);
             }
             (_, Phase::Network) => {
                 self.note_data(now);
@@ -85,9 +91,23 @@ impl Link {
 
     fn on_ipcp_frame(&mut self, now: Instant, frame: &Frame<'_>) {
         match Packet::parse(frame.information) {
+            Ok(packet) if self.is_early(&packet) => {
+                tracing::debug!("answer to IPCP before the server's request");
+            }
             Ok(packet) => self.drive_ipcp(now, |ipcp, cx| ipcp.handle_packet(&packet, cx)),
             Err(error) => tracing::debug!(%error, "malformed IPCP packet"),
         }
+    }
+
+    /// Whether our habit is not to look at this IPCP packet yet.
+    fn is_early(&self, packet: &Packet<'_>) -> bool {
+        let answer = matches!(
+            packet.code,
+            Code::CONFIGURE_ACK | Code::CONFIGURE_NAK | Code::CONFIGURE_REJECT
+        );
+        let state = self.ipcp.as_ref().map(Negotiation::state);
+        let acknowledged = matches!(state, Some(State::AckSent | State::Opened));
+        self.config.habits.ipcp_after_server && answer && !acknowledged
     }
 
     /// RFC 1661 §5.7, for a protocol of ours that the peer does not have.
@@ -107,7 +127,10 @@ impl Link {
             Protocol::IPCP if self.ipcp.is_some() => {
                 self.close(now, CloseReason::NetworkRefused);
             }
-            other => tracing::debug!(protocol = ?other, "the peer rejects a protocol"),
+            other => {
+                tracing::debug!(protocol = ?other, "the peer rejects a protocol");
+                self.on_companion_settled(now, other);
+            }
         }
     }
 
@@ -122,7 +145,7 @@ impl Link {
         let room = usize::from(self.lcp.protocol.agreed().peer_mru.saturating_sub(6));
         let mut data = frame.protocol.0.to_be_bytes().to_vec();
         data.extend_from_slice(frame.information.get(..room).unwrap_or(frame.information));
-        let id = self.lcp.next_id();
+        let id = self.next_lcp_id();
         let packet = Packet {
             code: Code::PROTOCOL_REJECT,
             id,
@@ -135,9 +158,17 @@ impl Link {
     pub(super) fn transmit(&mut self, protocol: Protocol, packet: &[u8]) {
         let agreed = self.lcp.protocol.agreed();
         let open = self.lcp.is_open();
+        let agreed_acfc = open && agreed.acfc;
+        let (address_control, lcp) = match self.config.habits.address_control {
+            AddressControl::Standard => (agreed_acfc, false),
+            AddressControl::AgreedEvenForLcp => (agreed_acfc, agreed_acfc),
+            AddressControl::NeverSent => (true, true),
+            AddressControl::AlwaysSent => (false, false),
+        };
         let compression = Compression {
             protocol: open && agreed.pfc,
-            address_control: open && agreed.acfc,
+            address_control,
+            lcp,
         };
         let frame = Frame {
             protocol,

@@ -13,10 +13,11 @@ use crate::automaton::State;
 use crate::config::Role;
 use crate::event::{Authenticate, AuthenticateId, Event, NetworkUp, Output};
 use crate::frame::{Frame, Protocol};
+use crate::habits::{AddressControl, Identifiers};
 use crate::ipcp::Ipcp;
 use crate::lcp::Lcp;
 use crate::negotiation::{Context, Negotiation, Step};
-use crate::packet::Packet;
+use crate::packet::{Code, Packet};
 use crate::{CloseReason, Method, UserName};
 
 /// How often a peer may make LCP or IPCP start anew within a minute. Real ones do so after they
@@ -33,6 +34,10 @@ impl Link {
     ) {
         let mut steps = Vec::new();
         let timers = &self.config.timers;
+        let shared = self.config.habits.identifiers == Identifiers::SharedFromZero;
+        if shared {
+            self.lcp.count_on(self.last_id);
+        }
         act(
             &mut self.lcp,
             &mut Context {
@@ -42,6 +47,7 @@ impl Link {
                 steps: &mut steps,
             },
         );
+        self.last_id = self.lcp.last_id();
         for step in steps {
             match step {
                 Step::Send(packet) => self.transmit(Protocol::LCP, &packet),
@@ -59,6 +65,7 @@ impl Link {
         self.set_phase(Phase::Authenticate);
         let agreed = self.lcp.protocol.agreed();
         self.outputs.push_back(Output::Event(Event::LcpUp(agreed)));
+        self.identify();
         let config = Arc::clone(&self.config);
         match (&config.role, agreed.method) {
             (Role::Server(server), Some(method)) => {
@@ -75,9 +82,21 @@ impl Link {
                 self.on_client_step(now, method, settings.user.clone(), step);
             }
             (Role::Client(settings), None) if settings.allow_unauthenticated => {
-                self.start_network(now, Ipcp::client());
+                self.start_network(now, Ipcp::client(&config.habits));
             }
             (_, None) => self.close(now, CloseReason::ServerUnauthenticated),
+        }
+    }
+
+    /// Says who we are, as far as that is our habit (RFC 1570 §2.1).
+    fn identify(&mut self) {
+        let config = Arc::clone(&self.config);
+        for text in &config.habits.identifications {
+            let mut data = self.lcp.protocol.magic().to_vec();
+            data.extend_from_slice(text);
+            let (code, id) = (Code::IDENTIFICATION, self.next_lcp_id());
+            let data = &data;
+            self.transmit(Protocol::LCP, &Packet { code, id, data }.emit());
         }
     }
 
@@ -182,7 +201,8 @@ impl Link {
             None => {}
             Some(client::Step::Send(packet)) => self.transmit(method.protocol(), &packet),
             Some(client::Step::Accepted) => {
-                self.on_authenticated(now, user, method, Ipcp::client());
+                let ipcp = Ipcp::client(&self.config.habits);
+                self.on_authenticated(now, user, method, ipcp);
             }
             Some(client::Step::Refused { code, message }) => {
                 let reason = CloseReason::AuthenticationFailed {
@@ -217,8 +237,10 @@ impl Link {
     /// Terminate-Ack because ours has not started, it waits one or two seconds.
     fn start_network(&mut self, now: Instant, ipcp: Ipcp) {
         self.set_phase(Phase::Network);
-        self.ipcp = Some(Negotiation::new(ipcp));
+        self.ipcp = Some(Negotiation::new(ipcp, &self.config.habits));
+        self.ask_companions(now, true);
         self.drive_ipcp(now, |ipcp, cx| ipcp.open(cx));
+        self.ask_companions(now, false);
     }
 
     pub(super) fn drive_ipcp(
@@ -230,6 +252,10 @@ impl Link {
         let hung_up = ipcp.state() == State::Stopping;
         let mut steps = Vec::new();
         let timers = &self.config.timers;
+        let shared = self.config.habits.identifiers == Identifiers::SharedFromZero;
+        if shared {
+            ipcp.count_on(self.last_id);
+        }
         act(
             ipcp,
             &mut Context {
@@ -239,6 +265,7 @@ impl Link {
                 steps: &mut steps,
             },
         );
+        self.last_id = ipcp.last_id();
         // The network exists before the Ack leaves that lets the peer use it. RFC 1661 §4.1
         // leaves the order of the actions of one event to us.
         steps.sort_by_key(|step| *step != Step::Up);
@@ -258,7 +285,11 @@ impl Link {
         }
     }
 
-    fn on_ipcp_up(&mut self, now: Instant) {
+    /// IPCP is open, and nothing else is waited for.
+    pub(super) fn on_ipcp_up(&mut self, now: Instant) {
+        if self.awaits_companion() {
+            return;
+        }
         let lcp = self.lcp.protocol.agreed();
         match self.ipcp.as_ref().map(|ipcp| ipcp.protocol.agreed()) {
             None => {}
@@ -266,6 +297,7 @@ impl Link {
             Some(Ok(network)) => {
                 self.network_deadline = None;
                 self.network_up = true;
+                let habits = &self.config.habits;
                 self.outputs
                     .push_back(Output::Event(Event::NetworkUp(NetworkUp {
                         local: network.local,
@@ -273,9 +305,13 @@ impl Link {
                         dns: network.dns,
                         wins: network.wins,
                         local_mru: lcp.local_mru,
-                        peer_mru: lcp.peer_mru,
+                        peer_mru: lcp.peer_mru.min(habits.mtu.unwrap_or(u16::MAX)),
                         pfc: lcp.pfc,
-                        acfc: lcp.acfc,
+                        acfc: match habits.address_control {
+                            AddressControl::NeverSent => true,
+                            AddressControl::AlwaysSent => false,
+                            _ => lcp.acfc,
+                        },
                     })));
             }
         }
@@ -307,6 +343,7 @@ impl Link {
         self.announce_network_down();
         self.authentication = Authentication::None;
         self.ipcp = None;
+        self.companions.clear();
         self.network_deadline = None;
     }
 }

@@ -1,6 +1,7 @@
 //! One PPP connection: LCP, then authentication, then IPCP (RFC 1661 §3).
 #![deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used)]
 
+mod companions;
 mod frames;
 mod layers;
 
@@ -10,11 +11,13 @@ use std::time::Duration;
 
 use wire::{Instant, Rng};
 
+use self::companions::Companion;
 use crate::CloseReason;
 use crate::auth::{authenticator, client};
 use crate::config::Config;
 use crate::event::{AuthenticateId, Event, Output, Timer, Verdict};
 use crate::frame::{Frame, Protocol};
+use crate::habits::{Farewell, Habits, Identifiers, Start};
 use crate::ipcp::Ipcp;
 use crate::lcp::{DEFAULT_MRU, Lcp};
 use crate::negotiation::Negotiation;
@@ -99,6 +102,11 @@ pub struct Link {
     /// How often the peer has made LCP or IPCP start anew.
     renegotiations: Budget,
     last_request: u32,
+    /// When LCP begins, if not at once.
+    starts: Option<Instant>,
+    /// The identifier given last, if all protocols share the counter.
+    last_id: u8,
+    companions: Vec<Companion>,
     /// An LCP packet that could be read has arrived.
     lcp_heard: bool,
     /// Why the link is ending; the first cause stays.
@@ -109,8 +117,8 @@ impl Link {
     /// A link that has not been opened. Links may share their configuration. `rng` must be seeded
     /// for this link alone: challenges come from it.
     pub fn new(config: impl Into<Arc<Config>>, mut rng: Rng) -> Self {
-        let config = config.into();
-        let lcp = Negotiation::new(Lcp::new(&config, &mut rng));
+        let config = Habits::settle(config.into());
+        let lcp = Negotiation::new(Lcp::new(&config, &mut rng), &config.habits);
         Self {
             config,
             rng,
@@ -129,6 +137,9 @@ impl Link {
             rejects: Budget::FULL,
             renegotiations: Budget::FULL,
             last_request: 0,
+            starts: None,
+            last_id: u8::MAX,
+            companions: Vec::new(),
             lcp_heard: false,
             cause: None,
         }
@@ -146,6 +157,14 @@ impl Link {
         }
         self.set_phase(Phase::Establish);
         self.network_deadline = Some(now + self.config.timers.network_deadline);
+        match self.config.habits.start {
+            Start::AtOnce => self.begin(now),
+            Start::Deaf(time) | Start::Listening(time) => self.starts = Some(now + time),
+        }
+    }
+
+    fn begin(&mut self, now: Instant) {
+        self.starts = None;
         self.drive_lcp(now, |lcp, cx| lcp.open(cx));
     }
 
@@ -154,6 +173,11 @@ impl Link {
     pub fn handle_frame(&mut self, now: Instant, bytes: &[u8]) {
         if matches!(self.phase, Phase::Dead | Phase::Ended) {
             return;
+        }
+        match self.config.habits.start {
+            Start::Deaf(_) if self.starts.is_some() => return,
+            Start::Listening(_) if self.starts.is_some() => self.begin(now),
+            _ => {}
         }
         match Frame::parse(bytes) {
             Ok(frame) if frame.information.len() > self.longest() => {
@@ -218,8 +242,10 @@ impl Link {
                 return;
             }
             match timer {
+                Timer::Start => self.begin(now),
                 Timer::LcpRestart => self.drive_lcp(now, |lcp, cx| lcp.handle_timeout(cx)),
                 Timer::IpcpRestart => self.drive_ipcp(now, |ipcp, cx| ipcp.handle_timeout(cx)),
+                Timer::Companion => self.on_companion_timeout(now),
                 Timer::Authentication => self.on_authentication_timeout(now),
                 Timer::NetworkDeadline => self.on_network_deadline(now),
                 Timer::Echo => self.on_echo_timeout(now),
@@ -234,9 +260,9 @@ impl Link {
             return;
         }
         let unreachable = reason == CloseReason::LowerLayerDown;
-        let farewell = reason.farewell();
+        let farewell = self.farewell(&reason);
         self.cause.get_or_insert(reason);
-        if self.phase == Phase::Dead || unreachable {
+        if self.phase == Phase::Dead || self.starts.is_some() || unreachable {
             return self.end();
         }
         if self.phase != Phase::Terminate {
@@ -263,6 +289,8 @@ impl Link {
         };
         let ipcp = self.ipcp.as_ref().and_then(Negotiation::deadline);
         [
+            (self.starts, Timer::Start),
+            (self.companion_deadline(), Timer::Companion),
             (self.lcp.deadline(), Timer::LcpRestart),
             (authentication, Timer::Authentication),
             (ipcp, Timer::IpcpRestart),
@@ -314,7 +342,7 @@ impl Link {
     }
 
     fn send_echo_request(&mut self) {
-        let (id, data) = (self.lcp.next_id(), self.lcp.protocol.magic());
+        let (id, data) = (self.next_lcp_id(), self.lcp.protocol.magic());
         let packet = Packet {
             code: Code::ECHO_REQUEST,
             id,
@@ -324,7 +352,30 @@ impl Link {
         self.transmit(Protocol::LCP, &packet);
     }
 
+    /// An identifier for an LCP packet that is no Configure-Request.
+    fn next_lcp_id(&mut self) -> u8 {
+        let shared = self.config.habits.identifiers == Identifiers::SharedFromZero;
+        if shared {
+            self.lcp.count_on(self.last_id);
+        }
+        self.last_id = self.lcp.next_id();
+        self.last_id
+    }
+
     // The end
+
+    /// The data of our Terminate-Requests.
+    fn farewell(&self, reason: &CloseReason) -> Vec<u8> {
+        match self.config.habits.farewell {
+            Farewell::Reason => reason.farewell().into(),
+            Farewell::Text(text) => text.into(),
+            Farewell::MagicAndNumber => {
+                let mut data = self.lcp.protocol.magic().to_vec();
+                data.extend_from_slice(&[0x00, 0x3c, 0xcd, 0x74, 0, 0, 0, 0]);
+                data
+            }
+        }
+    }
 
     fn end(&mut self) {
         if self.phase == Phase::Ended {
