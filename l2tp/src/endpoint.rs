@@ -98,10 +98,43 @@ impl Endpoint {
                 self.on_sccrq(now, peer, ports, &header, body);
             }
             Some(MessageType::STOP_CCN) => self.on_lost_stop_ccn(now, peer, ports, &header, body),
-            // QUIRK(Apple): some eleven HELLOs on tunnel 0, only to make IPsec start.
-            _ if header.tunnel == 0 => self.counters.drop(DropReason::TunnelZero),
+            kind if header.tunnel == 0 => {
+                self.on_tunnel_zero(now, peer, ports, &header, body, kind);
+            }
             _ => self.counters.drop(DropReason::UnknownTunnel),
         }
+    }
+
+    /// QUIRK(D-Link): the DIR-300 leaves the tunnel id of its control messages 0 when the tunnel is
+    /// there. They came out of the peer's own secured path, so its only tunnel is meant.
+    ///
+    /// QUIRK(Apple): some eleven HELLOs on tunnel 0, only to make IPsec start. They are ignored,
+    /// as is any HELLO before another message has shown that the peer means 0.
+    fn on_tunnel_zero(
+        &mut self,
+        now: Instant,
+        peer: PeerId,
+        ports: Ports,
+        header: &ControlHeader,
+        body: &[u8],
+        kind: Option<MessageType>,
+    ) {
+        match self.only_tunnel(peer, kind == Some(MessageType::HELLO)) {
+            Some(id) => self.with(now, id, |tunnel, cx| {
+                tunnel.on_zero_addressed(cx, ports, header, body);
+            }),
+            None => self.counters.drop(DropReason::TunnelZero),
+        }
+    }
+
+    /// The one living tunnel that `peer` opened; if `known`, only one that has been addressed by 0.
+    fn only_tunnel(&self, peer: PeerId, known: bool) -> Option<TunnelId> {
+        let mut living = self
+            .tunnels_of(peer)
+            .filter(|(_, tunnel)| !tunnel.is_closed() && tunnel.role() == Role::Server);
+        let (id, tunnel) = living.next()?;
+        let only = living.next().is_none() && (!known || tunnel.is_addressed_by_zero());
+        only.then_some(*id)
     }
 
     fn on_sccrq(

@@ -9,6 +9,7 @@
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use common::*;
 use l2tp::codec::{CallConnected, Cdn, ControlHeader, Message, Start, StopCcn};

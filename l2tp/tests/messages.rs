@@ -215,6 +215,7 @@ fn proxy_avps_are_known_and_left_aside() {
     );
     let connected = CallConnected {
         tx_speed: Some(1),
+        proxy_authentication: Some(2),
         ..CallConnected::default()
     };
     assert_eq!(parse(&body), Ok(Message::Iccn(connected)));

@@ -8,6 +8,8 @@
 
 mod common;
 
+use std::sync::Arc;
+
 use common::*;
 use hex_literal::hex;
 use l2tp::codec::{AvpType, Cdn, ControlHeader, ErrorCode, Message, Start, StopCcn, Vendor};

@@ -46,6 +46,8 @@ pub(crate) struct Tunnel {
     pub(super) empty_since: Instant,
     /// When it was closed.
     pub(super) closed: Option<Instant>,
+    /// Whether the peer has put 0 for our tunnel id.
+    addressed_by_zero: bool,
     /// What is to be done when the peer has acknowledged everything.
     pub(super) awaited: Option<Awaited>,
 }
@@ -82,6 +84,7 @@ impl Tunnel {
             last_heard: cx.now,
             empty_since: cx.now,
             closed: None,
+            addressed_by_zero: false,
             awaited: None,
         }
     }
@@ -184,6 +187,22 @@ impl Tunnel {
         if self.channel.is_idle() {
             self.on_all_acknowledged(cx);
         }
+    }
+
+    /// Takes a message that is addressed to tunnel 0 and can only be meant for this one.
+    pub fn on_zero_addressed(
+        &mut self,
+        cx: &mut Context<'_>,
+        ports: Ports,
+        header: &ControlHeader,
+        body: &[u8],
+    ) {
+        self.addressed_by_zero |= !body.is_empty();
+        self.on_message(cx, ports, header, body);
+    }
+
+    pub fn is_addressed_by_zero(&self) -> bool {
+        self.addressed_by_zero
     }
 
     fn on_all_acknowledged(&mut self, cx: &mut Context<'_>) {

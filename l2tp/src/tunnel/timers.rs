@@ -56,7 +56,13 @@ impl Tunnel {
         }
         if self.state != State::Established {
             if now >= self.created + self.patience(cx.config) {
-                self.close(cx, self.too_slow("tunnel"));
+                let reason = self.too_slow("tunnel");
+                if self.channel.is_exhausted() && self.remote_id == 0 {
+                    // Repeated to the end: there is nobody to tell.
+                    self.lose(cx, reason);
+                } else {
+                    self.close(cx, reason);
+                }
             }
             return;
         }
