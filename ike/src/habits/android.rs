@@ -10,6 +10,22 @@ use super::{
 use crate::codec::{AuthAlgorithm, EspTransformId, GroupId, HashId, VendorId};
 use crate::crypto::Padding;
 
+/// Android before 4.3: nothing but SHA-1 and MD5.
+pub fn android_2() -> Habits {
+    android_4().without(&[HashId::SHA256], &[AuthAlgorithm::HMAC_SHA256])
+}
+
+/// Android 4.3 to 7.1: no hash above SHA-256.
+///
+/// QUIRK(Android 6, 7): their kernels cut SHA-256 in ESP to 96 bits, which is not said anywhere on
+/// the wire.
+pub fn android_4() -> Habits {
+    android().without(
+        &[HashId::SHA384, HashId::SHA512],
+        &[AuthAlgorithm::HMAC_SHA384, AuthAlgorithm::HMAC_SHA512],
+    )
+}
+
 /// Android 7.1.2 to 12: 1024-bit groups only.
 pub fn android() -> Habits {
     const GROUP: GroupId = GroupId::MODP_1024;

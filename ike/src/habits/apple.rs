@@ -36,6 +36,14 @@ pub(super) const AT_SOFT_LIFETIME: Rekey = Rekey {
     old: OldSa::LeftToExpire,
 };
 
+/// macOS and iOS of 2013 to 2015: without SHA-2.
+pub fn apple_2013() -> Habits {
+    apple().without(
+        &[HashId::SHA256, HashId::SHA512],
+        &[AuthAlgorithm::HMAC_SHA256],
+    )
+}
+
 /// macOS and iOS with their present lists.
 pub fn apple() -> Habits {
     let group = |group, list: &[(u16, HashId)]| -> Vec<IkeTransform> {

@@ -17,8 +17,8 @@ mod windows;
 
 use std::time::Duration;
 
-pub use android::android;
-pub use apple::apple;
+pub use android::{android, android_2, android_4};
+pub use apple::{apple, apple_2013};
 pub use libreswan::network_manager_libreswan;
 pub use mikrotik::mikrotik;
 pub use proposal::{
@@ -27,7 +27,7 @@ pub use proposal::{
 pub use strongswan::{chromeos, network_manager_strongswan};
 pub use windows::{windows_7, windows_10};
 
-use crate::codec::VendorId;
+use crate::codec::{AuthAlgorithm, HashId, VendorId};
 use crate::crypto::{Group, Padding};
 use crate::{Config, Identity};
 
@@ -245,6 +245,22 @@ impl Default for Habits {
             rekeys_again_on_ike_port: false,
             farewell: Farewell::default(),
         }
+    }
+}
+
+impl Habits {
+    /// The same habits before the client knew some hashes: offers with them are left out.
+    fn without(mut self, hashes: &[HashId], integrity: &[AuthAlgorithm]) -> Self {
+        if let Some(proposal) = &mut self.ike_proposal {
+            let transforms = &mut proposal.transforms;
+            transforms.retain(|transform| !hashes.contains(&transform.hash));
+        }
+        if let Some(proposal) = &mut self.esp_proposal {
+            let known = |id: AuthAlgorithm| !integrity.contains(&id);
+            let transforms = &mut proposal.transforms;
+            transforms.retain(|transform| transform.authentication.is_none_or(known));
+        }
+        self
     }
 }
 

@@ -3,7 +3,7 @@
 use ike::codec::{
     ExchangeType, Identification, PayloadType, Phase1Offer, Phase2Offer, Sa, Vendor, VendorId,
 };
-use ike::{EspMode, Identity, habits};
+use ike::{EspMode, Identity, LegacyOption, habits};
 
 use super::table::{DPD, PROFILES};
 use super::{bodies, connected, first, opened, pair};
@@ -193,4 +193,62 @@ fn every_vendor_id_is_a_known_one() {
             assert_ne!(vendor, Vendor::Unknown, "{}: {id:?}", profile.name);
         }
     }
+}
+
+/// Older generations of two families: their lists are what the later ones grew from.
+#[test]
+fn older_generations() {
+    let lists = |habits, options: &[LegacyOption]| {
+        let pair = connected(habits, options);
+        let messages = opened(&pair);
+        let sa = |exchange| {
+            let body = bodies(first(&messages, exchange), PayloadType::SA)[0];
+            Sa::parse(body).expect("an SA payload")
+        };
+        let ike = words(&sa(ExchangeType::MAIN_MODE), |transform| {
+            Phase1Offer::read(transform).to_string()
+        });
+        let esp = words(&sa(ExchangeType::QUICK_MODE), |transform| {
+            let offer = Phase2Offer {
+                encapsulation: None,
+                ..Phase2Offer::read(transform)
+            };
+            offer.to_string()
+        });
+        let (_, child) = pair.agreed_child().expect("a child SA");
+        (ike, esp, child.suite.to_string())
+    };
+    let product = |ciphers: &[&str], hashes: &[&str], end: &str| -> Vec<String> {
+        let each = ciphers
+            .iter()
+            .flat_map(|cipher| hashes.iter().map(move |hash| (cipher, hash)));
+        each.map(|(cipher, hash)| format!("{cipher}/HMAC-{hash}{end}"))
+            .collect()
+    };
+    let ciphers = ["AES-CBC-256", "AES-CBC-128", "3DES-CBC", "DES-CBC"];
+
+    let (ike, esp, chosen) = lists(habits::android_4(), &[LegacyOption::Android]);
+    let hashes = ["SHA2-256", "SHA1", "MD5"];
+    assert_eq!(ike, product(&ciphers, &hashes, "/MODP-1024"));
+    assert_eq!(esp, product(&ciphers, &["SHA1", "SHA2-256", "MD5"], ""));
+    assert_eq!(
+        chosen, "aes256-sha1",
+        "not SHA-256, for fear of its 96 bits"
+    );
+
+    let (ike, esp, chosen) = lists(habits::android_2(), &[LegacyOption::Android]);
+    assert_eq!(ike, product(&ciphers, &["SHA1", "MD5"], "/MODP-1024"));
+    assert_eq!(esp, product(&ciphers, &["SHA1", "MD5"], ""));
+    assert_eq!(chosen, "aes256-sha1");
+
+    let (ike, esp, chosen) = lists(habits::apple_2013(), &[]);
+    let (old, hashes) = (["AES-CBC-256"], ["SHA1", "MD5"]);
+    let groups = [
+        product(&old, &hashes, "/MODP-2048"),
+        product(&old, &hashes, "/MODP-1536"),
+        product(&ciphers[..3], &hashes, "/MODP-1024"),
+    ];
+    assert_eq!(ike, groups.concat());
+    assert_eq!(esp, product(&ciphers[..3], &hashes, ""));
+    assert_eq!(chosen, "aes256-sha1");
 }
