@@ -18,7 +18,9 @@ use l2tp::habits::{self, Farewell, Habits, ResultForm};
 use l2tp::{CloseReason, Config, Counters, DropReason, Event, SessionUp, TunnelId};
 use wire::{Instant, Ports};
 
-const ALL: [(&str, fn() -> Habits); 13] = [
+type Client = (&'static str, fn() -> Habits);
+
+const ALL: [Client; 13] = [
     ("adit", Habits::default),
     ("windows-xp", habits::windows_xp),
     ("windows-7", habits::windows_7),

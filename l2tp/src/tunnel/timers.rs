@@ -27,10 +27,10 @@ impl Tunnel {
             consider(self.created + self.patience(config));
             return deadline;
         }
-        if self.channel.is_idle() {
-            if let Some(silence) = self.keep_alive(config) {
-                consider(self.last_heard + silence);
-            }
+        if let Some(silence) = self.keep_alive(config)
+            && self.channel.is_idle()
+        {
+            consider(self.last_heard + silence);
         }
         if self.sessions.is_empty() {
             consider(self.empty_since + timing.empty);
