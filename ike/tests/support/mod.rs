@@ -1,38 +1,26 @@
-//! What the tests share: where the real data lies, and how to get at ISAKMP messages in captures.
-//!
-//! The data is read in place: from `ADIT_SHARED`, by default `../shared` beside the workspace.
+//! What the tests share: how to get at ISAKMP messages in captures, and at their payloads.
 #![allow(
     dead_code,
     clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::expect_used
 )]
-#![allow(clippy::panic, clippy::print_stderr)]
+#![allow(clippy::panic)]
 
-use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use etherparse::{IpNumber, LaxNetSlice, LaxSlicedPacket, TransportSlice};
 use ike::codec::{
     Certificate, CertificateRequest, Chain, Delete, Fragment, HashData, Header, Identification,
     KeyExchange, NatD, NatOa, Nonce, Notification, PayloadBody, PayloadType, Phase1Offer,
     RawPayload, Sa, Trailing, VendorId,
 };
 use ike::crypto::{Cipher, Group, HashAlgorithm, Phase1Suite, Transcript};
-use pcap_parser::{Block, PcapBlockOwned, PcapError};
 use wire::DecodeError;
 
-/// A path below the shared data folder, or `None` (and a word about it) if there is no such data.
-pub fn shared(path: &str) -> Option<PathBuf> {
-    let workspace = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
-    let folder = std::env::var("ADIT_SHARED").unwrap_or_else(|_| "../shared".to_owned());
-    let path = workspace.join(folder).join("data").join(path);
-    if path.exists() {
-        return Some(path);
-    }
-    eprintln!("skipped: no ADIT_SHARED data");
-    None
-}
+#[path = "../../../tests/common/captures.rs"]
+mod captures;
+
+pub use captures::{Datagram, datagrams, shared};
 
 /// A JSON file of the shared data.
 pub fn json(path: &str) -> Option<serde_json::Value> {
@@ -46,16 +34,6 @@ pub fn bytes(value: &serde_json::Value, member: &str) -> Vec<u8> {
         .as_str()
         .unwrap_or_else(|| panic!("no member {member}"));
     hex::decode(text).unwrap_or_else(|_| panic!("{member} is not hexadecimal"))
-}
-
-/// A UDP datagram of a capture.
-#[derive(Debug, Clone)]
-pub struct Datagram {
-    /// The frame's number in the capture, from 1.
-    pub frame: usize,
-    pub source: SocketAddr,
-    pub destination: SocketAddr,
-    pub payload: Vec<u8>,
 }
 
 impl AsRef<[u8]> for Datagram {
@@ -90,87 +68,6 @@ pub fn agreed(messages: &[impl AsRef<[u8]>]) -> (Phase1Suite, Transcript) {
         group: Group::from_id(offer.group.unwrap()).unwrap(),
     };
     (suite, transcript)
-}
-
-/// All frames of a capture (pcap or pcapng) with their link type.
-pub fn frames(path: &Path) -> Vec<(i32, Vec<u8>)> {
-    let contents = std::fs::read(path).unwrap();
-    let mut frames = Vec::new();
-    let mut link = 1;
-    let mut reader = pcap_parser::create_reader(1 << 20, contents.as_slice()).unwrap();
-    loop {
-        match reader.next() {
-            Ok((offset, block)) => {
-                match block {
-                    PcapBlockOwned::LegacyHeader(header) => link = header.network.0,
-                    PcapBlockOwned::Legacy(packet) => frames.push((link, packet.data.to_vec())),
-                    PcapBlockOwned::NG(Block::InterfaceDescription(i)) => link = i.linktype.0,
-                    PcapBlockOwned::NG(Block::EnhancedPacket(packet)) => {
-                        let caplen = usize::try_from(packet.caplen).unwrap();
-                        frames.push((link, packet.data[..caplen].to_vec()));
-                    }
-                    PcapBlockOwned::NG(_) => {}
-                }
-                reader.consume(offset);
-            }
-            Err(PcapError::Incomplete(_)) => reader.refill().unwrap(),
-            // The end, or the damage that some of these files were made for.
-            Err(_) => return frames,
-        }
-    }
-}
-
-/// All UDP datagrams of a capture, as far as they were captured.
-pub fn datagrams(path: &Path) -> Vec<Datagram> {
-    let datagram = |(place, (link, frame)): (usize, (i32, Vec<u8>))| {
-        let packet = match link & 0xffff {
-            0 => LaxSlicedPacket::from_ip(frame.get(4..)?).ok()?,
-            1 => LaxSlicedPacket::from_ethernet(&frame).ok()?,
-            101 | 228 => LaxSlicedPacket::from_ip(&frame).ok()?,
-            other => panic!("link type {other}"),
-        };
-        let net = packet.net?;
-        let (source, destination): (IpAddr, IpAddr) = match &net {
-            LaxNetSlice::Ipv4(ip) => (
-                ip.header().source_addr().into(),
-                ip.header().destination_addr().into(),
-            ),
-            LaxNetSlice::Ipv6(ip) => (
-                ip.header().source_addr().into(),
-                ip.header().destination_addr().into(),
-            ),
-            _ => return None,
-        };
-        let (from, to, payload) = match packet.transport {
-            Some(TransportSlice::Udp(udp)) => (
-                udp.source_port(),
-                udp.destination_port(),
-                udp.payload().to_vec(),
-            ),
-            Some(_) => return None,
-            // The first fragment of a datagram, whose rest was never captured.
-            None => {
-                let ip = net.ip_payload_ref()?;
-                let first = ip.payload.first_chunk::<8>()?;
-                if ip.ip_number != IpNumber::UDP {
-                    return None;
-                }
-                let port = |at: usize| u16::from_be_bytes([first[at], first[at + 1]]);
-                (port(0), port(2), ip.payload[8..].to_vec())
-            }
-        };
-        Some(Datagram {
-            frame: place + 1,
-            source: (source, from).into(),
-            destination: (destination, to).into(),
-            payload,
-        })
-    };
-    frames(path)
-        .into_iter()
-        .enumerate()
-        .filter_map(datagram)
-        .collect()
 }
 
 /// The ISAKMP messages of a capture: what runs on port 500, and on port 4500 behind the non-ESP
