@@ -284,7 +284,7 @@ mod tests {
     use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
     use rand_core::SeedableRng;
-    use wire::{Carrier, Path, Ports, Rng, Secret};
+    use wire::{Carrier, Path, Rng, Secret};
 
     use super::*;
     use crate::io::udp::ephemeral;
@@ -314,10 +314,7 @@ mod tests {
                 key: Secret::from(&b"key"[..]),
                 force_udp: true,
                 link: ppp::Config::client("user", Secret::from(&b"password"[..])),
-                ports: Ports {
-                    local: 1701,
-                    remote: 1701,
-                },
+                habits: engine::Habits::default(),
             },
         );
         let (inside, _packets) = tokio::sync::mpsc::channel(1);

@@ -48,6 +48,7 @@ fn plane(suite: Suite, server: bool) -> DataPlane {
             remote_tunnel: 1,
             remote_session: 1,
             sequencing: false,
+            length: false,
         };
         let network = Network {
             remote: Remote::Address(address(peer).into()),
@@ -79,6 +80,7 @@ fn plane(suite: Suite, server: bool) -> DataPlane {
             Update::AddPeer {
                 peer: id,
                 path: path(peer),
+                port: 1701,
             },
             sa,
             Update::AddSession(link),

@@ -23,7 +23,7 @@ impl DataPlane {
     pub fn apply(&self, update: Update) -> Outcome {
         let books = &mut *self.books();
         match update {
-            Update::AddPeer { peer, path } => self.add_peer(books, peer, path),
+            Update::AddPeer { peer, path, port } => self.add_peer(books, peer, path, port),
             Update::MovePeer { peer, path } => {
                 let entry = books.entry(peer)?;
                 entry.peer.path.store(Arc::new(path));
@@ -72,12 +72,12 @@ impl DataPlane {
         }
     }
 
-    fn add_peer(&self, books: &mut Books, id: PeerId, path: Path) -> Outcome {
+    fn add_peer(&self, books: &mut Books, id: PeerId, path: Path, port: u16) -> Outcome {
         if books.peers.contains_key(&id) {
             return Err(UpdateError::PeerExists(id));
         }
         let index = books.free.pop().ok_or(UpdateError::Full)?;
-        let peer = Arc::new(Peer::new(id, index, path));
+        let peer = Arc::new(Peer::new(id, index, path, port));
         if let Some(slot) = self.peers.get(index) {
             slot.store(Some(Arc::clone(&peer)));
         }

@@ -193,8 +193,12 @@ impl DataPlane {
         let ns = link
             .sequencing
             .then(|| session.next_ns.fetch_add(1, Ordering::Relaxed));
-        let (header, len) = l2tp::header(link.remote_tunnel, link.remote_session, ns);
-        put_front(buffer, header.get(..len))?;
+        let length = link.length.then_some(buffer.packet().len());
+        let header = l2tp::header(link.remote_tunnel, link.remote_session, length, ns);
+        put_front(
+            buffer,
+            header.as_ref().and_then(|(bytes, len)| bytes.get(..*len)),
+        )?;
         self.seal(&session.peer, link.ports, buffer)
     }
 

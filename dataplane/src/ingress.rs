@@ -192,7 +192,7 @@ impl DataPlane {
     ) -> Result<Ingress<'a>, DropReason> {
         let kind = l2tp::parse(message);
         let sessions = peer.sessions.load();
-        let is_l2tp = ports.local == self.config.port
+        let is_l2tp = ports.local == peer.port
             || sessions
                 .iter()
                 .any(|session| session.link.ports.local == ports.local);

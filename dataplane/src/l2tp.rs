@@ -11,9 +11,10 @@ const SEQUENCE: u16 = 0x0800;
 /// O: an offset field is there.
 const OFFSET: u16 = 0x0200;
 const VERSION: u16 = 0x000f;
+const VERSION_2: u16 = 2;
 
-/// Flags, ids, Ns and Nr.
-pub(crate) const MAX_HEADER_LEN: usize = 10;
+/// Flags, length, ids, Ns and Nr.
+pub(crate) const MAX_HEADER_LEN: usize = 12;
 
 /// Which kind of message it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +42,7 @@ pub(crate) fn parse(message: &[u8]) -> Option<Kind> {
         Some(u16::from_be_bytes(*field))
     };
     let flags = number()?;
-    if flags & VERSION != 2 {
+    if flags & VERSION != VERSION_2 {
         return None;
     }
     if flags & CONTROL != 0 {
@@ -71,18 +72,38 @@ pub(crate) fn parse(message: &[u8]) -> Option<Kind> {
     }))
 }
 
-/// Writes the plain header of 6 bytes, which is what every client takes, or with `ns` the one
-/// with sequence numbers of 10 bytes. Nr is reserved in data messages (RFC 2661 §5.4).
-pub(crate) fn header(tunnel: u16, session: u16, ns: Option<u16>) -> ([u8; MAX_HEADER_LEN], usize) {
-    let [t0, t1] = tunnel.to_be_bytes();
-    let [s0, s1] = session.to_be_bytes();
-    match ns {
-        None => ([0, 2, t0, t1, s0, s1, 0, 0, 0, 0], 6),
-        Some(ns) => {
-            let [n0, n1] = ns.to_be_bytes();
-            ([0x08, 2, t0, t1, s0, s1, n0, n1, 0, 0], 10)
+/// Writes the header in front of a PPP frame, and says how long it is: 6 bytes, which is what every
+/// client takes; 2 more with a length field, for a frame of `length` bytes; 4 more with the number
+/// `ns`. Nr is reserved in data messages (RFC 2661 §5.4). `None` if the message would be too long.
+pub(crate) fn header(
+    tunnel: u16,
+    session: u16,
+    length: Option<usize>,
+    ns: Option<u16>,
+) -> Option<([u8; MAX_HEADER_LEN], usize)> {
+    let mut header = [0; MAX_HEADER_LEN];
+    let mut flags = VERSION_2;
+    let len = 6 + 2 * usize::from(length.is_some()) + 4 * usize::from(ns.is_some());
+    let mut fields = header.chunks_exact_mut(2).skip(1);
+    let mut put = |value: u16| {
+        if let Some(field) = fields.next() {
+            field.copy_from_slice(&value.to_be_bytes());
         }
+    };
+    if let Some(length) = length {
+        flags |= LENGTH;
+        put(u16::try_from(length.checked_add(len)?).ok()?);
     }
+    put(tunnel);
+    put(session);
+    if let Some(ns) = ns {
+        flags |= SEQUENCE;
+        put(ns);
+    }
+    header
+        .first_chunk_mut()
+        .map(|first| *first = flags.to_be_bytes())?;
+    Some((header, len))
 }
 
 #[cfg(test)]
@@ -159,10 +180,18 @@ mod tests {
 
     #[test]
     fn own_headers() {
-        let (bytes, len) = header(0x1234, 0x5678, None);
+        let (bytes, len) = header(0x1234, 0x5678, None, None).unwrap();
         assert_eq!(bytes[..len], [0, 2, 0x12, 0x34, 0x56, 0x78]);
-        let (bytes, len) = header(1, 2, Some(3));
+        let (bytes, len) = header(1, 2, None, Some(3)).unwrap();
         assert_eq!(bytes[..len], [8, 2, 0, 1, 0, 2, 0, 3, 0, 0]);
         assert_eq!(data(&bytes[..len]), Some((1, 2, &[][..])));
+        let (bytes, len) = header(1, 2, Some(4), None).unwrap();
+        assert_eq!(bytes[..len], [0x40, 2, 0, 12, 0, 1, 0, 2]);
+        let message = [&bytes[..len], &[9; 4]].concat();
+        assert_eq!(data(&message), Some((1, 2, &[9; 4][..])));
+        let (bytes, len) = header(1, 2, Some(0), Some(3)).unwrap();
+        assert_eq!(bytes[..len], [0x48, 2, 0, 12, 0, 1, 0, 2, 0, 3, 0, 0]);
+        assert_eq!(data(&bytes[..len]), Some((1, 2, &[][..])));
+        assert_eq!(header(1, 2, Some(65_528), None), None);
     }
 }

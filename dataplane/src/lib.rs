@@ -60,7 +60,7 @@ pub use fragment::Fragments;
 pub use ingress::Ingress;
 pub use notice::Notice;
 pub use peer::PeerUsage;
-pub use plane::{Config, DataPlane};
+pub use plane::{Config, DataPlane, Occupancy};
 pub use sa::SaUsage;
 pub use session::{AddSession, Network, Remote, SessionId, SessionUsage};
 pub use spi::{SlotCount, SpiAllocator};

@@ -26,6 +26,8 @@ pub(crate) struct Peer {
     /// Its bit in the map of those that have something to tell.
     pub(crate) index: usize,
     pub(crate) path: ArcSwap<Path>,
+    /// Our UDP port for L2TP inside its ESP.
+    pub(crate) port: u16,
     /// The newest; others wait in the control plane's books.
     pub(crate) outbound: ArcSwapOption<OutboundSa>,
     /// Mostly one. Replaced as a whole.
@@ -51,11 +53,12 @@ pub(crate) enum Flag {
 }
 
 impl Peer {
-    pub(crate) fn new(id: PeerId, index: usize, path: Path) -> Self {
+    pub(crate) fn new(id: PeerId, index: usize, path: Path, port: u16) -> Self {
         Self {
             id,
             index,
             path: ArcSwap::from_pointee(path),
+            port,
             outbound: ArcSwapOption::empty(),
             sessions: ArcSwap::default(),
             heard: AtomicU64::new(0),

@@ -16,9 +16,6 @@ use crate::sa::{InboundSa, OutboundSa, SaUsage};
 use crate::session::{Session, SessionId, SessionUsage};
 use crate::spi::SlotCount;
 
-/// The port of L2TP over UDP (RFC 2661 §8.1).
-const L2TP_PORT: u16 = 1701;
-
 /// How large the tables are, and what holds for all sessions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Config {
@@ -26,22 +23,32 @@ pub struct Config {
     pub peers: usize,
     /// How many inbound associations: the same as the [`crate::SpiAllocator`]'s.
     pub slots: SlotCount,
-    /// Our UDP port for L2TP inside ESP.
-    pub port: u16,
     /// Drop packets from one client to another.
     pub isolate_clients: bool,
 }
 
 impl Config {
-    /// For `peers` peers, with port 1701 and no isolation.
+    /// For `peers` peers, without isolation.
     pub fn for_peers(peers: usize) -> Self {
         Self {
             peers,
             slots: SlotCount::for_peers(peers),
-            port: L2TP_PORT,
             isolate_clients: false,
         }
     }
+}
+
+/// How many of everything the tables hold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Occupancy {
+    /// Peers.
+    pub peers: usize,
+    /// Inbound SAs.
+    pub inbound: usize,
+    /// Outbound SAs, older ones included that are not removed yet.
+    pub outbound: usize,
+    /// Sessions, whether they carry IP yet or not.
+    pub sessions: usize,
 }
 
 /// All peers, associations and sessions. Shared by reference between threads.
@@ -107,6 +114,17 @@ impl DataPlane {
     /// The settings it was made with.
     pub const fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// How many of everything there are now.
+    pub fn occupancy(&self) -> Occupancy {
+        let books = self.books();
+        Occupancy {
+            peers: books.peers.len(),
+            inbound: books.peers.values().map(|entry| entry.inbound.len()).sum(),
+            outbound: books.peers.values().map(|entry| entry.outbound.len()).sum(),
+            sessions: books.sessions.len(),
+        }
     }
 
     /// How many packets were dropped for `reason`.

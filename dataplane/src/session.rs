@@ -40,6 +40,9 @@ pub struct AddSession {
     /// Whether data packets we send carry sequence numbers: the peer required it
     /// (RFC 2661 §5.4). Those that come may always have them; they are not used.
     pub sequencing: bool,
+    /// Whether data packets we send carry the length field (RFC 2661 §3.1). Those that come may
+    /// always have it.
+    pub length: bool,
 }
 
 /// What IPCP (and LCP before it) establishes: from here on IP packets may pass.

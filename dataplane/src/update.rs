@@ -17,6 +17,8 @@ pub enum Update {
         peer: PeerId,
         /// Where its packets go.
         path: Path,
+        /// Our UDP port for L2TP inside its ESP.
+        port: u16,
     },
     /// The peer's packets go elsewhere from now on.
     MovePeer {

@@ -3,10 +3,17 @@
 use std::fmt;
 use std::sync::Arc;
 
+use rand_core::Rng as _;
 use wire::{Instant, Path, PeerId, Ports, Secret};
 
-use crate::Engine;
 use crate::peer::Peer;
+use crate::{Engine, Habits, LocalPort};
+
+/// RFC 2661 §8.1.
+pub(crate) const L2TP_PORT: u16 = 1701;
+/// Where the ports begin that are assigned to nothing (RFC 6335 §6). A power of two: whatever is
+/// added below it is one of them.
+const DYNAMIC_PORTS: u16 = 0xc000;
 
 /// What it takes to connect to a server.
 #[derive(Debug, Clone)]
@@ -20,10 +27,10 @@ pub struct Dial {
     /// Whether ESP must travel in UDP, because this process may not open a raw socket: then we
     /// pretend to be behind a NAT.
     pub force_udp: bool,
-    /// Settings of the PPP link, in the client's role.
+    /// Settings of the PPP link, in the client's role. Its habits are those of `habits`.
     pub link: ppp::Config,
-    /// The UDP ports of the L2TP packets inside: 1701 at both ends, mostly.
-    pub ports: Ports,
+    /// What is put on the wire, and when.
+    pub habits: Habits,
 }
 
 /// What a dialled peer keeps of its [`Dial`].
@@ -32,6 +39,8 @@ pub(crate) struct Dialled {
     path: Path,
     ports: Ports,
     link: Arc<ppp::Config>,
+    tunnel: Arc<l2tp::Habits>,
+    rekey: ike::habits::Rekey,
 }
 
 impl Dialled {
@@ -45,6 +54,21 @@ impl Dialled {
 
     pub(crate) fn link(&self) -> Arc<ppp::Config> {
         self.link.clone()
+    }
+
+    /// How the tunnel is opened.
+    pub(crate) fn tunnel(&self) -> Arc<l2tp::Habits> {
+        self.tunnel.clone()
+    }
+
+    /// When a child SA is replaced whose lifetime is counted in kilobytes, in thousandths of it.
+    pub(crate) fn rekey_at(&self) -> u16 {
+        self.rekey.from
+    }
+
+    /// The longest IP packet we send, if we have an opinion.
+    pub(crate) fn mtu(&self) -> Option<u16> {
+        self.link.habits.mtu
     }
 
     /// The name we log in with, fit for a log line.
@@ -68,10 +92,17 @@ impl Engine {
     pub fn dial(&mut self, now: Instant, dial: Dial) -> PeerId {
         let id = PeerId(self.next_id());
         let mut peer = Peer::new(id);
+        let Dial {
+            habits, mut link, ..
+        } = dial;
+        let ports = self.l2tp_ports(habits.port);
+        link.habits = habits.ppp;
         peer.dialled = Some(Box::new(Dialled {
             path: dial.ike,
-            ports: dial.ports,
-            link: Arc::new(dial.link),
+            ports,
+            link: Arc::new(link),
+            tunnel: habits.l2tp,
+            rekey: habits.ike.child_rekey,
         }));
         let sa = self.ike.initiate(
             now,
@@ -81,9 +112,9 @@ impl Engine {
                 key: dial.key,
                 identity: None,
                 force_udp: dial.force_udp,
-                l2tp_port: dial.ports.local,
+                l2tp_port: ports.local,
                 pfs: None,
-                habits: ike::Habits::default(),
+                habits: habits.ike,
             },
         );
         peer.sas.insert(sa);
@@ -91,5 +122,20 @@ impl Engine {
         self.peers.insert(id, Box::new(peer));
         self.drain(now);
         id
+    }
+
+    fn l2tp_ports(&mut self, port: LocalPort) -> Ports {
+        let local = match port {
+            LocalPort::L2tp => L2TP_PORT,
+            LocalPort::Dynamic => {
+                // The low half of the number is as random as the whole.
+                let [high, low, ..] = self.rng.next_u32().to_le_bytes();
+                DYNAMIC_PORTS | u16::from_be_bytes([high, low])
+            }
+        };
+        Ports {
+            local,
+            remote: L2TP_PORT,
+        }
     }
 }

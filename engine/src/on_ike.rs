@@ -1,12 +1,12 @@
 //! What IKE says: peers come and go, SAs are installed and removed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use ike::{CloseReason, Event as Ike, SaId, SaInfo};
 use tracing::debug;
 use wire::{Carrier, Instant, Path, PeerId};
 
+use crate::dial::L2TP_PORT;
 use crate::engine::Pending;
 use crate::peer::{Child, Kin, Peer};
 use crate::timers::Timer;
@@ -151,7 +151,9 @@ impl Engine {
         peer.phase2 = details.suite.to_string();
         peer.suite = Some(suite::suite(details.suite));
         if new {
-            self.plane_add_peer(id, details.path);
+            let ports = self.peers.get(&id).and_then(|peer| peer.dialled.as_ref());
+            let port = ports.map_or(L2TP_PORT, |dialled| dialled.ports().local);
+            self.plane_add_peer(id, details.path, port);
         }
         self.plane_install_inbound(id, &details);
         if let Some(peer) = self.peers.get_mut(&id) {
@@ -198,7 +200,8 @@ impl Engine {
         }
         let first = peer.tunnels.is_empty();
         let dialled = peer.dialled.is_some();
-        let ports = peer.dialled.as_ref().map(|dialled| dialled.ports());
+        let tunnel = peer.dialled.as_ref();
+        let tunnel = tunnel.map(|dialled| (dialled.ports(), dialled.tunnel()));
         if moved {
             self.plane_move_peer(id, details.path);
         }
@@ -209,8 +212,7 @@ impl Engine {
                 stage: Stage::Phase2,
             });
         }
-        if let (true, Some(ports)) = (first, ports) {
-            let habits = Arc::default();
+        if let (true, Some((ports, habits))) = (first, tunnel) {
             let tunnel = self.l2tp.open_tunnel(now, id, ports, habits);
             if let Some(peer) = self.peers.get_mut(&id) {
                 peer.tunnels.insert(tunnel);

@@ -72,6 +72,7 @@ impl Engine {
                 call: up.session,
                 remote_tunnel: up.remote_tunnel,
                 remote_session: up.remote_session,
+                length_in_data: up.length,
                 link,
                 login: None,
                 pending: None,

@@ -72,7 +72,9 @@ impl Engine {
         let Some(peer) = self.peers.get(&session.peer) else {
             return;
         };
-        let mtu = self.config.inner_mtu(peer).min(up.peer_mru);
+        let outer = self.config.inner_mtu(peer, session.length_in_data);
+        let own = peer.dialled.as_ref().and_then(|dialled| dialled.mtu());
+        let mtu = outer.min(up.peer_mru).min(own.unwrap_or(u16::MAX));
         session.network = Some(Network {
             local: up.local,
             remote: up.peer,

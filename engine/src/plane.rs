@@ -15,6 +15,9 @@ use crate::{Config, Engine, Output, Request, SessionId, suite};
 const OUTER_IP: usize = 20;
 const ENCAPSULATION: usize = 8;
 const INSIDE: usize = 8 + 6 + 4;
+/// When a child SA is replaced that we proposed to somebody who dialled us, in thousandths of its
+/// lifetime in kilobytes.
+const REKEY_AT: u16 = 800;
 
 /// What the data plane passes up. All of it came out of an SA.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,10 +53,11 @@ pub enum Upcall {
 
 impl Config {
     /// The largest inner IP packet whose sealed form fits the outer path.
-    pub(crate) fn inner_mtu(&self, peer: &Peer) -> u16 {
+    pub(crate) fn inner_mtu(&self, peer: &Peer, length_in_data: bool) -> u16 {
         let outer = usize::from(self.outer_mtu).saturating_sub(OUTER_IP + ENCAPSULATION);
         let payload = peer.suite.and_then(|suite| suite.max_payload(outer));
-        let inner = payload.unwrap_or(0).saturating_sub(INSIDE);
+        let length = 2 * usize::from(length_in_data);
+        let inner = payload.unwrap_or(0).saturating_sub(INSIDE + length);
         u16::try_from(inner).unwrap_or(u16::MAX)
     }
 }
@@ -187,7 +191,10 @@ impl Engine {
             .by_child
             .get(&id)
             .and_then(|peer| self.peers.get_mut(peer));
-        let Some(child) = peer.and_then(|peer| peer.children.get_mut(&id)) else {
+        let Some(peer) = peer else { return };
+        let dialled = peer.dialled.as_ref();
+        let rekey_at = dialled.map_or(REKEY_AT, |dialled| dialled.rekey_at());
+        let Some(child) = peer.children.get_mut(&id) else {
             return;
         };
         let Some(limit) = child
@@ -196,7 +203,8 @@ impl Engine {
         else {
             return;
         };
-        let (soft, hard) = (limit / 10 * 8, limit.saturating_add(limit / 4));
+        let soft = limit / 1000 * u64::from(rekey_at);
+        let hard = limit.saturating_add(limit / 4);
         if child.initiator && bytes >= soft {
             // `measuring` stays set: once is enough.
             self.ike.rekey_child(now, id);
@@ -211,8 +219,8 @@ impl Engine {
         self.output(Output::DataPlane(update));
     }
 
-    pub(crate) fn plane_add_peer(&mut self, peer: PeerId, path: Path) {
-        self.plane(Update::AddPeer { peer, path });
+    pub(crate) fn plane_add_peer(&mut self, peer: PeerId, path: Path, port: u16) {
+        self.plane(Update::AddPeer { peer, path, port });
     }
 
     pub(crate) fn plane_move_peer(&mut self, peer: PeerId, path: Path) {
@@ -272,6 +280,7 @@ impl Engine {
             remote_tunnel: up.remote_tunnel,
             remote_session: up.remote_session,
             sequencing: up.sequencing,
+            length: up.length,
         }));
     }
 

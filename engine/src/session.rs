@@ -14,6 +14,8 @@ pub(crate) struct Session {
     pub(crate) call: l2tp::SessionId,
     pub(crate) remote_tunnel: u16,
     pub(crate) remote_session: u16,
+    /// Whether data messages to the peer carry the length field.
+    pub(crate) length_in_data: bool,
     pub(crate) link: ppp::Link,
     /// Who is logged in, and how.
     pub(crate) login: Option<(ppp::UserName, ppp::Method)>,

@@ -47,6 +47,11 @@ impl Timers {
         self.due.first().copied()
     }
 
+    /// How many deadlines there are.
+    pub(crate) fn len(&self) -> usize {
+        self.at.len()
+    }
+
     /// Takes one deadline that has come.
     pub(crate) fn pop(&mut self, now: Instant) -> Option<Timer> {
         let (at, timer) = self.next()?;

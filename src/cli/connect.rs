@@ -7,6 +7,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+use engine::Profile;
 
 use super::parse_duration;
 
@@ -30,6 +32,14 @@ pub struct Connect {
     /// File with the password, or a chap-secrets; "-" is standard input
     #[arg(long, value_name = "FILE")]
     pub password_file: Option<PathBuf>,
+    /// Do on the wire as this client does, to see how a server takes it
+    #[arg(
+        long,
+        value_name = "CLIENT",
+        default_value_t = Profile::default(),
+        value_parser = PossibleValuesParser::new(Profile::ALL.map(Profile::name)).try_map(|name| name.parse::<Profile>())
+    )]
+    pub profile: Profile,
     /// Name of the TUN interface
     #[arg(long, value_name = "NAME", default_value = "adit-client", value_parser = interface)]
     pub tun: String,

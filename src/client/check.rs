@@ -71,7 +71,13 @@ pub(super) async fn run(
     let result = match client.up(arguments.timeout).await {
         Ok(session) => match ping(&mut client, &session, arguments.count, &mut packets).await {
             Ok(round_trips) => {
-                let report = Report::connected(&session, &client.desk.stages, started, round_trips);
+                let report = Report::connected(
+                    arguments.profile,
+                    &session,
+                    &client.desk.stages,
+                    started,
+                    round_trips,
+                );
                 report.print()?;
                 report.verdict(arguments.count)
             }
@@ -79,7 +85,13 @@ pub(super) async fn run(
         },
         Err(failure) => {
             if arguments.json {
-                Report::failed(&failure.to_string(), &client.desk.stages, started).print()?;
+                Report::failed(
+                    arguments.profile,
+                    &failure.to_string(),
+                    &client.desk.stages,
+                    started,
+                )
+                .print()?;
             }
             Err(failure)
         }

@@ -10,7 +10,7 @@ use l2tp::reliable::Backoff;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tracing::info;
-use wire::{Carrier, Instant, Path, PeerId, Ports};
+use wire::{Carrier, Instant, Path, PeerId};
 
 use crate::cli::secrets::{self, Secrets, Surroundings};
 use crate::cli::{Connect, Failure, Route};
@@ -191,10 +191,7 @@ impl Client {
                 key: secrets.psk,
                 force_udp: outside.raw.is_empty(),
                 link,
-                ports: Ports {
-                    local: 1701,
-                    remote: 1701,
-                },
+                habits: arguments.profile.habits(),
             },
         );
         let wiring = Wiring {

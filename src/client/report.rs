@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use engine::{SessionInfo, Stage};
+use engine::{Profile, SessionInfo, Stage};
 use serde::{Serialize, Serializer};
 use wire::Instant;
 
@@ -16,6 +16,8 @@ use crate::server::journal::nat;
 pub struct Report {
     /// Whether traffic could flow.
     pub connected: bool,
+    /// Whose ways the connection had.
+    pub profile: &'static str,
     /// Why not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -87,6 +89,7 @@ pub struct RoundTrips {
 
 impl Report {
     pub(super) fn connected(
+        profile: Profile,
         session: &SessionInfo,
         stages: &[(Stage, Instant)],
         started: Instant,
@@ -100,18 +103,23 @@ impl Report {
                 received: round_trips.len(),
                 milliseconds: round_trips,
             }),
-            ..Self::timed(stages, started)
+            ..Self::timed(profile, stages, started)
         }
     }
 
-    pub(super) fn failed(why: &str, stages: &[(Stage, Instant)], started: Instant) -> Self {
+    pub(super) fn failed(
+        profile: Profile,
+        why: &str,
+        stages: &[(Stage, Instant)],
+        started: Instant,
+    ) -> Self {
         Self {
             error: Some(why.to_owned()),
-            ..Self::timed(stages, started)
+            ..Self::timed(profile, stages, started)
         }
     }
 
-    fn timed(stages: &[(Stage, Instant)], started: Instant) -> Self {
+    fn timed(profile: Profile, stages: &[(Stage, Instant)], started: Instant) -> Self {
         let mut times = Vec::new();
         let mut before = started;
         for (stage, at) in stages {
@@ -119,6 +127,7 @@ impl Report {
             before = *at;
         }
         Self {
+            profile: profile.name(),
             milliseconds: StageTimes(times),
             total_milliseconds: milliseconds(before, started),
             ..Self::default()

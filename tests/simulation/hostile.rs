@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use ppp::Method;
 use rand_core::{Rng as _, SeedableRng};
-use wire::Rng;
+use wire::{Carrier, Path, Rng};
 
 use crate::link::Conditions;
 use crate::net::{Datagram, Protocol, Realm};
-use crate::party::{client_config, ping, pings, server_config};
+use crate::party::{client_config, isakmp, ping, pings, server_config};
 use crate::world::{Index, World, ip};
 
 const WAN: Conditions = Conditions::delayed(Duration::from_millis(5));
@@ -39,27 +39,37 @@ fn garbage_on_any_port_leaves_no_state() {
             (Protocol::Udp, 1701),
             (Protocol::Esp, 0),
         ][number as usize % 4];
-        if number % 8 == 1 {
-            // Behind the marker, with a version and length that look right.
-            bytes.splice(0..0, [0; 4]);
-        }
         let src = std::net::SocketAddr::new(ip("203.0.113.66"), port);
         let dst = std::net::SocketAddr::new(ip("192.0.2.1"), port);
-        world.send_raw(
-            mallory,
-            Datagram {
+        let message = |carrier| {
+            let (local, remote) = (src, dst);
+            let path = Path {
+                local,
+                remote,
+                carrier,
+            };
+            isakmp(path, bytes.clone())
+        };
+        let datagram = match number % 8 {
+            0 | 4 => message(Carrier::Ike),
+            // Behind the marker.
+            1 => message(Carrier::NatT),
+            _ => Datagram {
                 src,
                 dst,
                 protocol,
                 bytes,
             },
-        );
+        };
+        world.send_raw(mallory, datagram);
         if number % 100 == 0 {
             world.run_for(Duration::from_millis(10));
         }
     }
     world.run_for(Duration::from_secs(1));
-    assert_eq!(world.server().engine.peers().count(), 0);
+    let received = world.server().engine.ike_counters().received;
+    assert!(received > 7_400, "{received} of 7,500 received");
+    world.assert_server_is_empty();
     assert_eq!(
         world
             .server()

@@ -10,11 +10,14 @@
 //! The scenarios:
 //!
 //! - [`connecting`]: every way to get in;
+//! - [`matrix`]: every client in every place with every method;
 //! - [`refusals`]: every way not to;
 //! - [`lossy`]: thousands of bad networks;
 //! - [`rekeying`]: staying in for long, with nothing lost;
 //! - [`returning`]: after a crash, or from elsewhere;
-//! - [`hostile`]: garbage, forgery, floods.
+//! - [`hostile`]: garbage, forgery, floods;
+//! - [`malformed`]: what others have recorded to break parsers with;
+//! - [`mutations`]: whole handshakes with everything in them changed ([`mutator`]).
 //!
 //! One number decides everything that happens, and the same number makes it happen again.
 #![allow(
@@ -23,10 +26,16 @@
     reason = "that is how a test fails"
 )]
 
+#[path = "../common/captures.rs"]
+mod captures;
 mod connecting;
 mod hostile;
 mod link;
 mod lossy;
+mod malformed;
+mod matrix;
+mod mutations;
+mod mutator;
 mod nat;
 mod net;
 mod party;

@@ -32,6 +32,22 @@ pub struct User {
     pub address: AddressPolicy,
 }
 
+/// What leaves a party, and where it can be tampered with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Layer {
+    /// An ISAKMP message, without marker.
+    Isakmp,
+    /// An L2TP control message, before it is sealed.
+    Control,
+    /// A PPP control frame, before it is sealed.
+    Ppp,
+    /// A sealed packet.
+    Esp,
+}
+
+/// What a party sends instead of what it means to send: any number of other things.
+pub type Tamper = Box<dyn FnMut(Layer, Vec<u8>) -> Vec<Vec<u8>>>;
+
 /// One end.
 pub struct Party {
     pub host: HostId,
@@ -47,6 +63,8 @@ pub struct Party {
     pub tap: Option<Vec<Datagram>>,
     /// Lets everybody in, as a server does that does not know the passwords.
     pub believes_everybody: bool,
+    /// Changes what leaves.
+    pub tamper: Option<Tamper>,
     /// How long a computation takes.
     pub compute: Duration,
     jobs: VecDeque<(Instant, RequestId, ike::Job)>,
@@ -123,6 +141,7 @@ impl Party {
             events: Vec::new(),
             received: Vec::new(),
             tap: None,
+            tamper: None,
             believes_everybody: false,
             compute: Duration::from_millis(2),
             jobs: VecDeque::new(),
@@ -144,10 +163,7 @@ impl Party {
             key: Secret::from(KEY),
             force_udp: false,
             link: ppp::Config::client(user, Secret::from(password.as_bytes())),
-            ports: Ports {
-                local: 1701,
-                remote: 1701,
-            },
+            habits: engine::Habits::default(),
         }
     }
 
@@ -230,13 +246,48 @@ impl Party {
 
     /// Sends an IP packet into the tunnel, as if it had come from the TUN.
     pub fn send_ip(&mut self, now: Instant, net: &mut Network, packet: &[u8]) -> bool {
-        self.fill(packet);
+        self.buffer.load(packet).expect("a packet that fits");
         let egress = self.plane.egress(&mut self.buffer);
         self.on_egress(now, net, egress)
     }
 
-    fn fill(&mut self, packet: &[u8]) {
-        self.buffer.load(packet).expect("a packet that fits");
+    /// Sends an L2TP message under a peer's SA, whatever it is, unless it is too long to be sent
+    /// at all.
+    pub fn send_control(
+        &mut self,
+        now: Instant,
+        net: &mut Network,
+        peer: PeerId,
+        ports: Ports,
+        message: &[u8],
+    ) -> bool {
+        if self.buffer.load(message).is_err() {
+            return false;
+        }
+        let egress = self.plane.seal_control(peer, ports, &mut self.buffer);
+        self.on_egress(now, net, egress)
+    }
+
+    /// Sends a PPP frame in a session, likewise.
+    pub fn send_ppp(
+        &mut self,
+        now: Instant,
+        net: &mut Network,
+        session: engine::SessionId,
+        frame: &[u8],
+    ) -> bool {
+        if self.buffer.load(frame).is_err() {
+            return false;
+        }
+        let egress = self.plane.seal_ppp(session, &mut self.buffer);
+        self.on_egress(now, net, egress)
+    }
+
+    fn tampered(&mut self, layer: Layer, bytes: Vec<u8>) -> Vec<Vec<u8>> {
+        match &mut self.tamper {
+            Some(tamper) => tamper(layer, bytes),
+            None => vec![bytes],
+        }
     }
 
     fn on_egress(&mut self, now: Instant, net: &mut Network, egress: Egress) -> bool {
@@ -247,13 +298,15 @@ impl Party {
                     Carrier::NatT | Carrier::Ike => Protocol::Udp,
                 };
                 let bytes = self.buffer.packet().to_vec();
-                let datagram = Datagram {
-                    src: path.local,
-                    dst: path.remote,
-                    protocol,
-                    bytes,
-                };
-                net.send(now, self.host, datagram);
+                for bytes in self.tampered(Layer::Esp, bytes) {
+                    let datagram = Datagram {
+                        src: path.local,
+                        dst: path.remote,
+                        protocol,
+                        bytes,
+                    };
+                    net.send(now, self.host, datagram);
+                }
                 true
             }
             Egress::Reply | Egress::Fragments(_) | Egress::Dropped(_) => false,
@@ -288,28 +341,23 @@ impl Party {
         while let Some(output) = self.engine.poll_output() {
             match output {
                 Output::Transmit { path, bytes } => {
-                    let bytes = ike::framed(path.carrier, &checked(bytes)).into_owned();
-                    let (src, dst) = (path.local, path.remote);
-                    let datagram = Datagram {
-                        src,
-                        dst,
-                        protocol: Protocol::Udp,
-                        bytes,
-                    };
-                    if let Some(tap) = &mut self.tap {
-                        tap.push(datagram.clone());
+                    for bytes in self.tampered(Layer::Isakmp, bytes) {
+                        let datagram = isakmp(path, bytes);
+                        if let Some(tap) = &mut self.tap {
+                            tap.push(datagram.clone());
+                        }
+                        net.send(now, self.host, datagram);
                     }
-                    net.send(now, self.host, datagram);
                 }
                 Output::SealControl { peer, ports, bytes } => {
-                    self.fill(&bytes);
-                    let egress = self.plane.seal_control(peer, ports, &mut self.buffer);
-                    self.on_egress(now, net, egress);
+                    for bytes in self.tampered(Layer::Control, bytes) {
+                        self.send_control(now, net, peer, ports, &bytes);
+                    }
                 }
                 Output::SealPpp { session, frame } => {
-                    self.fill(&frame);
-                    let egress = self.plane.seal_ppp(session, &mut self.buffer);
-                    self.on_egress(now, net, egress);
+                    for frame in self.tampered(Layer::Ppp, frame) {
+                        self.send_ppp(now, net, session, &frame);
+                    }
                 }
                 Output::DataPlane(update) => {
                     let shown = format!("{update:?}");
@@ -440,6 +488,16 @@ fn sorted(ingress: Ingress<'_>) -> Came {
             bytes: message.to_vec(),
         }),
         Ingress::Dropped(_) => Came::Nothing,
+    }
+}
+
+/// The datagram that carries an ISAKMP message, or a keep-alive.
+pub fn isakmp(path: Path, message: Vec<u8>) -> Datagram {
+    Datagram {
+        src: path.local,
+        dst: path.remote,
+        protocol: Protocol::Udp,
+        bytes: ike::framed(path.carrier, &checked(message)).into_owned(),
     }
 }
 

@@ -78,6 +78,11 @@ impl World {
         &mut self.parties[index.0]
     }
 
+    /// A party, and what it sends into.
+    pub fn party_and_net(&mut self, index: Index) -> (&mut Party, &mut Network) {
+        (&mut self.parties[index.0], &mut self.net)
+    }
+
     pub fn server(&mut self) -> &mut Party {
         self.party(SERVER)
     }
@@ -206,6 +211,13 @@ impl World {
         self.run_until(Duration::from_secs(2), |world| {
             party::pings(&world.party(index).received, true).contains(&number)
         })
+    }
+
+    /// Everything that clients made the server hold has been given back.
+    pub fn assert_server_is_empty(&mut self) {
+        let server = self.server();
+        let held = (server.engine.occupancy(), server.plane.occupancy());
+        assert_eq!(held, Default::default(), "{}", self.report());
     }
 
     /// What happened lately in the network, and everything the parties reported.

@@ -27,7 +27,8 @@ fn what_does_not_fit_is_refused_and_changes_nothing() {
     assert_eq!(
         refused(Update::AddPeer {
             peer: PEER,
-            path: nat
+            path: nat,
+            port: 1701,
         }),
         UpdateError::PeerExists(PEER)
     );
@@ -136,6 +137,7 @@ fn there_is_room_for_so_many_peers() {
         plane.apply(Update::AddPeer {
             peer: PeerId(n),
             path: path(Carrier::NatT),
+            port: 1701,
         })
     };
     for n in 0..3 {
@@ -222,6 +224,7 @@ fn a_provisional_peer_joins_the_one_it_continues() {
             Update::AddPeer {
                 peer: NEW,
                 path: moved,
+                port: 1701,
             },
             Update::InstallInbound {
                 spi: 0x5e00_0104,

@@ -250,6 +250,7 @@ fn one_client_cannot_speak_for_another() {
             Update::AddPeer {
                 peer: OTHER,
                 path: path(Carrier::NatT),
+                port: 1701,
             },
             Update::AddSession(session(OTHER, SessionId(8), [11, 21, 31, 41])),
             Update::SetNetwork {

@@ -76,6 +76,7 @@ fn session(peer: PeerId, session: SessionId, ids: [u16; 4]) -> AddSession {
         remote_tunnel,
         remote_session,
         sequencing: false,
+        length: false,
     }
 }
 
@@ -102,6 +103,7 @@ fn server_updates(suite: Suite, carrier: Carrier) -> Vec<Update> {
         Update::AddPeer {
             peer: PEER,
             path: path(carrier),
+            port: 1701,
         },
         Update::InstallInbound {
             spi: SERVER_SPI,
@@ -129,6 +131,7 @@ fn client_updates(suite: Suite, carrier: Carrier) -> Vec<Update> {
         Update::AddPeer {
             peer: PEER,
             path: reversed(path(carrier)),
+            port: 1701,
         },
         Update::InstallInbound {
             spi: CLIENT_SPI,

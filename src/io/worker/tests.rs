@@ -131,6 +131,7 @@ impl End {
             remote_tunnel: ids.1,
             remote_session: ids.1,
             sequencing: false,
+            length: false,
         };
         let network = Network {
             remote,
@@ -141,7 +142,11 @@ impl End {
             pfc: false,
         };
         for update in [
-            Update::AddPeer { peer, path },
+            Update::AddPeer {
+                peer,
+                path,
+                port: 1701,
+            },
             Update::InstallInbound {
                 spi: inbound,
                 peer,
