@@ -83,7 +83,12 @@ pub(crate) fn header(
 ) -> Option<([u8; MAX_HEADER_LEN], usize)> {
     let mut header = [0; MAX_HEADER_LEN];
     let mut flags = VERSION_2;
-    let len = 6 + 2 * usize::from(length.is_some()) + 4 * usize::from(ns.is_some());
+    let len = match (length, ns) {
+        (None, None) => 6_usize,
+        (Some(_), None) => 8,
+        (None, Some(_)) => 10,
+        (Some(_), Some(_)) => 12,
+    };
     let mut fields = header.chunks_exact_mut(2).skip(1);
     let mut put = |value: u16| {
         if let Some(field) = fields.next() {

@@ -101,6 +101,11 @@ fn the_client_side() {
 
     let check = connect("192.0.2.1 --user bob --check --json --count 5 --timeout 5s --port 1500");
     assert!(check.check && check.json);
+    assert_eq!(check.profile, engine::Profile::Adit);
+    for profile in engine::Profile::ALL {
+        let line = format!("h --user bob --profile {profile}");
+        assert_eq!(connect(&line).profile, profile);
+    }
     assert_eq!((check.count, check.port), (5, 1500));
 
     let routed = connect("h --user bob --tun vpn0 --route default");
@@ -135,6 +140,7 @@ fn wrong_use_is_exit_code_2() {
         "adit connect h --user bob --route 10.0.0.1/8",
         "adit connect h --user bob --route 10.0.0.0/33",
         "adit connect h --user bob --timeout soon",
+        "adit connect h --user bob --profile amiga",
         "adit connect h --user bob --json",
         "adit connect h --user bob --check --route default",
     ] {

@@ -49,6 +49,15 @@ pub fn options(profile: Profile) -> &'static [LegacyOption] {
     }
 }
 
+/// The groups that cost least of those that each client offers, for thousands of handshakes; and
+/// whatever options clients need.
+pub fn affordable(mut config: engine::Config) -> engine::Config {
+    let options = [LegacyOption::Android, LegacyOption::PfsModp1024];
+    let policy = ike::Policy::new(&options).with_groups(&["ecp256", "modp1024", "modp2048"]);
+    config.ike.policy = policy.expect("known groups");
+    config
+}
+
 /// A server in its place, and its clients in theirs.
 fn world(seed: u64, server: engine::Config, place: Place) -> (World, Vec<Index>) {
     let mut config = server;

@@ -9,13 +9,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use engine::Profile;
-use ike::LegacyOption;
 use ppp::Method;
 use wire::{Carrier, Path};
 
 use crate::captures::{datagrams, shared};
 use crate::link::Conditions;
-use crate::matrix;
+use crate::matrix::{self, affordable};
 use crate::mutator::Mutator;
 use crate::nat::Behaviour;
 use crate::net::{Datagram, Protocol, Realm};
@@ -27,15 +26,6 @@ const WAN: Conditions = Conditions::delayed(Duration::from_millis(5));
 const COUNT: usize = 10_000;
 /// After so many of them a newcomer connects.
 const BATCH: usize = 1_000;
-
-/// The groups that cost least, of those that each client offers, so that thousands of handshakes
-/// are affordable; and whatever options clients need.
-fn cheap(mut config: engine::Config) -> engine::Config {
-    let options = [LegacyOption::Android, LegacyOption::PfsModp1024];
-    let policy = ike::Policy::new(&options).with_groups(&["ecp256", "modp1024", "modp2048"]);
-    config.ike.policy = policy.expect("known groups");
-    config
-}
 
 /// What was sent, by layer.
 type Tally = Rc<RefCell<BTreeMap<Layer, usize>>>;
@@ -93,7 +83,7 @@ impl Scene {
     /// Somebody new connects and leaves, and the one who is there is still there.
     fn newcomer(&mut self) {
         let address = format!("203.0.113.{}", 100 + self.number % 100);
-        let (config, conditions) = (cheap(client_config()), Conditions::IDEAL);
+        let (config, conditions) = (affordable(client_config()), Conditions::IDEAL);
         let newcomer = self
             .world
             .add(Realm::INTERNET, &address, config, conditions);
@@ -129,8 +119,8 @@ impl Scene {
 }
 
 fn handshake(seed: u64, profile: Profile, nat: Option<Behaviour>) {
-    let mut world = World::new(seed, cheap(server_config(&[Method::MsChapV2])), WAN);
-    let client = || cheap(client_config());
+    let mut world = World::new(seed, affordable(server_config(&[Method::MsChapV2])), WAN);
+    let client = || affordable(client_config());
     let bystander = world.add(Realm::INTERNET, "203.0.113.5", client(), WAN);
     let mallory = match nat {
         Some(behaviour) => {
@@ -257,9 +247,9 @@ fn replay(name: &str) {
     let Some(messages) = recorded(name) else {
         return;
     };
-    let config = cheap(server_config(&[Method::MsChapV2]));
+    let config = affordable(server_config(&[Method::MsChapV2]));
     let mut world = World::new(9, config, WAN);
-    let client = || cheap(client_config());
+    let client = || affordable(client_config());
     let bystander = world.add(Realm::INTERNET, "203.0.113.5", client(), WAN);
     let mallory = world.add(Realm::INTERNET, "203.0.113.66", client(), WAN);
     let mut scene = Scene {

@@ -65,6 +65,8 @@ pub struct Party {
     pub believes_everybody: bool,
     /// Changes what leaves.
     pub tamper: Option<Tamper>,
+    /// The host sleeps: it hears nothing, and its timers wait.
+    pub asleep: bool,
     /// How long a computation takes.
     pub compute: Duration,
     jobs: VecDeque<(Instant, RequestId, ike::Job)>,
@@ -142,6 +144,7 @@ impl Party {
             received: Vec::new(),
             tap: None,
             tamper: None,
+            asleep: false,
             believes_everybody: false,
             compute: Duration::from_millis(2),
             jobs: VecDeque::new(),
@@ -175,6 +178,9 @@ impl Party {
 
     /// A datagram has arrived.
     pub fn on_datagram(&mut self, now: Instant, net: &mut Network, datagram: Datagram) {
+        if self.asleep {
+            return;
+        }
         let Datagram {
             src,
             dst,
@@ -315,6 +321,9 @@ impl Party {
 
     /// When something falls due.
     pub fn next_at(&self) -> Option<Instant> {
+        if self.asleep {
+            return None;
+        }
         let timeout = self.engine.poll_timeout().map(|(at, _)| at);
         let job = self.jobs.front().map(|(at, ..)| *at);
         [timeout, job].into_iter().flatten().min()
@@ -576,11 +585,18 @@ fn ping_packet(
 
 /// An echo request with a number to know it by.
 pub fn ping(source: IpAddr, destination: IpAddr, number: u32) -> Vec<u8> {
+    long_ping(source, destination, number, 4)
+}
+
+/// The same with `length` bytes of payload, at least 4.
+pub fn long_ping(source: IpAddr, destination: IpAddr, number: u32, length: usize) -> Vec<u8> {
     let (IpAddr::V4(source), IpAddr::V4(destination)) = (source, destination) else {
         panic!("IPv4 only");
     };
     let seq = u16::try_from(number % 65_536).expect("reduced");
-    ping_packet(source, destination, 7, seq, &number.to_be_bytes(), false)
+    let mut payload = number.to_be_bytes().to_vec();
+    payload.resize(length.max(4), 0x5a);
+    ping_packet(source, destination, 7, seq, &payload, false)
 }
 
 /// The numbers of the echo replies (or, with `replies` false, requests) among some packets.
@@ -595,8 +611,8 @@ pub fn pings(packets: &[Vec<u8>], replies: bool) -> Vec<u32> {
             etherparse::Icmpv4Type::EchoRequest(_) => false,
             _ => return None,
         };
-        let payload = icmp.payload().try_into().ok()?;
-        (kind == replies).then(|| u32::from_be_bytes(payload))
+        let number = icmp.payload().first_chunk()?;
+        (kind == replies).then(|| u32::from_be_bytes(*number))
     });
     numbers.collect()
 }

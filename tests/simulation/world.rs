@@ -1,5 +1,6 @@
 //! A network with parties in it, and the clock they share.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -23,6 +24,12 @@ pub struct World {
     pub now: Instant,
     parties: Vec<Party>,
     seed: u64,
+    /// When each party has something to do, as of its last change, and in order.
+    at: Vec<Option<Instant>>,
+    due: BTreeSet<(Instant, usize)>,
+    /// Parties that may have changed since.
+    touched: BTreeSet<usize>,
+    hosts: BTreeMap<HostId, usize>,
 }
 
 pub fn ip(text: &str) -> IpAddr {
@@ -42,6 +49,10 @@ impl World {
             now,
             parties: vec![server],
             seed,
+            at: vec![None],
+            due: BTreeSet::new(),
+            touched: [0].into(),
+            hosts: [(host, 0)].into(),
         }
     }
 
@@ -58,9 +69,12 @@ impl World {
             .seed
             .wrapping_mul(0x9e37_79b9)
             .wrapping_add(self.parties.len() as u64);
+        let index = self.parties.len();
         self.parties
             .push(Party::new(host, ip(address), config, seed));
-        Index(self.parties.len() - 1)
+        self.at.push(None);
+        self.hosts.insert(host, index);
+        Index(index)
     }
 
     /// A translator on the internet.
@@ -75,11 +89,18 @@ impl World {
     }
 
     pub fn party(&mut self, index: Index) -> &mut Party {
-        &mut self.parties[index.0]
+        self.touch(index.0)
+    }
+
+    /// A party that is about to change.
+    fn touch(&mut self, index: usize) -> &mut Party {
+        self.touched.insert(index);
+        &mut self.parties[index]
     }
 
     /// A party, and what it sends into.
     pub fn party_and_net(&mut self, index: Index) -> (&mut Party, &mut Network) {
+        self.touched.insert(index.0);
         (&mut self.parties[index.0], &mut self.net)
     }
 
@@ -90,8 +111,9 @@ impl World {
     /// A party's host starts again and remembers nothing.
     pub fn restart(&mut self, index: Index, config: engine::Config) {
         self.seed = self.seed.wrapping_add(1);
-        let party = &mut self.parties[index.0];
-        *party = Party::new(party.host, party.address, config, self.seed);
+        let seed = self.seed;
+        let party = self.touch(index.0);
+        *party = Party::new(party.host, party.address, config, seed);
     }
 
     /// Makes a party connect to the server as alice, with changes to how it does so.
@@ -106,11 +128,11 @@ impl World {
         password: &str,
         change: impl FnOnce(&mut engine::Dial),
     ) -> PeerId {
-        let server = self.parties[0].address;
-        let party = &mut self.parties[index.0];
+        let (server, now) = (self.parties[0].address, self.now);
+        let (party, net) = self.party_and_net(index);
         let mut dial = party.dialling(server, user, password);
         change(&mut dial);
-        party.dial(self.now, &mut self.net, dial)
+        party.dial(now, net, dial)
     }
 
     /// Does something with the engine of a party, and carries out what follows.
@@ -119,15 +141,18 @@ impl World {
         index: Index,
         act: impl FnOnce(&mut engine::Engine, Instant) -> T,
     ) -> T {
-        let party = &mut self.parties[index.0];
-        let result = act(&mut party.engine, self.now);
-        party.drain(self.now, &mut self.net);
+        let now = self.now;
+        let (party, net) = self.party_and_net(index);
+        let result = act(&mut party.engine, now);
+        party.drain(now, net);
         result
     }
 
     /// Sends an IP packet into a party's tunnel; whether it left.
     pub fn send_ip(&mut self, index: Index, packet: &[u8]) -> bool {
-        self.parties[index.0].send_ip(self.now, &mut self.net, packet)
+        let now = self.now;
+        let (party, net) = self.party_and_net(index);
+        party.send_ip(now, net, packet)
     }
 
     /// Sends anything at all from a party's host.
@@ -159,9 +184,23 @@ impl World {
         self.run_until(span, |_| false);
     }
 
-    fn next_at(&self) -> Option<Instant> {
-        let parties = self.parties.iter().filter_map(Party::next_at);
-        parties.chain(self.net.next_at()).min()
+    fn next_at(&mut self) -> Option<Instant> {
+        let party = self.next_party().map(|(at, _)| at);
+        party.into_iter().chain(self.net.next_at()).min()
+    }
+
+    /// The party that has something to do next. With a hundred of them, asking each after every
+    /// packet would be most of the work; only those that may have changed are asked.
+    fn next_party(&mut self) -> Option<(Instant, usize)> {
+        while let Some(index) = self.touched.pop_first() {
+            let at = self.parties[index].next_at();
+            let before = std::mem::replace(&mut self.at[index], at);
+            if before != at {
+                before.map(|at| self.due.remove(&(at, index)));
+                at.map(|at| self.due.insert((at, index)));
+            }
+        }
+        self.due.first().copied()
     }
 
     /// Everything that is due now.
@@ -169,19 +208,19 @@ impl World {
         // A timer that is due over and over again would hang the test: say so instead.
         for _ in 0..100_000 {
             if let Some(delivery) = self.net.poll_delivery(self.now) {
-                if let Some(party) = self.owner(delivery.host) {
-                    let party = &mut self.parties[party];
+                if let Some(index) = self.hosts.get(&delivery.host).copied() {
+                    self.touched.insert(index);
+                    let party = &mut self.parties[index];
                     party.on_datagram(self.now, &mut self.net, delivery.datagram);
                 }
                 continue;
             }
-            let due = self
-                .parties
-                .iter()
-                .position(|p| p.next_at().is_some_and(|at| at <= self.now));
-            match due {
-                Some(index) => self.parties[index].on_time(self.now, &mut self.net),
-                None => return,
+            match self.next_party() {
+                Some((at, index)) if at <= self.now => {
+                    self.touched.insert(index);
+                    self.parties[index].on_time(self.now, &mut self.net);
+                }
+                _ => return,
             }
         }
         let timers: Vec<_> = self
@@ -190,10 +229,6 @@ impl World {
             .map(|p| p.engine.poll_timeout())
             .collect();
         panic!("time does not pass: {timers:?} at {:?}", self.now);
-    }
-
-    fn owner(&self, host: HostId) -> Option<usize> {
-        self.parties.iter().position(|party| party.host == host)
     }
 
     /// Whether a client can carry traffic.
@@ -207,9 +242,11 @@ impl World {
             return false;
         };
         let packet = party::ping(info.local_address, info.remote_address, number);
+        let before = self.party(index).received.len();
         self.send_ip(index, &packet);
         self.run_until(Duration::from_secs(2), |world| {
-            party::pings(&world.party(index).received, true).contains(&number)
+            let new = world.party(index).received.get(before..);
+            party::pings(new.unwrap_or_default(), true).contains(&number)
         })
     }
 
