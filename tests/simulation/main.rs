@@ -23,7 +23,8 @@
 #![allow(
     clippy::expect_used,
     clippy::panic,
-    reason = "that is how a test fails"
+    clippy::print_stdout,
+    reason = "that is how a test fails, and tells what it has found"
 )]
 
 #[path = "../common/captures.rs"]
