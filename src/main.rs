@@ -5,7 +5,7 @@ use std::io::Write;
 use std::net::IpAddr;
 use std::process::ExitCode;
 
-use adit::cli::{Cli, Command, ConfigFile, Failure, check, session, status};
+use adit::cli::{Cli, Command, ConfigFile, Failure, check, explain, session, status};
 use adit::config::{Bundle, Config, Sources};
 use adit::diagnostic::Diagnostic;
 use adit::{client, logging, quickstart, server};
@@ -57,6 +57,7 @@ fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Status(asking) => status::run(&asking, &asking.sources(), out)?,
         Command::Session(command) => session::run(&command, &command.asking().sources(), out)?,
         Command::Reload(asking) => session::reload(&asking, &asking.sources(), out)?,
+        Command::Explain(arguments) => explain::run(&arguments, out)?,
         Command::Connect(arguments) => {
             log(&Config::default())?;
             client::connect(&arguments)?;

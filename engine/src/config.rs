@@ -59,6 +59,9 @@ pub struct Timing {
     pub grace: Duration,
     /// How long a peer that INITIAL-CONTACT made doubtful may stay silent.
     pub doubt: Duration,
+    /// How long a client may take from phase 1 to its tunnel before that is reported. Nothing
+    /// ends by it.
+    pub attempt: Duration,
 }
 
 impl Default for Timing {
@@ -66,6 +69,7 @@ impl Default for Timing {
         Self {
             grace: Duration::from_secs(30),
             doubt: Duration::from_secs(30),
+            attempt: Duration::from_secs(60),
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::peer::{Ending, Kin, Peer};
 use crate::session::Session;
 use crate::timers::{Timer, Timers};
 use crate::{
-    Answer, Config, Event, Output, PeerStatus, Pool, Reason, Request, RequestId, SessionId,
+    Answer, Cause, Config, Event, Output, PeerStatus, Pool, Reason, Request, RequestId, SessionId,
     SessionInfo, Upcall, Verdict,
 };
 
@@ -143,8 +143,9 @@ impl Engine {
                 self.ike.handle_answer(now, id, ike::Answer::Unavailable);
             }
             (Some(Pending::Login(session)), Answer::Unavailable) => {
+                let cause = Cause::UsersUnavailable;
                 let why = "the passwords cannot be looked up".to_owned();
-                self.on_verdict(now, session, id, Verdict::Reject { why });
+                self.on_verdict(now, session, id, Verdict::Reject { cause, why });
             }
             // An answer of the wrong kind is the caller's mistake; the request stays unanswered.
             (Some(_) | None, _) => {}
@@ -168,7 +169,7 @@ impl Engine {
         let l2tp = self.l2tp.poll_timeout().map(|(at, _)| (at, "L2TP"));
         let own = self.timers.next().map(|(at, timer)| match timer {
             Timer::Link(_) => (at, "PPP"),
-            Timer::Grace(_) | Timer::Doubt(_) => (at, "peer"),
+            Timer::Grace(_) | Timer::Doubt(_) | Timer::Attempt(_) => (at, "peer"),
         });
         [ike, l2tp, own].into_iter().flatten().min()
     }

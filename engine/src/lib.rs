@@ -20,6 +20,8 @@
 mod config;
 mod dial;
 mod engine;
+mod explanation;
+mod failing;
 mod login;
 mod occupancy;
 mod on_ike;
@@ -40,6 +42,7 @@ pub use config::{Config, Server, Timing};
 pub use dataplane::SessionId;
 pub use dial::Dial;
 pub use engine::Engine;
+pub use explanation::{Cause, Explanation, Failure, Family, recognise};
 pub use occupancy::Occupancy;
 pub use output::{AddressPolicy, Answer, Event, Login, Output, Request, RequestId, Stage, Verdict};
 pub use plane::Upcall;

@@ -7,12 +7,14 @@ use wire::Instant;
 
 use crate::engine::Pending;
 use crate::session::PendingLogin;
-use crate::{AddressPolicy, Engine, Event, Login, Reason, Request, RequestId, SessionId, Verdict};
+use crate::{AddressPolicy, Cause, Engine, Login, Reason, Request, RequestId, SessionId, Verdict};
 
-/// What the client's user is shown: the number of RFC 2759 §6 that every client translates.
-const WRONG_NAME_OR_PASSWORD: u32 = 691;
-/// The number for somebody who is known and still not let in.
-const NO_DIAL_IN_PERMISSION: u32 = 649;
+/// Why somebody who has proved to be a user does not get in.
+struct Refused {
+    cause: Cause,
+    /// A clause for the log.
+    why: String,
+}
 
 impl Engine {
     pub(crate) fn on_authenticate(&mut self, id: SessionId, request: ppp::Authenticate) {
@@ -66,9 +68,9 @@ impl Engine {
             return;
         };
         let verdict = match verdict {
-            Verdict::Reject { why } => {
-                self.report_failed_login(id, &login.user, why);
-                reject(WRONG_NAME_OR_PASSWORD, "wrong user name or password")
+            Verdict::Reject { cause, why } => {
+                self.on_login_failed(now, id, &login.user, cause, why);
+                reject(cause, "wrong user name or password")
             }
             Verdict::Accept { proof, address } => match self.find_address(id, &login.user, address)
             {
@@ -76,30 +78,13 @@ impl Engine {
                     authenticator_response: proof,
                     network,
                 },
-                Err(why) => {
-                    self.report_failed_login(id, &login.user, why);
-                    reject(NO_DIAL_IN_PERMISSION, "no address for this user")
+                Err(Refused { cause, why }) => {
+                    self.on_login_failed(now, id, &login.user, cause, why);
+                    reject(cause, "no address for this user")
                 }
             },
         };
         self.touch_link(id, |link| link.handle_verdict(now, login.id, verdict));
-    }
-
-    fn report_failed_login(&mut self, id: SessionId, user: &ppp::UserName, why: String) {
-        let Some(session) = self.sessions.get(&id) else {
-            return;
-        };
-        if let Some(path) = self
-            .peers
-            .get(&session.peer)
-            .and_then(|peer| peer.outer_path())
-        {
-            self.event(Event::LoginFailed {
-                user: user.to_string(),
-                path,
-                why,
-            });
-        }
     }
 
     /// The addresses of a session whose user may come in; the error is a clause for the log.
@@ -108,12 +93,11 @@ impl Engine {
         id: SessionId,
         user: &ppp::UserName,
         policy: AddressPolicy,
-    ) -> Result<NetworkConfig, String> {
-        let server = self
-            .config
-            .server
-            .as_ref()
-            .ok_or("this side serves nobody")?;
+    ) -> Result<NetworkConfig, Refused> {
+        let server = self.config.server.as_ref().ok_or_else(|| Refused {
+            cause: Cause::Other,
+            why: "this side serves nobody".to_owned(),
+        })?;
         let (local, dns, wins) = (server.local, server.dns, server.wins);
         let held = self.sessions.get(&id).and_then(|session| session.address);
         let address = match policy {
@@ -128,8 +112,14 @@ impl Engine {
         };
         let Some(IpAddr::V4(peer)) = address else {
             return Err(match address {
-                None => "all addresses of the pool are in use".to_owned(),
-                Some(other) => format!("{other} cannot be assigned: only IPv4 is, so far"),
+                None => Refused {
+                    cause: Cause::NoAddressLeft,
+                    why: "all addresses of the pool are in use".to_owned(),
+                },
+                Some(other) => Refused {
+                    cause: Cause::NoAddressPermitted,
+                    why: format!("{other} cannot be assigned: only IPv4 is, so far"),
+                },
             });
         };
         if let Some(before) = held.filter(|before| *before != IpAddr::from(peer)) {
@@ -153,7 +143,7 @@ impl Engine {
         id: SessionId,
         user: &ppp::UserName,
         address: IpAddr,
-    ) -> Result<(), String> {
+    ) -> Result<(), Refused> {
         let Err(holder) = self.pool.claim(address, id) else {
             return Ok(());
         };
@@ -162,9 +152,10 @@ impl Engine {
             .and_then(|s| s.login.as_ref())
             .is_some_and(|(name, _)| name == user);
         match theirs.map(|session| session.peer) {
-            Some(peer) if !same => Err(format!(
-                "the fixed address {address} is in use by peer {peer}"
-            )),
+            Some(peer) if !same => Err(Refused {
+                cause: Cause::AddressInUse,
+                why: format!("the fixed address {address} is in use by peer {peer}"),
+            }),
             peer => {
                 if let Some(session) = self.sessions.get_mut(&holder) {
                     session.address = None;
@@ -173,17 +164,18 @@ impl Engine {
                 if let Some(peer) = peer {
                     self.end_peer(peer, Reason::StartedAgain, false);
                 }
-                self.pool
-                    .claim(address, id)
-                    .map_err(|_| format!("{address} is in use"))
+                self.pool.claim(address, id).map_err(|_| Refused {
+                    cause: Cause::AddressInUse,
+                    why: format!("{address} is in use"),
+                })
             }
         }
     }
 }
 
-fn reject(code: u32, message: &str) -> ppp::Verdict {
+fn reject(cause: Cause, message: &str) -> ppp::Verdict {
     ppp::Verdict::Reject {
-        code,
+        code: cause.login_error(),
         message: message.to_owned(),
     }
 }

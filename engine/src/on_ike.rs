@@ -44,13 +44,12 @@ impl Engine {
             Ike::DeadPeer { sa } => debug!(%sa, "dead peer detection has no answer"),
             Ike::Refused {
                 path,
-                sa: _,
+                sa,
+                make,
                 refusal,
             } => {
-                self.event(Event::Refused {
-                    path,
-                    sentence: refusal.to_string(),
-                });
+                let peer = sa.and_then(|sa| self.by_sa.get(&sa).copied());
+                self.on_ike_refused(now, path, make, peer, &refusal);
             }
         }
     }
@@ -63,10 +62,7 @@ impl Engine {
                 if let Some(child) = self.ike.start_child(now, sa) {
                     self.by_child.insert(child, peer);
                 }
-                self.event(Event::Progress {
-                    peer,
-                    stage: Stage::Phase1,
-                });
+                self.progress(peer, Stage::Phase1);
             }
             // A rekey of ours; the event that follows says of what.
             None if info.initiator => {
@@ -77,10 +73,8 @@ impl Engine {
                 let peer = PeerId(self.next_id());
                 self.peers.insert(peer, Box::new(Peer::new(peer)));
                 self.adopt(peer, sa, *info);
-                self.event(Event::Progress {
-                    peer,
-                    stage: Stage::Phase1,
-                });
+                self.on_attempt(now, peer);
+                self.progress(peer, Stage::Phase1);
             }
         }
     }
@@ -207,10 +201,7 @@ impl Engine {
         }
         self.plane_activate_outbound(id, &details);
         if first {
-            self.event(Event::Progress {
-                peer: id,
-                stage: Stage::Phase2,
-            });
+            self.progress(id, Stage::Phase2);
         }
         if let (true, Some((ports, habits))) = (first, tunnel) {
             let tunnel = self.l2tp.open_tunnel(now, id, ports, habits);
@@ -356,6 +347,7 @@ impl Engine {
         };
         debug!(peer = %from, older = %into, "a new IKE SA continues an older peer");
         self.timers.set(Timer::Grace(from), None);
+        self.timers.set(Timer::Attempt(from), None);
         self.timers.set(Timer::Grace(into), None);
         self.timers.set(Timer::Doubt(into), None);
         self.unlist(from, young.info.as_ref());
@@ -393,6 +385,7 @@ impl Engine {
 
     /// Forgets a peer: what IKE and L2TP had of it has ended.
     pub(crate) fn remove_peer(&mut self, id: PeerId, reason: Reason) {
+        self.on_peer_missed(id, &reason);
         let Some(peer) = self.peers.remove(&id) else {
             return;
         };
@@ -412,6 +405,7 @@ impl Engine {
         }
         self.timers.set(Timer::Grace(id), None);
         self.timers.set(Timer::Doubt(id), None);
+        self.timers.set(Timer::Attempt(id), None);
         if peer.path.is_some() {
             self.plane_remove_peer(id);
         }

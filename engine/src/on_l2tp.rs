@@ -7,7 +7,7 @@ use rand_core::SeedableRng;
 use wire::{Instant, PeerId, Rng};
 
 use crate::session::Session;
-use crate::{Engine, Event, Output, Reason, SessionId, Stage};
+use crate::{Cause, Engine, Event, Output, Reason, SessionId, Stage};
 
 impl Engine {
     pub(crate) fn on_l2tp_output(&mut self, now: Instant, output: l2tp::Output) {
@@ -26,12 +26,7 @@ impl Engine {
             L2tp::SessionDown { session, reason } => self.on_session_down(session, reason),
             L2tp::TunnelDown { tunnel, reason } => self.on_tunnel_down(now, tunnel, reason),
             L2tp::Refused { peer, refusal, .. } => {
-                if let Some(path) = self.peers.get(&peer).and_then(|peer| peer.outer_path()) {
-                    self.event(Event::Refused {
-                        path,
-                        sentence: refusal.to_string(),
-                    });
-                }
+                self.refuse(now, peer, Cause::of_l2tp(&refusal), refusal.to_string());
             }
         }
     }
@@ -42,12 +37,9 @@ impl Engine {
             return;
         };
         peer.tunnels.insert(up.tunnel);
-        peer.host_name = up.info.host_name;
+        peer.introduced = up.info;
         self.end_doubtful_twins(id);
-        self.event(Event::Progress {
-            peer: id,
-            stage: Stage::Tunnel,
-        });
+        self.progress(id, Stage::Tunnel);
     }
 
     fn on_session_up(&mut self, now: Instant, up: SessionUp) {
@@ -82,10 +74,7 @@ impl Engine {
                 reason: None,
             }),
         );
-        self.event(Event::Progress {
-            peer,
-            stage: Stage::Session,
-        });
+        self.progress(peer, Stage::Session);
         self.touched.insert(id);
     }
 
@@ -125,23 +114,9 @@ impl Engine {
             peer.last_reason.get_or_insert(Reason::L2tp(reason));
             self.end_dialled(id);
         } else {
-            self.check_peer(now, id, Reason::L2tp(reason));
-        }
-    }
-
-    /// A client's session has ended that never carried traffic: nothing else would tell of it.
-    fn on_session_missed(&mut self, peer: PeerId, reason: &Reason) {
-        use ppp::CloseReason as Ppp;
-        let told = matches!(
-            reason,
-            Reason::Ppp(Ppp::AuthenticationFailed { .. } | Ppp::AddressUnavailable { .. })
-        );
-        let client = self.peers.get(&peer).filter(|peer| peer.dialled.is_none());
-        if let (Some(path), false) = (client.and_then(|peer| peer.outer_path()), told) {
-            self.event(Event::Refused {
-                path,
-                sentence: reason.to_string(),
-            });
+            let reason = Reason::L2tp(reason);
+            self.on_tunnel_missed(id, &reason);
+            self.check_peer(now, id, reason);
         }
     }
 

@@ -40,16 +40,10 @@ impl Engine {
         };
         let peer = session.peer;
         match event {
-            Ppp::LcpUp(_) => self.event(Event::Progress {
-                peer,
-                stage: Stage::Link,
-            }),
+            Ppp::LcpUp(_) => self.progress(peer, Stage::Link),
             Ppp::Authenticated { user, method } => {
                 session.login = Some((user, method));
-                self.event(Event::Progress {
-                    peer,
-                    stage: Stage::Authentication,
-                });
+                self.progress(peer, Stage::Authentication);
             }
             Ppp::NetworkUp(up) => self.on_network_up(now, id, up),
             Ppp::NetworkDown => self.on_network_down(id),
@@ -93,10 +87,7 @@ impl Engine {
         {
             self.event(Event::SessionUp(Box::new(info)));
         }
-        self.event(Event::Progress {
-            peer,
-            stage: Stage::Network,
-        });
+        self.progress(peer, Stage::Network);
     }
 
     fn on_network_down(&mut self, id: SessionId) {
@@ -119,6 +110,7 @@ impl Engine {
             Timer::Link(id) => self.touch_link(id, |link| link.handle_timeout(now)),
             Timer::Grace(peer) => self.end_peer(peer, Reason::PathGone, false),
             Timer::Doubt(peer) => self.end_peer(peer, Reason::StartedAgain, false),
+            Timer::Attempt(peer) => self.on_attempt_overdue(now, peer),
         }
     }
 
@@ -140,8 +132,8 @@ impl Engine {
             path: peer.outer_path()?,
             identity: info.peer_identity.to_string(),
             key: info.key.clone(),
-            make: info.make,
-            host_name: peer.host_name.clone(),
+            make: peer.make(),
+            host_name: peer.introduced.host_name.clone(),
             phase1: info.suite.clone(),
             phase2: peer.phase2.clone(),
             nat: info.nat,

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use wire::{Path, PeerId, Ports};
 
 use crate::status::SessionInfo;
-use crate::{Reason, SessionId};
+use crate::{Cause, Failure, Reason, SessionId};
 
 /// One thing the engine wants done or known. They leave in the order in which they must happen:
 /// an inbound SA is installed before the message that lets the peer use it, and what is sealed
@@ -118,7 +118,10 @@ pub enum Verdict {
     },
     /// Turn the user away.
     Reject {
-        /// For the log; the client learns only that name or password are wrong.
+        /// What kind of reason it is. The client learns its number
+        /// ([`Cause::login_error`]) and nothing else.
+        cause: Cause,
+        /// For the log.
         why: String,
     },
 }
@@ -151,18 +154,12 @@ pub enum Event {
     LoginFailed {
         /// The name, fit for a log line.
         user: String,
-        /// Where the client is, outside.
-        path: Path,
-        /// Why, in words.
-        why: String,
+        /// Why.
+        failure: Box<Failure>,
     },
-    /// Somebody was turned away before that; the sentence says why and what to do about it.
-    Refused {
-        /// Where the client is, outside.
-        path: Path,
-        /// A sentence for an administrator.
-        sentence: String,
-    },
+    /// Somebody else was turned away, or gave up before traffic could flow. One connection
+    /// attempt ends in one of these, or in a [`Event::LoginFailed`], or in a session.
+    Refused(Box<Failure>),
     /// A peer is gone, with everything that was its.
     PeerDown {
         /// Which peer.
@@ -202,6 +199,29 @@ impl Stage {
             Self::Link => "lcp",
             Self::Authentication => "authentication",
             Self::Network => "ipcp",
+        }
+    }
+
+    /// All of them, in order.
+    pub const ALL: [Self; 7] = [
+        Self::Phase1,
+        Self::Phase2,
+        Self::Tunnel,
+        Self::Session,
+        Self::Link,
+        Self::Authentication,
+        Self::Network,
+    ];
+
+    /// The one that comes after this one, or this one if it is the last.
+    pub const fn next(self) -> Self {
+        match self {
+            Self::Phase1 => Self::Phase2,
+            Self::Phase2 => Self::Tunnel,
+            Self::Tunnel => Self::Session,
+            Self::Session => Self::Link,
+            Self::Link => Self::Authentication,
+            Self::Authentication | Self::Network => Self::Network,
         }
     }
 }

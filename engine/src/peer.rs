@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use wire::{Instant, Path, PeerId};
 
 use crate::dial::Dialled;
+use crate::failing::Attempt;
 use crate::status::PeerStatus;
 use crate::{Reason, SessionId};
 
@@ -28,7 +29,9 @@ pub(crate) struct Peer {
     pub(crate) tunnels: BTreeSet<l2tp::TunnelId>,
     pub(crate) sessions: BTreeSet<SessionId>,
     /// What its L2TP says of itself.
-    pub(crate) host_name: String,
+    pub(crate) introduced: l2tp::PeerInfo,
+    /// How far it has come, and what has been said about it.
+    pub(crate) attempt: Attempt,
     /// We dialled it, with this in hand; `None` for peers that dialled us.
     pub(crate) dialled: Option<Box<Dialled>>,
     /// When INITIAL-CONTACT came from its endpoint; nothing has been heard from it since.
@@ -86,7 +89,8 @@ impl Peer {
             path: None,
             tunnels: BTreeSet::new(),
             sessions: BTreeSet::new(),
-            host_name: String::new(),
+            introduced: l2tp::PeerInfo::default(),
+            attempt: Attempt::default(),
             dialled: None,
             doubtful: None,
             absorbed: None,
@@ -94,6 +98,12 @@ impl Peer {
             phase2: String::new(),
             suite: None,
         }
+    }
+
+    /// Its make, as far as it is known.
+    pub(crate) fn make(&self) -> ike::Make {
+        let said = self.info.as_ref().map(|info| info.make).unwrap_or_default();
+        crate::recognise(said, &self.introduced)
     }
 
     /// Where the peer is: the path of its ESP, or of its IKE before there is any.
@@ -117,7 +127,7 @@ impl Peer {
                 .info
                 .as_ref()
                 .map_or_else(String::new, |info| info.peer_identity.to_string()),
-            make: self.info.as_ref().map(|info| info.make).unwrap_or_default(),
+            make: self.make(),
             ike_sas: self.sas.len(),
             child_sas: self.children.len(),
             tunnels: self.tunnels.len(),

@@ -75,6 +75,7 @@ impl Engine {
                     .unwrap_or(peer);
                 // Its SAs may have gone while the message was waiting.
                 if self.peers.contains_key(&peer) {
+                    self.note_l2tp(peer);
                     self.l2tp.handle_message(now, peer, ports, &bytes);
                 }
             }

@@ -15,6 +15,8 @@ pub(crate) enum Timer {
     Grace(PeerId),
     /// A doubtful peer has had its time.
     Doubt(PeerId),
+    /// A client that connects should have opened a tunnel.
+    Attempt(PeerId),
 }
 
 /// At most one deadline for each [`Timer`].

@@ -15,7 +15,8 @@ use crate::crypto::HashAlgorithm;
 use crate::habits::Rekey;
 use crate::timers::{Owner, Timers};
 use crate::{
-    Config, Counters, Event, Habits, Keyring, Output, Refusal, Request, RequestId, SaId, Timer,
+    Config, Counters, Event, Habits, Keyring, Make, Output, Refusal, Request, RequestId, SaId,
+    Timer,
 };
 
 /// Bytes of the nonces we answer with.
@@ -117,14 +118,30 @@ impl Context {
     }
 
     /// Reports a refusal, unless the same was reported lately.
-    pub(crate) fn refuse(&mut self, path: Path, sa: Option<SaId>, refusal: Refusal) {
+    pub(crate) fn refuse(&mut self, path: Path, sa: Option<SaId>, make: Make, refusal: Refusal) {
         self.counters.refused = self.counters.refused.saturating_add(1);
         if self.refusals.admits(self.now, path.remote, refusal.kind()) {
-            self.event(Event::Refused { path, sa, refusal });
+            self.event(Event::Refused {
+                path,
+                sa,
+                make,
+                refusal,
+            });
         } else {
             let silent = &mut self.counters.refused_silently;
             *silent = silent.saturating_add(1);
         }
+    }
+
+    /// A Main Mode whose first message came from `source` has succeeded.
+    pub(crate) fn note_success(&mut self, source: SocketAddr) {
+        self.refusals.note_success(self.now, source);
+    }
+
+    /// Whether a Main Mode from `source` has succeeded lately.
+    /// QUIRK(Windows): it runs several at once, and drops all but one in silence.
+    pub(crate) fn succeeded_lately(&self, source: SocketAddr) -> bool {
+        self.refusals.succeeded_lately(self.now, source)
     }
 
     /// A new cookie: random and not zero.
@@ -168,6 +185,8 @@ pub(crate) const fn count(counter: &mut u64) {
 #[derive(Debug, Default)]
 struct RefusalLog {
     last: BTreeMap<(IpAddr, &'static str), Instant>,
+    /// When a Main Mode of a source was last completed.
+    successes: BTreeMap<SocketAddr, Instant>,
     window: Instant,
     in_window: u32,
 }
@@ -194,6 +213,20 @@ impl RefusalLog {
         self.last.insert(key, now);
         self.in_window = self.in_window.saturating_add(1);
         true
+    }
+}
+
+impl RefusalLog {
+    fn note_success(&mut self, now: Instant, source: SocketAddr) {
+        if self.successes.len() >= REMEMBERED_REFUSALS {
+            self.successes.clear();
+        }
+        self.successes.insert(source, now);
+    }
+
+    fn succeeded_lately(&self, now: Instant, source: SocketAddr) -> bool {
+        let last = self.successes.get(&source);
+        last.is_some_and(|last| now - *last < REFUSAL_INTERVAL)
     }
 }
 

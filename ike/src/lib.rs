@@ -25,6 +25,7 @@ mod half_open;
 mod job;
 mod keyring;
 mod main_mode;
+mod make;
 mod natt;
 mod output;
 mod policy;
@@ -39,10 +40,11 @@ pub use endpoint::{Counters, Endpoint, Initiate};
 pub use habits::Habits;
 pub use job::{DhOutcome, Job, JobResult, KeyMatch, KeyTrial, KeyTrialOutcome};
 pub use keyring::{Key, Keyring, Selector};
+pub use make::{Make, WindowsVersion};
 pub use natt::framed;
 pub use output::{
-    Answer, ChildId, ChildSa, CloseReason, EspMode, EspSa, Event, Make, Nat, Output, Request,
-    RequestId, SaId, SaInfo, Traffic,
+    Answer, ChildId, ChildSa, CloseReason, EspMode, EspSa, Event, Nat, Output, Request, RequestId,
+    SaId, SaInfo, Traffic,
 };
 pub use policy::{
     EspEncryption, EspIntegrity, EspSuite, KeyBits, LegacyOption, Policy, PolicyError,

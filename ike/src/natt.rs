@@ -7,10 +7,11 @@ use rand_core::Rng as _;
 use wire::{Carrier, Path, Rng};
 
 use crate::codec::{
-    Chain, Cookie, NatOa, NatTraversal, PayloadBody as _, PayloadType, Vendor, VendorId,
+    Chain, Cookie, NatOa, NatTraversal, PayloadBody as _, PayloadType, Sa, Vendor, VendorId,
 };
 use crate::config::{Config, Encapsulation};
 use crate::crypto::HashAlgorithm;
+use crate::make::Marks;
 use crate::{Make, Nat};
 
 /// The byte of a NAT keepalive (RFC 3948 §2.3).
@@ -35,12 +36,7 @@ pub(crate) struct Announced {
     traversal: Option<NatTraversal>,
     /// Draft 02 came in the spelling with a newline.
     newline: bool,
-    /// Android sends drafts 00 and 02, and not draft 03.
-    draft_00: bool,
-    draft_03: bool,
-    /// Apple's own draft.
-    apple: bool,
-    make: Make,
+    marks: Marks,
     /// The peer answers R-U-THERE.
     pub(crate) dpd: bool,
 }
@@ -49,24 +45,24 @@ impl Announced {
     /// Takes note of all vendor ids of a message. Unknown ones mean nothing (RFC 2408 §3.16).
     pub(crate) fn note(&mut self, chain: &Chain<'_>) {
         for payload in chain.all(PayloadType::VENDOR_ID) {
-            match VendorId::classify(payload.body) {
-                Vendor::NatTraversal(NatTraversal::Draft00) => self.draft_00 = true,
-                // Others name the numbered drafts too; only Apple has one without a number.
-                Vendor::NatTraversal(NatTraversal::Draft04) => {
-                    self.apple |= payload.body == VendorId::apple_nat_traversal().0;
-                }
+            let vendor = VendorId::classify(payload.body);
+            self.marks.note(payload.body, vendor);
+            match vendor {
+                // These are not spoken here; their senders offer a later version as well.
+                Vendor::NatTraversal(NatTraversal::Draft00 | NatTraversal::Draft04) => {}
                 Vendor::NatTraversal(version) => {
-                    self.draft_03 |= version == NatTraversal::Draft03;
                     self.newline |= payload.body == VendorId::draft_02_newline().0;
                     self.traversal = self.traversal.max(Some(version));
                 }
                 Vendor::DeadPeerDetection => self.dpd = true,
-                Vendor::Windows(_) => self.make = Make::Windows,
-                Vendor::CiscoUnity => self.make = Make::Cisco,
-                Vendor::StrongSwan => self.make = Make::StrongSwan,
                 _ => {}
             }
         }
+    }
+
+    /// Takes note of the peer's phase 1 offer, which tells makes apart whose vendor ids are equal.
+    pub(crate) fn note_offer(&mut self, offer: &Sa) {
+        self.marks.note_offer(offer);
     }
 
     /// The NAT traversal to use: the best that both know.
@@ -86,13 +82,8 @@ impl Announced {
     }
 
     /// The peer's make.
-    pub(crate) fn make(&self) -> Make {
-        match self.make {
-            Make::Unknown if self.apple => Make::Apple,
-            // QUIRK(SoftEther): it sends draft 00 as well, with all the others.
-            Make::Unknown if self.draft_00 && !self.draft_03 => Make::Android,
-            make => make,
-        }
+    pub(crate) const fn make(&self) -> Make {
+        self.marks.make()
     }
 
     /// Whether the peer looks like those Androids that cut SHA-256 in a way of their own.
@@ -183,7 +174,7 @@ pub(crate) fn respond(
     make: Make,
     rng: &mut Rng,
 ) -> ([Vec<u8>; 2], Nat) {
-    let hide = detected.here && (config.public_address.is_some() || make == Make::Windows);
+    let hide = detected.here && (config.public_address.is_some() || make.is_windows());
     let force = hide || config.encapsulation == Encapsulation::Always;
     let theirs = if force {
         hasher.false_one(rng)
@@ -221,45 +212,4 @@ pub(crate) fn original_addresses(
 /// The body of a NAT-OA payload.
 pub(crate) fn original_address(address: IpAddr) -> Vec<u8> {
     NatOa(address).to_body()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::codec::{ChainBuilder, Trailing};
-
-    fn make(ids: &[&str]) -> Make {
-        let mut chain = ChainBuilder::new();
-        for id in ids {
-            chain.push(
-                PayloadType::VENDOR_ID,
-                &VendorId(hex::decode(id).expect("digits")),
-            );
-        }
-        let (first, body) = (chain.first(), chain.encode());
-        let mut announced = Announced::default();
-        announced.note(&Chain::parse(first, &body, Trailing::Nothing).expect("a chain"));
-        announced.make()
-    }
-
-    const RFC: &str = "4a131c81070358455c5728f20e95452f";
-    const DRAFT_03: &str = "7d9419a65310ca6f2c179d9215529d56";
-    const DRAFT_02: &str = "cd60464335df21f87cfdb2fc68b6a448";
-    const DRAFT_00: &str = "4485152d18b6bbcd0be8a8469579ddcc";
-
-    #[test]
-    fn racoon_s_kin_are_not_taken_for_apple() {
-        let (draft_08, apple) = (
-            "8f8d83826d246b6fc7a8a6a428c11de8",
-            "4df37928e9fc4fd1b3262170d515c662",
-        );
-        assert_eq!(make(&[RFC, draft_08, DRAFT_03]), Make::Unknown);
-        assert_eq!(make(&[RFC, apple, draft_08, DRAFT_03]), Make::Apple);
-    }
-
-    #[test]
-    fn softether_is_not_taken_for_android() {
-        assert_eq!(make(&[RFC, DRAFT_02, DRAFT_00]), Make::Android);
-        assert_eq!(make(&[RFC, DRAFT_03, DRAFT_02, DRAFT_00]), Make::Unknown);
-    }
 }

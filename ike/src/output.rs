@@ -7,7 +7,7 @@ use std::time::Duration;
 use wire::{Instant, Path, Secret};
 
 use crate::codec::{Cookie, Identity};
-use crate::{EspSuite, Job, JobResult, Refusal};
+use crate::{EspSuite, Job, JobResult, Make, Refusal};
 
 /// Names one IKE SA, from its first message on. Never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -155,6 +155,8 @@ pub enum Event {
         path: Path,
         /// The IKE SA, if it was about one that is established.
         sa: Option<SaId>,
+        /// What is known of the peer's make.
+        make: Make,
         /// Why.
         refusal: Refusal,
     },
@@ -181,7 +183,7 @@ pub struct SaInfo {
     pub nat_traversal: Option<&'static str>,
     /// Label of the pre-shared key that fitted.
     pub key: String,
-    /// What the vendor ids say about the peer's make.
+    /// The peer's make.
     pub make: Make,
     /// Whether the peer announced Dead Peer Detection.
     pub dpd: bool,
@@ -206,37 +208,6 @@ impl Nat {
     /// Whether ESP is to travel inside UDP.
     pub const fn any(self) -> bool {
         self.peer || self.here || self.forced
-    }
-}
-
-/// What the vendor ids say about the make of a peer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Make {
-    /// Nothing known.
-    #[default]
-    Unknown,
-    /// Windows (MS NT5 ISAKMPOAKLEY).
-    Windows,
-    /// macOS, iOS.
-    Apple,
-    /// Android's racoon, or another of its age.
-    Android,
-    /// Cisco.
-    Cisco,
-    /// strongSwan.
-    StrongSwan,
-}
-
-impl fmt::Display for Make {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Unknown => "unknown",
-            Self::Windows => "Windows",
-            Self::Apple => "Apple",
-            Self::Android => "Android",
-            Self::Cisco => "Cisco",
-            Self::StrongSwan => "strongSwan",
-        })
     }
 }
 

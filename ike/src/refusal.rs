@@ -106,6 +106,44 @@ pub enum Refusal {
         /// What is wrong with it.
         what: &'static str,
     },
+    /// Message 1 came again and again, message 3 never.
+    #[error(
+        "the peer repeats its first message and never sends the third: our answers do not reach \
+         it; let UDP port 500 out to it, and see that answers leave from the address it called"
+    )]
+    Unheard,
+    /// Message 4 was answered by nothing.
+    #[error(
+        "the peer stopped after the key exchange{}",
+        if *nat {
+            ": its messages to UDP port 4500 do not arrive, or it refuses a server behind NAT"
+        } else {
+            ", where it would have proved that it knows the pre-shared key"
+        }
+    )]
+    Unfinished {
+        /// There is NAT, so that the next message was to come to UDP port 4500.
+        nat: bool,
+        /// The peer sees that we are behind a NAT.
+        server_behind_nat: bool,
+    },
+    /// A handshake that had begun made room for newer ones.
+    #[error(
+        "too many handshakes are under way, of all together ({half_open}) or of this address \
+         ({per_source})"
+    )]
+    Overloaded {
+        /// The limit of all.
+        half_open: usize,
+        /// The limit of one source.
+        per_source: usize,
+    },
+    /// Nobody had time for the computations of a handshake.
+    #[error("this server had no time to compute what the handshake needs")]
+    NotComputed,
+    /// All IKE SAs are in use.
+    #[error("all {0} IKE SAs are in use")]
+    Full(usize),
     /// An authenticated refusal by the peer, or its answer is not what was asked for.
     #[error("the peer refuses: {0}")]
     ByPeer(String),
@@ -128,6 +166,11 @@ impl Refusal {
             Self::ExchangeType(_) => "exchange-type",
             Self::KeyExchange(_) => "key-exchange",
             Self::Malformed { .. } => "malformed",
+            Self::Unheard => "unheard",
+            Self::Unfinished { .. } => "unfinished",
+            Self::Overloaded { .. } => "overloaded",
+            Self::NotComputed => "not-computed",
+            Self::Full(_) => "full",
             Self::ByPeer(_) => "by-peer",
         }
     }
@@ -147,6 +190,11 @@ impl Refusal {
             Self::AggressiveMode
             | Self::Version { .. }
             | Self::ExchangeType(_)
+            | Self::Unheard
+            | Self::Unfinished { .. }
+            | Self::Overloaded { .. }
+            | Self::NotComputed
+            | Self::Full(_)
             | Self::ByPeer(_) => return None,
         })
     }

@@ -5,6 +5,7 @@
 pub mod asking;
 pub mod check;
 pub mod connect;
+pub mod explain;
 mod output;
 pub mod secrets;
 pub mod session;
@@ -52,6 +53,8 @@ pub enum Command {
     Session(Session),
     /// Make the running server read its keys and users again
     Reload(Asking),
+    /// Say what keeps a client from getting in, by the cause in the log or what the device shows
+    Explain(Explain),
     /// Connect to a server as a client
     Connect(Box<Connect>),
 }
@@ -104,6 +107,20 @@ pub struct Check {
     /// Print the findings as one JSON object
     #[arg(long)]
     pub json: bool,
+}
+
+/// `adit explain`
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// A cause, the number Windows shows, or words of another device's message; all causes if left out
+    #[arg(value_name = "CAUSE|NUMBER|WORDS")]
+    pub what: Vec<String>,
+    /// Print a JSON array
+    #[arg(long, conflicts_with = "markdown")]
+    pub json: bool,
+    /// Print the page docs/errors.md
+    #[arg(long, hide = true, conflicts_with = "what")]
+    pub markdown: bool,
 }
 
 /// Why a command did not do what it was asked. `Display` is the sentence for standard error.

@@ -8,7 +8,10 @@ use super::Failure;
 use super::asking::{Asking, unexpected};
 use super::output::{bytes, count, span};
 use crate::config::Sources;
-use crate::control::{Request, Response, SessionRow, StatusReport};
+use crate::control::{FailureRow, Request, Response, SessionRow, StatusReport};
+
+/// Failures that are shown to people.
+const FAILURES: usize = 10;
 
 /// Asks and writes the answer to `out`.
 pub fn run(asking: &Asking, sources: &Sources, out: &mut dyn Write) -> Result<(), Failure> {
@@ -77,7 +80,45 @@ pub fn render(report: &StatusReport) -> String {
         );
         text.push_str(&line);
     }
+    if !report.failures.is_empty() {
+        text.push_str("\nlast failures, the latest first (`adit explain CAUSE` says more):\n");
+        text.push_str(&failures(&report.failures));
+        text.push('\n');
+    }
     text
+}
+
+/// The latest failures; all that are remembered are in the JSON.
+fn failures(failures: &[FailureRow]) -> String {
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header([
+        "AGO",
+        "FROM",
+        "USER",
+        "CLIENT",
+        "STAGE",
+        "CAUSE",
+        "SHOWN THERE",
+    ]);
+    let or_dash = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
+    for failure in failures.iter().rev().take(FAILURES) {
+        table.add_row([
+            span(failure.seconds_ago),
+            or_dash(failure.outer.map(|outer| outer.to_string())),
+            or_dash(failure.user.as_deref().map(visible)),
+            visible(&failure.client),
+            failure.stage.clone(),
+            failure.cause.clone(),
+            or_dash(failure.shown.clone()),
+        ]);
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    table.trim_fmt()
 }
 
 fn plural(number: u64, what: &str) -> String {
@@ -162,7 +203,7 @@ mod tests {
                 bytes_in: 5_000_000,
                 bytes_out: 1 << 33,
                 drops: BTreeMap::from([("replayed".into(), 4), ("no session".into(), 0)]),
-                refusals: BTreeMap::from([("wrong password".into(), 2)]),
+                refusals: BTreeMap::from([("wrong-password".into(), 2)]),
                 ..Counters::default()
             },
             peers: vec![
@@ -181,6 +222,26 @@ mod tests {
             sessions: vec![
                 session(1, "bob", 4500, 1234),
                 session(12, "al\u{1b}ce", 61_002, 5 << 30),
+            ],
+            failures: vec![
+                FailureRow {
+                    seconds_ago: 4_000,
+                    outer: Some(([203, 0, 113, 5], 500).into()),
+                    client: "Apple".to_owned(),
+                    stage: "phase1".to_owned(),
+                    cause: "aggressive-mode".to_owned(),
+                    shown: Some("\"The L2TP-VPN server did not respond.\"".to_owned()),
+                    ..FailureRow::default()
+                },
+                FailureRow {
+                    seconds_ago: 42,
+                    user: Some("mal\u{1b}lory".to_owned()),
+                    outer: Some(([203, 0, 113, 6], 4500).into()),
+                    client: "unknown".to_owned(),
+                    stage: "authentication".to_owned(),
+                    cause: "unknown-user".to_owned(),
+                    ..FailureRow::default()
+                },
             ],
             ..StatusReport::default()
         }

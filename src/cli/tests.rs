@@ -38,6 +38,7 @@ fn the_commands() {
             "status",
             "session",
             "reload",
+            "explain",
             "connect"
         ]
     );

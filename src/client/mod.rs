@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use dataplane::DataPlane;
-use engine::{Dial, Engine, Event, Login, Reason, SessionInfo, Stage, Verdict};
+use engine::{Cause, Dial, Engine, Event, Login, Reason, SessionInfo, Stage, Verdict};
 use l2tp::reliable::Backoff;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -100,6 +100,7 @@ struct Desk {
 impl Host for Desk {
     fn login(&mut self, _: Login) -> Verdict {
         Verdict::Reject {
+            cause: Cause::Other,
             why: "a client lets nobody in".to_owned(),
         }
     }
@@ -114,7 +115,7 @@ impl Host for Desk {
             Event::SessionUp(session) => self.up = Some(*session),
             Event::SessionDown(..) => self.up = None,
             Event::PeerDown { reason, .. } => self.down = Some(reason),
-            Event::Refused { sentence, .. } => self.refusals.push(sentence),
+            Event::Refused(failure) => self.refusals.push(failure.what),
             Event::LoginFailed { .. } => {}
         }
     }

@@ -9,7 +9,9 @@ pub mod protocol;
 pub mod server;
 
 pub use client::{AskError, ask};
-pub use protocol::{Counters, PeerRow, PoolUse, Request, Response, SessionRow, StatusReport};
+pub use protocol::{
+    Counters, FailureRow, PeerRow, PoolUse, Request, Response, SessionRow, StatusReport,
+};
 pub use server::{BindError, Call, ControlSocket};
 
 use crate::diagnostic::Diagnostic;

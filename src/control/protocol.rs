@@ -90,6 +90,37 @@ pub struct StatusReport {
     pub peers: Vec<PeerRow>,
     /// All sessions, in the order in which they came up.
     pub sessions: Vec<SessionRow>,
+    /// The last connection attempts that failed, the latest last: as many as are remembered.
+    pub failures: Vec<FailureRow>,
+}
+
+/// A connection attempt that failed. The texts are those of the log line.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FailureRow {
+    /// When, in seconds since 1970.
+    pub at: u64,
+    /// How long ago.
+    pub seconds_ago: u64,
+    /// Who wanted to log in, if it came to that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Outer address and port.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outer: Option<SocketAddr>,
+    /// What is known of the client's make.
+    pub client: String,
+    /// The stage that was not completed: "phase1", "authentication".
+    pub stage: String,
+    /// The stable name of the cause, which `adit explain` explains.
+    pub cause: String,
+    /// What happened, in a sentence.
+    pub reason: String,
+    /// What would help.
+    pub help: String,
+    /// What the client shows its user, if that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shown: Option<String>,
 }
 
 /// Inner addresses.

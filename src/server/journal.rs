@@ -1,12 +1,12 @@
 //! The log of a server: one line when a session comes up, one when it ends, one for each way of
 //! not getting in. `docs/operations.md` documents the lines; programs read them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
 use dataplane::{DataPlane, SessionUsage};
-use engine::{Event, SessionInfo};
+use engine::{Event, Failure, SessionInfo};
 use tracing::{debug, info};
 use wire::{Carrier, Instant};
 
@@ -19,12 +19,24 @@ const LINES: u32 = 6;
 const PERIOD: Duration = Duration::from_secs(60);
 /// Sources that are told apart.
 const SOURCES: usize = 4096;
+/// Failures that are remembered for `adit status`.
+const FAILURES: usize = 64;
 
 /// What is logged, and what is counted instead.
 #[derive(Debug, Default)]
 pub(super) struct Journal {
     sources: BTreeMap<IpAddr, Source>,
     refusals: Tally,
+    failures: VecDeque<Remembered>,
+}
+
+/// A failed attempt, for whoever asks later.
+#[derive(Debug)]
+pub(super) struct Remembered {
+    pub(super) at: Instant,
+    /// Who wanted to log in, if it came to that.
+    pub(super) user: Option<String>,
+    pub(super) failure: Failure,
 }
 
 /// How much a source has had logged.
@@ -40,6 +52,11 @@ impl Journal {
         &self.refusals
     }
 
+    /// The last failures that were logged, the latest last.
+    pub(super) fn failures(&self) -> impl Iterator<Item = &Remembered> {
+        self.failures.iter()
+    }
+
     pub(super) fn event(&mut self, event: &Event, plane: &DataPlane) {
         match event {
             Event::Progress { peer, stage } => debug!(%peer, stage = stage.name(), "progress"),
@@ -48,20 +65,52 @@ impl Journal {
                 let usage = plane.session_usage(session.session).unwrap_or_default();
                 down(session, usage, &reason.to_string());
             }
-            Event::LoginFailed { user, path, why } => {
-                self.count("login failed");
+            Event::LoginFailed { user, failure } => {
+                self.count(failure.cause.name());
                 // Each failed login is a line: tools that watch for guessing count them. The peer
                 // has completed phase 1, so its address is not forged.
-                info!(user, outer = %path.remote, reason = why, "login failed");
+                info!(
+                    user,
+                    outer = %failure.outer,
+                    reason = failure.what,
+                    client = %failure.make,
+                    stage = failure.stage.name(),
+                    cause = failure.cause.name(),
+                    help = failure.help(),
+                    shown = failure.shown(),
+                    "login failed"
+                );
+                self.remember(Some(user.as_str()), failure);
             }
-            Event::Refused { path, sentence } => {
-                self.count("client refused");
-                if self.may_log(path.remote.ip()) {
-                    info!(outer = %path.remote, reason = sentence, "client refused");
+            Event::Refused(failure) => {
+                self.count(failure.cause.name());
+                if self.may_log(failure.outer.ip()) {
+                    info!(
+                        outer = %failure.outer,
+                        reason = failure.what,
+                        client = %failure.make,
+                        stage = failure.stage.name(),
+                        cause = failure.cause.name(),
+                        help = failure.help(),
+                        shown = failure.shown(),
+                        "client refused"
+                    );
+                    self.remember(None, failure);
                 }
             }
             Event::PeerDown { peer, reason } => debug!(%peer, %reason, "peer gone"),
         }
+    }
+
+    fn remember(&mut self, user: Option<&str>, failure: &Failure) {
+        if self.failures.len() >= FAILURES {
+            self.failures.pop_front();
+        }
+        self.failures.push_back(Remembered {
+            at: clock::now(),
+            user: user.map(str::to_owned),
+            failure: failure.clone(),
+        });
     }
 
     fn count(&mut self, what: &str) {

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, anyhow};
 use dataplane::DataPlane;
-use engine::{AddressPolicy, Engine, Event, Login, Verdict};
+use engine::{AddressPolicy, Cause, Engine, Event, Login, Verdict};
 use rand_core::SeedableRng;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -86,14 +86,17 @@ impl Host for Desk {
         });
         let Some(record) = record else {
             return Verdict::Reject {
+                cause: Cause::UnknownUser,
                 why: "no such user".to_owned(),
             };
         };
         match request.exchange.check(&request.user, &record.secret) {
             ppp::auth::Check::Failed => Verdict::Reject {
+                cause: Cause::WrongPassword,
                 why: "wrong password".to_owned(),
             },
             ppp::auth::Check::Passed(_) if record.addresses.permits_nothing() => Verdict::Reject {
+                cause: Cause::NoAddressPermitted,
                 why: "the users' file permits no address".to_owned(),
             },
             ppp::auth::Check::Passed(proof) => Verdict::Accept {
@@ -251,7 +254,7 @@ impl Operator for Server {
         status::report(
             &self.shell,
             &self.desk.config,
-            self.desk.journal.refusals(),
+            &self.desk.journal,
             self.tun.name(),
             self.started,
         )

@@ -2,10 +2,12 @@
 
 use wire::Instant;
 
-use super::journal::{esp, nat};
+use super::journal::{Journal, Remembered, esp, nat};
 use super::{Tally, wall_clock};
 use crate::config::Config;
-use crate::control::{Counters, PeerRow, PoolUse, SessionRow, StatusReport, protocol::SCHEMA};
+use crate::control::{
+    Counters, FailureRow, PeerRow, PoolUse, SessionRow, StatusReport, protocol::SCHEMA,
+};
 use crate::io::clock;
 use crate::shell::Shell;
 
@@ -13,7 +15,7 @@ use crate::shell::Shell;
 pub(super) fn report(
     shell: &Shell,
     config: &Config,
-    refusals: &Tally,
+    journal: &Journal,
     interface: &str,
     started: Instant,
 ) -> StatusReport {
@@ -46,10 +48,27 @@ pub(super) fn report(
             packets_out: sessions.iter().map(|session| session.packets_out).sum(),
             bytes_out: sessions.iter().map(|session| session.bytes_out).sum(),
             drops: drops(shell),
-            refusals: refusals.clone(),
+            refusals: journal.refusals().clone(),
         },
         peers,
         sessions,
+        failures: journal.failures().map(failure).collect(),
+    }
+}
+
+fn failure(remembered: &Remembered) -> FailureRow {
+    let Remembered { at, user, failure } = remembered;
+    FailureRow {
+        at: wall_clock(*at),
+        seconds_ago: (clock::now() - *at).as_secs(),
+        user: user.clone(),
+        outer: Some(failure.outer),
+        client: failure.make.to_string(),
+        stage: failure.stage.name().to_owned(),
+        cause: failure.cause.name().to_owned(),
+        reason: failure.what.clone(),
+        help: failure.help(),
+        shown: failure.shown().map(str::to_owned),
     }
 }
 

@@ -12,6 +12,7 @@
 //! - [`connecting`]: every way to get in;
 //! - [`matrix`]: every client in every place with every method;
 //! - [`refusals`]: every way not to;
+//! - [`explanations`]: that each of them is told once, and told apart;
 //! - [`lossy`]: thousands of bad networks;
 //! - [`rekeying`]: staying in for long, with nothing lost;
 //! - [`returning`]: after a crash, or from elsewhere;
@@ -30,6 +31,7 @@
 #[path = "../common/captures.rs"]
 mod captures;
 mod connecting;
+mod explanations;
 mod hostile;
 mod link;
 mod lossy;

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use dataplane::{Buffer, DataPlane, Egress, Ingress, NatT};
 use engine::{
-    AddressPolicy, AddressRange, Answer, Config, Dial, Engine, Event, Output, Reason, Request,
-    RequestId, Server, SessionInfo, Upcall, Verdict,
+    AddressPolicy, AddressRange, Answer, Cause, Config, Dial, Engine, Event, Failure, Output,
+    Reason, Request, RequestId, Server, SessionInfo, Upcall, Verdict,
 };
 use ppp::Method;
 use ppp::auth::Check;
@@ -61,6 +61,8 @@ pub struct Party {
     pub received: Vec<Vec<u8>>,
     /// The ISAKMP messages that left, from when this is set.
     pub tap: Option<Vec<Datagram>>,
+    /// What a firewall in front of it keeps from it.
+    pub firewall: Option<fn(&Datagram) -> bool>,
     /// Lets everybody in, as a server does that does not know the passwords.
     pub believes_everybody: bool,
     /// Changes what leaves.
@@ -143,6 +145,7 @@ impl Party {
             events: Vec::new(),
             received: Vec::new(),
             tap: None,
+            firewall: None,
             tamper: None,
             asleep: false,
             believes_everybody: false,
@@ -178,7 +181,7 @@ impl Party {
 
     /// A datagram has arrived.
     pub fn on_datagram(&mut self, now: Instant, net: &mut Network, datagram: Datagram) {
-        if self.asleep {
+        if self.asleep || self.firewall.is_some_and(|stops| stops(&datagram)) {
             return;
         }
         let Datagram {
@@ -411,9 +414,11 @@ impl Party {
                     }
                     Some((Check::Passed(proof), address)) => Verdict::Accept { proof, address },
                     Some((Check::Failed, _)) => Verdict::Reject {
+                        cause: Cause::WrongPassword,
                         why: "wrong password".into(),
                     },
                     None => Verdict::Reject {
+                        cause: Cause::UnknownUser,
                         why: "no such user".into(),
                     },
                 };
@@ -451,10 +456,19 @@ impl Party {
         down.collect()
     }
 
+    /// Everything that was reported of attempts that failed, logins too.
+    pub fn failures(&self) -> Vec<&Failure> {
+        let failed = self.events.iter().filter_map(|(_, event)| match event {
+            Event::Refused(failure) | Event::LoginFailed { failure, .. } => Some(failure.as_ref()),
+            _ => None,
+        });
+        failed.collect()
+    }
+
     /// All sentences about somebody who was turned away.
     pub fn refusals(&self) -> Vec<&str> {
         let refused = self.events.iter().filter_map(|(_, event)| match event {
-            Event::Refused { sentence, .. } => Some(sentence.as_str()),
+            Event::Refused(failure) => Some(failure.what.as_str()),
             _ => None,
         });
         refused.collect()

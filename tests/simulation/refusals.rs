@@ -81,13 +81,13 @@ fn a_wrong_password_is_691_and_a_line_with_user_and_address() {
             .events
             .iter()
             .find_map(|(_, event)| match event {
-                Event::LoginFailed { user, path, why } => Some((user.clone(), *path, why.clone())),
+                Event::LoginFailed { user, failure } => Some((user.clone(), failure.clone())),
                 _ => None,
             });
-        let (user, path, why) = failed.expect("a failed login");
+        let (user, failure) = failed.expect("a failed login");
         assert_eq!(user, "alice", "{seed}");
-        assert_eq!(path.remote.ip().to_string(), "203.0.113.5");
-        assert_eq!(why, "wrong password");
+        assert_eq!(failure.outer.ip().to_string(), "203.0.113.5");
+        assert_eq!(failure.what, "wrong password");
         forgotten(&mut world);
     }
 }
@@ -160,7 +160,7 @@ fn an_exhausted_pool_is_said_to_be_exhausted() {
         .events
         .iter()
         .find_map(|(_, event)| match event {
-            Event::LoginFailed { why, .. } => Some(why.clone()),
+            Event::LoginFailed { failure, .. } => Some(failure.what.clone()),
             _ => None,
         });
     assert_eq!(why.as_deref(), Some("all addresses of the pool are in use"));

@@ -6,7 +6,7 @@ use super::Endpoint;
 use crate::codec::{Chain, ExchangeType, Header, MessageId, Notification, PayloadType, Trailing};
 use crate::context::{Fingerprint, count};
 use crate::sa::{Established, Frame, Phase, Role};
-use crate::{Event, Refusal, SaId};
+use crate::{Event, Make, Refusal, SaId, make};
 
 /// Major version 1, whatever the minor one.
 const MAJOR_1: u8 = 1;
@@ -23,7 +23,7 @@ impl Endpoint {
             count(&mut self.context.counters.malformed);
             if major == 2 {
                 self.context
-                    .refuse(path, None, Refusal::Version { major, minor });
+                    .refuse(path, None, Make::Unknown, Refusal::Version { major, minor });
             }
             return;
         }
@@ -68,7 +68,10 @@ impl Endpoint {
             }
             // Nothing is answered: a right answer would hand out a hash to guess the key from.
             ExchangeType::AGGRESSIVE => {
-                self.context.refuse(path, None, Refusal::AggressiveMode);
+                let chain = Chain::parse(header.next, body, Trailing::Nothing);
+                let make = chain.map_or(Make::Unknown, |chain| make::of_message(&chain));
+                self.context
+                    .refuse(path, None, make, Refusal::AggressiveMode);
             }
             _ => count(&mut self.context.counters.unknown_cookies),
         }
@@ -112,9 +115,13 @@ impl Endpoint {
                         .for_each(|notification| initiating.note_clear(&notification));
                 }
             }
-            (ExchangeType::TRANSACTION | ExchangeType::NEW_GROUP, Phase::Established(_)) => {
+            (
+                ExchangeType::TRANSACTION | ExchangeType::NEW_GROUP,
+                Phase::Established(established),
+            ) => {
+                let refusal = Refusal::ExchangeType(header.exchange.0);
                 self.context
-                    .refuse(path, Some(id), Refusal::ExchangeType(header.exchange.0));
+                    .refuse(path, Some(id), established.make, refusal);
             }
             _ => count(&mut self.context.counters.unexpected),
         }

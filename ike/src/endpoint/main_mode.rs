@@ -13,7 +13,7 @@ use crate::main_mode::responder::{State, Step};
 use crate::main_mode::{Finished, initiator, responder};
 use crate::sa::{Frame, Phase, Role, Sa};
 use crate::timers::Owner;
-use crate::{CloseReason, Event, JobResult, SaId, Timer};
+use crate::{CloseReason, Event, JobResult, Refusal, SaId, Timer, make};
 
 /// Pause before a rekeying that failed is tried again.
 pub(super) const REKEY_RETRY: Duration = Duration::from_secs(10);
@@ -33,7 +33,11 @@ impl Endpoint {
             return count(&mut self.context.counters.malformed);
         };
         if self.established >= limits.established_total {
-            return count(&mut self.context.counters.unexpected);
+            count(&mut self.context.counters.unexpected);
+            let refusal = Refusal::Full(limits.established_total);
+            return self
+                .context
+                .refuse(path, None, make::of_message(&chain), refusal);
         }
         count(&mut self.context.counters.main_modes);
         let frame = Frame {
@@ -53,7 +57,9 @@ impl Endpoint {
                         self.context.transmit(path, notify);
                     }
                 }
-                return self.context.refuse(path, None, refusal);
+                return self
+                    .context
+                    .refuse(path, None, make::of_message(&chain), refusal);
             }
         };
         let source = path.remote.ip();
@@ -62,7 +68,7 @@ impl Endpoint {
             .victim(&limits, source, &mut self.context.rng)
         {
             count(&mut self.context.counters.evicted);
-            self.remove_sa(victim);
+            self.evict(victim);
         }
         let id = frame.id;
         self.half_open.insert(id, source);
@@ -85,7 +91,7 @@ impl Endpoint {
     /// is answered: whoever sends more without the cookie does not receive what we send, and would
     /// have us compute for, and answer to, an address that is not its own.
     pub(super) fn on_first_message_again(&mut self, id: SaId, path: Path, datagram: &[u8]) {
-        let answer = match self.sas.get(&id).map(|sa| &sa.phase) {
+        let answer = match self.sas.get_mut(&id).map(|sa| &mut sa.phase) {
             Some(Phase::Responding(state)) => state.answer_to_first(datagram),
             _ => None,
         };
@@ -94,6 +100,42 @@ impl Endpoint {
         };
         count(&mut self.context.counters.repeated);
         self.context.transmit(path, answer);
+    }
+
+    /// A Main Mode makes room for a new one. Nobody is told of those that may be forged.
+    fn evict(&mut self, id: SaId) {
+        let Some(sa) = self.remove_sa(id) else { return };
+        if let Phase::Responding(state) = &sa.phase
+            && state.is_proven()
+        {
+            let limits = self.context.config.limits;
+            let refusal = Refusal::Overloaded {
+                half_open: limits.half_open_total,
+                per_source: limits.half_open_per_source,
+            };
+            self.context
+                .refuse(sa.frame.path, None, state.make(), refusal);
+        }
+    }
+
+    /// A Main Mode has not been finished in time: what that says of the way between us.
+    pub(super) fn on_half_open_timeout(&mut self, id: SaId) {
+        count(&mut self.context.counters.half_open_timeouts);
+        let Some(sa) = self.remove_sa(id) else { return };
+        let Phase::Responding(state) = &sa.phase else {
+            return;
+        };
+        // The peer may have got in by another Main Mode that it ran beside this one.
+        if sa
+            .first
+            .is_some_and(|first| self.context.succeeded_lately(first))
+        {
+            return;
+        }
+        if let Some(refusal) = state.unfinished() {
+            self.context
+                .refuse(sa.frame.path, None, state.make(), refusal);
+        }
     }
 
     /// Sends message 1.
@@ -233,6 +275,7 @@ impl Endpoint {
         };
         if let Some(first) = sa.first {
             self.half_open.remove(id, first.ip());
+            self.context.note_success(first);
         }
         let owner = Owner::Sa(id);
         self.context.timers.cancel_all(owner);

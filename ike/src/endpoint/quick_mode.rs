@@ -132,7 +132,9 @@ impl Endpoint {
             );
         }
         self.finish_quick_mode(id, message_id, QuickMode::Failed);
-        self.context.refuse(path, Some(id), refusal);
+        let established = self.sas.get_mut(&id).and_then(|sa| sa.established());
+        let make = established.map(|(_, sa)| sa.make).unwrap_or_default();
+        self.context.refuse(path, Some(id), make, refusal);
     }
 
     /// Remembers a Quick Mode that is over for the repetitions that may still come.

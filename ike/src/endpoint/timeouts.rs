@@ -1,7 +1,6 @@
 //! What is done when a deadline comes.
 
 use super::Endpoint;
-use crate::context::count;
 use crate::habits;
 use crate::natt::KEEPALIVE;
 use crate::sa::Phase;
@@ -11,10 +10,7 @@ use crate::{ChildId, CloseReason, Event, SaId, Timer};
 impl Endpoint {
     pub(super) fn on_timer(&mut self, owner: Owner, timer: Timer) {
         match (owner, timer) {
-            (Owner::Sa(id), Timer::HalfOpen) => {
-                count(&mut self.context.counters.half_open_timeouts);
-                self.remove_sa(id);
-            }
+            (Owner::Sa(id), Timer::HalfOpen) => self.on_half_open_timeout(id),
             (Owner::Sa(id), Timer::Retransmit) => self.on_main_mode_retransmit(id),
             (Owner::Sa(id), Timer::Forget) => self.on_main_mode_forget(id),
             (Owner::Sa(id), Timer::WithoutChild) => self.on_without_child(id),

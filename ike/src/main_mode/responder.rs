@@ -22,7 +22,7 @@ use crate::crypto::{Phase1Suite, Transcript};
 use crate::job::{DhOutcome, KeyTrial, KeyTrialOutcome};
 use crate::natt::{self, Announced, Detected, Hasher};
 use crate::sa::Frame;
-use crate::{Job, MAX_KEYS_PER_TRIAL, Nat, Refusal, Request, RequestId};
+use crate::{Job, MAX_KEYS_PER_TRIAL, Make, Nat, Refusal, Request, RequestId};
 
 /// How far a Main Mode that the peer started is.
 #[derive(Debug)]
@@ -71,6 +71,8 @@ pub(crate) struct ExpectKe {
     sa_i: Vec<u8>,
     announced: Announced,
     answered: Answered,
+    /// Message 1 has come again: its sender is there, and does not hear us.
+    repeated: bool,
 }
 
 /// The shared secret is being computed.
@@ -132,6 +134,7 @@ pub(crate) fn begin(
     let choice = context.config.policy.choose_phase1(&offer)?;
     let mut announced = Announced::default();
     announced.note(chain);
+    announced.note_offer(&offer);
 
     let mut answer = ChainBuilder::new().with(PayloadType::SA, &choice.answer);
     if let Some(traversal) = announced.answer() {
@@ -158,14 +161,49 @@ pub(crate) fn begin(
             request: Fingerprint::of(datagram),
             answer,
         },
+        repeated: false,
     })))
 }
 
 impl State {
+    const fn announced(&self) -> &Announced {
+        match self {
+            Self::ExpectKe(state) => &state.announced,
+            Self::AwaitKe(state) => &state.announced,
+            Self::ExpectAuth(state) => &state.announced,
+            Self::AwaitTrial(state) => &state.before.announced,
+        }
+    }
+
+    /// The peer's make, as far as it is known.
+    pub(crate) const fn make(&self) -> Make {
+        self.announced().make()
+    }
+
+    /// Whether the peer has sent message 3, which nobody can who does not receive our answers.
+    pub(crate) const fn is_proven(&self) -> bool {
+        !matches!(self, Self::ExpectKe(_))
+    }
+
+    /// What it means that nothing more came; `None` when nothing does, or it has been said.
+    pub(crate) fn unfinished(&self) -> Option<Refusal> {
+        match self {
+            // Whoever asks only once is looking around.
+            Self::ExpectKe(state) => state.repeated.then_some(Refusal::Unheard),
+            Self::ExpectAuth(state) if state.failed.is_empty() => Some(Refusal::Unfinished {
+                nat: state.nat.any(),
+                server_behind_nat: state.nat.here && !state.nat.forced,
+            }),
+            Self::ExpectAuth(_) => None,
+            Self::AwaitKe(_) | Self::AwaitTrial(_) => Some(Refusal::NotComputed),
+        }
+    }
+
     /// Message 2, if `datagram` is message 1 again and nothing has come since.
-    pub(crate) fn answer_to_first(&self, datagram: &[u8]) -> Option<Vec<u8>> {
+    pub(crate) fn answer_to_first(&mut self, datagram: &[u8]) -> Option<Vec<u8>> {
         match self {
             Self::ExpectKe(state) if state.answered.request == Fingerprint::of(datagram) => {
+                state.repeated = true;
                 Some(state.answered.answer.clone())
             }
             _ => None,
@@ -282,7 +320,8 @@ impl AwaitKe {
             }) => (public, shared),
             Ok(_) => return State::ExpectKe(Box::new(self.before)),
             Err(error) => {
-                context.refuse(self.path, None, Refusal::KeyExchange(error.reason));
+                let make = self.announced.make();
+                context.refuse(self.path, None, make, Refusal::KeyExchange(error.reason));
                 return State::ExpectKe(Box::new(self.before));
             }
         };
@@ -381,7 +420,7 @@ impl ExpectAuth {
         refusal: Refusal,
     ) -> State {
         if self.failed.is_empty() {
-            context.refuse(path, None, refusal);
+            context.refuse(path, None, self.announced.make(), refusal);
         }
         self.failed.push(message);
         State::ExpectAuth(self)

@@ -297,7 +297,7 @@ fn windows_does_not_see_the_nat_in_front_of_the_server() {
             .1
     };
     let (client, server) = (info(Side::Client), info(Side::Server));
-    assert_eq!(server.make, ike::Make::Windows);
+    assert!(server.make.is_windows());
     assert!(client.nat.here && !client.nat.peer, "{:?}", client.nat);
     assert_eq!(
         pair.agreed_child().expect("a child SA").0.mode,

@@ -3,8 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ike::codec::{ChainBuilder, Cookie, ExchangeType, Flags, Header, MessageId, PayloadType};
-use ike::{CloseReason, Config, Event, Key, Keyring, LegacyOption, Policy, Selector};
+use ike::codec::{
+    ChainBuilder, Cookie, ExchangeType, Flags, Header, MessageId, PayloadType, VendorId,
+};
+use ike::{
+    CloseReason, Config, Event, Habits, Key, Keyring, LegacyOption, Make, Policy, Selector, habits,
+};
 use wire::{Carrier, Path, Secret};
 
 use crate::harness::{Pair, Side, seconds};
@@ -63,6 +67,72 @@ fn silence_after_message_5_suggests_another_key() {
     pair.faults.loss = 100;
     pair.run_for(seconds(60));
     insta::assert_snapshot!(reasons(&pair).join("\n"), @"no answer to message 5 of Main Mode (the pre-shared key of the peer is probably another)");
+}
+
+/// Runs until the client has sent `count` messages and the server has answered them all.
+fn run_until_sent(pair: &mut Pair, count: usize) {
+    let sent = |pair: &Pair, side| pair.sent.iter().filter(|sent| sent.from == side).count();
+    while sent(pair, Side::Client) < count || sent(pair, Side::Server) < count {
+        pair.run_for(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn a_client_that_does_not_hear_us_is_told_from_one_that_looks_around() {
+    let mut pair = Pair::new(5);
+    pair.connect();
+    run_until_sent(&mut pair, 1);
+    let first = pair.sent[0].bytes.clone();
+    pair.faults.loss = 100;
+    let path = Path {
+        local: pair.sent[0].path.remote,
+        remote: pair.sent[0].path.local,
+        carrier: pair.sent[0].path.carrier,
+    };
+    // Its repetitions arrive, our answers do not.
+    pair.inject(Side::Server, path, &first);
+    pair.run_for(seconds(40));
+    insta::assert_snapshot!(pair.refusals(Side::Server).join("\n"), @"the peer repeats its first message and never sends the third: our answers do not reach it; let UDP port 500 out to it, and see that answers leave from the address it called");
+
+    let mut pair = Pair::new(6);
+    pair.connect();
+    run_until_sent(&mut pair, 1);
+    pair.faults.loss = 100;
+    pair.run_for(seconds(40));
+    assert_eq!(pair.refusals(Side::Server), Vec::<String>::new());
+}
+
+#[test]
+fn silence_after_message_4_is_reported_once() {
+    let mut pair = Pair::new(7);
+    pair.connect();
+    run_until_sent(&mut pair, 2);
+    pair.faults.loss = 100;
+    pair.run_for(seconds(60));
+    insta::assert_snapshot!(pair.refusals(Side::Server).join("\n"), @"the peer stopped after the key exchange, where it would have proved that it knows the pre-shared key");
+    assert_eq!(pair.server.occupancy(), (0, 0));
+}
+
+/// QUIRK(Windows): it runs several Main Modes at once, and goes on with one.
+#[test]
+fn silence_on_a_main_mode_is_no_news_beside_one_that_succeeded() {
+    let mut pair = Pair::new(8);
+    pair.connect();
+    run_until_sent(&mut pair, 1);
+    // A second message 1 from the same port, of which nothing more comes but its repetition.
+    let (mut twin, path) = (pair.sent[0].bytes.clone(), pair.sent[0].path);
+    twin[..4].copy_from_slice(&[0xaa; 4]);
+    let path = Path {
+        local: path.remote,
+        remote: path.local,
+        carrier: path.carrier,
+    };
+    pair.inject(Side::Server, path, &twin);
+    pair.inject(Side::Server, path, &twin);
+    pair.run_for(seconds(40));
+    assert!(pair.agreed_child().is_some());
+    assert_eq!(pair.server.counters().half_open_timeouts, 1);
+    assert_eq!(pair.refusals(Side::Server), Vec::<String>::new());
 }
 
 #[test]
@@ -199,4 +269,71 @@ fn aggressive_mode_and_ikev2_get_a_sentence_and_no_answer() {
     assert!(pair.sent.is_empty());
     insta::assert_snapshot!(pair.refusals(Side::Server).join("\n"));
     assert_eq!(pair.server.counters().refused_silently, 2);
+}
+
+/// Nothing but its first message is known of a client that uses Aggressive Mode.
+#[test]
+fn the_make_of_whoever_uses_aggressive_mode_is_told() {
+    let ids = |ids: &[VendorId]| {
+        let mut chain = ChainBuilder::new().with(PayloadType::SA, &[0u8; 8][..]);
+        for id in ids {
+            chain.push(PayloadType::VENDOR_ID, id);
+        }
+        chain.message(header(4, 0x10))
+    };
+    let apple = ids(&[VendorId::rfc_3947(), VendorId::apple_nat_traversal()]);
+    let android = ids(&[
+        VendorId::rfc_3947(),
+        VendorId::draft_02(),
+        VendorId::draft_02_newline(),
+        VendorId::draft_00(),
+    ]);
+    for (message, expected) in [(apple, Make::Apple), (android, Make::Android)] {
+        let mut pair = Pair::new(8);
+        let path = Path {
+            local: "192.0.2.1:500".parse().expect("an address"),
+            remote: "203.0.113.5:500".parse().expect("an address"),
+            carrier: Carrier::Ike,
+        };
+        pair.inject(Side::Server, path, &message);
+        assert!(pair.has(Side::Server, |event| matches!(
+            event,
+            Event::Refused { make, refusal: ike::Refusal::AggressiveMode, .. } if *make == expected
+        )));
+    }
+}
+
+/// What the clients put on the wire is enough to tell them apart, but for those that name
+/// themselves in L2TP only.
+#[test]
+fn clients_are_recognised_by_their_habits() {
+    use ike::WindowsVersion::{Eight, Seven};
+    let clients: [(fn() -> Habits, Make); 9] = [
+        (habits::windows_7, Make::Windows(Seven)),
+        (habits::windows_10, Make::Windows(Eight)),
+        (habits::apple, Make::Apple),
+        (habits::android, Make::Android),
+        (habits::chromeos, Make::ChromeOs),
+        (habits::network_manager_strongswan, Make::StrongSwan),
+        (habits::network_manager_libreswan, Make::Libreswan),
+        (habits::mikrotik, Make::Racoon),
+        (Habits::default, Make::Unknown),
+    ];
+    for (seed, (habits, expected)) in clients.into_iter().enumerate() {
+        let server = Config {
+            policy: Policy::new(&LegacyOption::ALL),
+            ..Config::default()
+        };
+        let mut pair = Pair::with(seed as u64, Config::default(), server);
+        pair.habits = habits();
+        pair.connect();
+        pair.run_for(seconds(5));
+        let info = pair
+            .sas
+            .iter()
+            .find(|((side, _), _)| *side == Side::Server)
+            .unwrap_or_else(|| panic!("{expected} does not get in"))
+            .1;
+        assert_eq!(info.make, expected);
+    }
 }
