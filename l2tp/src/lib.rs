@@ -17,7 +17,8 @@
 //!   leaves in the same call, a ZLB does. Android does not go on without it.
 //! - An established tunnel is dead after unanswered tries only if the peer has also been silent
 //!   for long (§5.5): no data either.
-//! - Messages for unknown tunnels, and all but SCCRQ on tunnel 0, are dropped and counted.
+//! - Messages for unknown tunnels are dropped and counted. Those on tunnel 0, but for SCCRQ, count
+//!   for the only tunnel of their peer.
 #![forbid(unsafe_code)]
 
 pub mod codec;

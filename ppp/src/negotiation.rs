@@ -19,6 +19,9 @@ const REMEMBERED: usize = 4;
 /// For how long after opening a repeated request is taken for a late copy.
 const LATE: Duration = Duration::from_secs(30);
 
+/// How often the acknowledged request is acknowledged again under another identifier.
+const RENUMBERED: u32 = 2;
+
 /// How many Naks and Rejects of ours are acted upon before the peer is left to the restart timer.
 const MAX_REFUSALS: u32 = 20;
 
@@ -119,6 +122,8 @@ pub(crate) struct Negotiation<P> {
     opened: Option<Instant>,
     /// Naks and Rejects received since the last opening.
     refusals: u32,
+    /// Acknowledged requests that came again under another identifier since then.
+    renumbered: u32,
     /// Naks sent since the last Ack (Max-Failure).
     failures: u32,
     prompted: bool,
@@ -144,6 +149,7 @@ impl<P: Protocol> Negotiation<P> {
             seen: VecDeque::new(),
             opened: None,
             refusals: 0,
+            renumbered: 0,
             failures: 0,
             prompted: !habits.repeats_when_prompted,
             farewell: Vec::new(),
@@ -320,7 +326,7 @@ impl<P: Protocol> Negotiation<P> {
         }
         let same = |seen: &&Seen| seen.id == packet.id && seen.options == packet.data;
         match self.seen.iter().rev().find(same) {
-            None => false,
+            None => self.repeat_renumbered(packet, cx),
             Some(seen) => {
                 if seen.acknowledged {
                     let ack = Packet {
@@ -332,6 +338,25 @@ impl<P: Protocol> Negotiation<P> {
                 true
             }
         }
+    }
+
+    /// QUIRK(Windows): a request that is repeated gets a new identifier (RFC 1661 §5.1 lets it), so
+    /// the one that was acknowledged last comes again after a lost Ack. A peer that does negotiate
+    /// anew with the same options sees no request of ours, and asks more often than we take for
+    /// that.
+    fn repeat_renumbered(&mut self, packet: &Packet<'_>, cx: &mut Context<'_>) -> bool {
+        let last = self.seen.back();
+        let same = last.is_some_and(|seen| seen.acknowledged && seen.options == packet.data);
+        if !same || self.renumbered >= RENUMBERED {
+            return false;
+        }
+        self.renumbered = self.renumbered.saturating_add(1);
+        let ack = Packet {
+            code: Code::CONFIGURE_ACK,
+            ..*packet
+        };
+        cx.steps.push(Step::Send(ack.emit()));
+        true
     }
 
     /// Decides on a whole request: everything to be rejected in one Reject, else everything to be
@@ -495,6 +520,7 @@ impl<P: Protocol> Negotiation<P> {
         if next == State::Opened && self.state != State::Opened {
             self.opened = Some(now);
             self.refusals = 0;
+            self.renumbered = 0;
         }
         self.state = next;
     }

@@ -49,9 +49,10 @@ fn a_peer_that_never_stops_negotiating_is_hung_up_on() {
     bench.wait(Duration::from_secs(2));
     assert_eq!(bench.reason(), &CloseReason::Renegotiations);
 
-    // And after it, where each round tells the owner of a network.
+    // And after it, where each round tells the owner of a network. The first two of each round pass
+    // for repetitions.
     let mut bench = Bench::opened();
-    for n in 20..40 {
+    for n in 20..60 {
         bench.ipcp(&[1, n, 0, 10, 3, 6, 10, 0, 0, 9]);
         bench.ack(Protocol::IPCP);
     }

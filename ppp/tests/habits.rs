@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use common::{Captured, frames, shared};
 use hex_literal::hex;
-use ppp::frame::{Frame, Protocol};
+use ppp::frame::{Compression, Frame, Protocol};
 use ppp::habits::{self, AddressControl, Habits, Start};
 use ppp::packet::{Code, Packet};
 use ppp::{
     CloseReason, Config, Event, Link, Method, NetworkConfig, NetworkUp, Output, Phase, Role,
     Verdict, auth,
 };
-use rand_core::SeedableRng;
+use rand_core::{Rng as _, SeedableRng};
 use wire::{Instant, Rng, Secret};
 
 type Client = (&'static str, fn() -> Habits);
@@ -69,6 +69,9 @@ struct Duo {
     events: Vec<(u128, Side, Event)>,
     /// Frames under way to the other side.
     air: Vec<(Instant, Side, Vec<u8>)>,
+    /// One frame in so many is lost.
+    loss: Option<u32>,
+    rng: Rng,
 }
 
 impl Duo {
@@ -112,6 +115,8 @@ impl Duo {
             sent: Vec::new(),
             events: Vec::new(),
             air: Vec::new(),
+            loss: None,
+            rng: Rng::seed_from_u64(3),
         };
         duo.server.open(start);
         duo.client.open(start);
@@ -135,7 +140,10 @@ impl Duo {
                     None => break,
                     Some(Output::Transmit(frame)) => {
                         self.sent.push((at, side, frame.clone()));
-                        self.air.push((self.now + LATENCY, side, frame));
+                        let lost = |one_in| self.rng.next_u32().is_multiple_of(one_in);
+                        if !self.loss.is_some_and(lost) {
+                            self.air.push((self.now + LATENCY, side, frame));
+                        }
                     }
                     Some(Output::Event(event)) => self.events.push((at, side, event)),
                     Some(Output::Request(request)) => {
@@ -262,6 +270,62 @@ fn every_client_is_online_at_once_and_stays() {
         assert_eq!(duo.server.phase(), Phase::Ended, "{name}");
         assert_eq!(duo.client.phase(), Phase::Ended, "{name}");
     }
+}
+
+/// One frame in fifteen is lost: everybody is online before the link's deadline, and keeps the
+/// connection it has.
+#[test]
+fn every_client_gets_online_over_a_bad_network() {
+    for (name, habits) in ALL {
+        for seed in 0..20 {
+            let mut duo = Duo::new(habits());
+            duo.loss = Some(15);
+            duo.rng = Rng::seed_from_u64(seed);
+            duo.run(Duration::from_secs(58));
+            for side in [Side::Server, Side::Client] {
+                assert!(
+                    duo.online(side).is_some(),
+                    "{name} {seed}: {:?}",
+                    duo.events
+                );
+            }
+            let ends = |event: &Event| matches!(event, Event::NetworkDown | Event::Down { .. });
+            assert!(
+                !duo.events.iter().any(|(_, _, event)| ends(event)),
+                "{name} {seed}: {:?}",
+                duo.events
+            );
+        }
+    }
+}
+
+/// A server whose IPCP is not ready costs Windows two seconds. Ours is never asked twice.
+#[test]
+fn windows_waits_after_a_terminate_ack() {
+    let mut duo = Duo::new(habits::windows_10());
+    let asked = |duo: &Duo| {
+        let requests = duo.packets(Side::Client, Protocol::IPCP).into_iter();
+        let requests = requests.filter(|sent| sent.1 == Code::CONFIGURE_REQUEST);
+        requests.map(|sent| (sent.0, sent.2)).collect::<Vec<_>>()
+    };
+    while asked(&duo).is_empty() {
+        duo.run(Duration::from_millis(1));
+    }
+    let (at, id) = asked(&duo)[0];
+    // Another server: the request never reaches ours.
+    duo.air.clear();
+    let (code, data) = (Code::TERMINATE_ACK, &[][..]);
+    let refusal = Frame {
+        protocol: Protocol::IPCP,
+        information: &Packet { code, id, data }.emit(),
+    };
+    let refusal = refusal.emit(Compression::default());
+    duo.air.push((duo.now + LATENCY, Side::Server, refusal));
+    duo.run(Duration::from_millis(1_900));
+    assert_eq!(asked(&duo).len(), 1);
+    duo.run(Duration::from_secs(3));
+    assert_eq!(asked(&duo)[1].0, at + 2_000);
+    assert!(duo.online(Side::Client).is_some());
 }
 
 /// The requests of every client, magic numbers blanked.

@@ -591,3 +591,20 @@ fn a_client_without_an_address_hangs_up() {
             .any(|event| matches!(event, Event::NetworkUp(_)))
     );
 }
+
+/// Windows repeats a request under a new identifier. That is no reason to take the network away;
+/// one that goes on asking means it.
+#[test]
+fn a_repeated_request_with_another_identifier_changes_nothing() {
+    let mut bench = Bench::opened();
+    for id in [6, 7] {
+        let answers = bench.ipcp(&[1, id, 0, 10, 3, 6, 10, 0, 0, 9]);
+        assert_eq!(answers, [[2, id, 0, 10, 3, 6, 10, 0, 0, 9]]);
+        assert!(matches!(bench.events.last(), Some(Event::NetworkUp(_))));
+        bench.wait(Duration::from_secs(2));
+    }
+    let answers = bench.ipcp(&[1, 8, 0, 10, 3, 6, 10, 0, 0, 9]);
+    let codes: Vec<_> = answers.iter().map(|packet| packet[0]).collect();
+    assert_eq!(codes, [1, 2], "a request of ours, and an Ack");
+    assert!(matches!(bench.events.last(), Some(Event::NetworkDown)));
+}

@@ -3,6 +3,7 @@
 pub(crate) mod authentication;
 mod calls;
 mod connection;
+mod datagrams;
 mod establish;
 mod session;
 mod session_table;
