@@ -197,3 +197,48 @@ pub(crate) const fn nat(nat: &ike::Nat) -> &'static str {
         (true, true) => "both",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use engine::{Cause, Stage};
+
+    use super::*;
+
+    fn failure(cause: Cause) -> Box<Failure> {
+        let outer = ([203, 0, 113, 5], 4500).into();
+        let (make, at) = (ike::Make::Apple, Stage::Phase1);
+        Box::new(Failure::new(
+            outer,
+            make,
+            at,
+            cause,
+            "a sentence".to_owned(),
+        ))
+    }
+
+    /// The last failures are remembered and no more; all of them are counted.
+    #[test]
+    fn failures_are_counted_and_the_last_ones_remembered() {
+        let plane = DataPlane::new(dataplane::Config::for_peers(1));
+        let mut journal = Journal::default();
+        for _ in 0..10 {
+            let refused = Event::Refused(failure(Cause::AggressiveMode));
+            journal.event(&refused, &plane);
+        }
+        let logged = usize::try_from(LINES).unwrap();
+        assert_eq!(journal.failures().count(), logged);
+        for number in 0..100 {
+            let login = Event::LoginFailed {
+                user: format!("user {number}"),
+                failure: failure(Cause::WrongPassword),
+            };
+            journal.event(&login, &plane);
+        }
+        assert_eq!(journal.failures().count(), FAILURES);
+        let last = journal.failures().last().unwrap();
+        assert_eq!(last.user.as_deref(), Some("user 99"));
+        assert_eq!(last.failure.stage, Stage::Authentication);
+        assert_eq!(journal.refusals()["aggressive-mode"], 10);
+        assert_eq!(journal.refusals()["wrong-password"], 100);
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use engine::{Cause, Event, Reason, Stage};
+use engine::{Cause, Event, Profile, Reason, Stage};
 use ppp::Method;
 use wire::Secret;
 
@@ -260,4 +260,57 @@ fn a_server_that_shuts_down() {
     world.run_for(Duration::from_secs(10));
     let failures = world.server().failures();
     assert!(failures.is_empty(), "{failures:#?}");
+}
+
+/// Every client, with a key that is wrong and with a password that is: who it is, and what its
+/// user sees there.
+#[test]
+fn each_client_is_named_with_what_it_shows() {
+    let phase_1 = |profile| match profile {
+        Profile::Windows7 => ("Windows 7", Some("error 789")),
+        Profile::Windows10 | Profile::Windows11 => ("Windows 8 or later", Some("error 789")),
+        Profile::MacOs | Profile::Ios => {
+            ("Apple", Some("\"The L2TP-VPN server did not respond.\""))
+        }
+        Profile::Android => ("Android", Some("\"Unsuccessful\"")),
+        Profile::ChromeOs => ("ChromeOS", Some("AUTHENTICATION_FAILED in its log")),
+        Profile::NetworkManagerStrongswan => {
+            ("strongSwan", Some("AUTHENTICATION_FAILED in its log"))
+        }
+        Profile::NetworkManagerLibreswan => ("libreswan", Some("AUTHENTICATION_FAILED in its log")),
+        Profile::MikroTik => ("racoon", None),
+        Profile::Adit => ("unknown", None),
+    };
+    let login = |profile| match profile {
+        Profile::Windows7 => ("Windows 7", Some("error 691")),
+        Profile::Windows10 | Profile::Windows11 => ("Windows 8 or later", Some("error 691")),
+        Profile::MacOs | Profile::Ios => ("Apple", Some("\"Authentication failed.\"")),
+        Profile::Adit => ("adit", None),
+        Profile::MikroTik => ("MikroTik", None),
+        Profile::Android => ("Android", Some("\"Unsuccessful\"")),
+        other => (phase_1(other).0, None),
+    };
+    for (seed, profile) in Profile::ALL.into_iter().enumerate() {
+        let failure = |cause: Cause, password: &str, change: fn(&mut engine::Dial)| {
+            let mut server = server_config(&[Method::MsChapV2]);
+            server.ike.policy = ike::Policy::new(&ike::LegacyOption::ALL);
+            let mut world = World::new(40 + seed as u64, server, WAN);
+            let client = world.add(Realm::INTERNET, "203.0.113.5", client_config(), WAN);
+            world.dial_as(client, "alice", password, |dial| {
+                dial.habits = profile.habits();
+                change(dial);
+            });
+            world.run_for(Duration::from_secs(300));
+            let failures = world.server().failures();
+            assert_eq!(failures.len(), 1, "{profile}: {failures:#?}");
+            assert_eq!(failures[0].cause, cause, "{profile}: {failures:#?}");
+            (failures[0].make.to_string(), failures[0].shown())
+        };
+        let (make, shown) = failure(Cause::WrongKey, "wonderland", |dial| {
+            dial.key = Secret::from(&b"another key"[..]);
+        });
+        assert_eq!((make.as_str(), shown), phase_1(profile), "{profile}");
+        let (make, shown) = failure(Cause::WrongPassword, "wrong", |_| {});
+        assert_eq!((make.as_str(), shown), login(profile), "{profile}");
+    }
 }

@@ -97,13 +97,7 @@ pub struct Failure {
 
 impl Failure {
     /// A failure of a client that had all stages before `at` behind it.
-    pub(crate) fn new(
-        outer: SocketAddr,
-        make: Make,
-        at: Stage,
-        cause: Cause,
-        what: String,
-    ) -> Self {
+    pub fn new(outer: SocketAddr, make: Make, at: Stage, cause: Cause, what: String) -> Self {
         Self {
             outer,
             make,
