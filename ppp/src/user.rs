@@ -45,10 +45,10 @@ pub(crate) fn printable(bytes: &[u8]) -> String {
     let mut out = String::new();
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {
-            if c.is_control() || is_format(c) {
-                out.extend(c.escape_unicode());
-            } else {
+            if wire::is_printable(c) {
                 out.push(c);
+            } else {
+                out.extend(c.escape_unicode());
             }
         }
         for byte in chunk.invalid() {
@@ -56,12 +56,6 @@ pub(crate) fn printable(bytes: &[u8]) -> String {
         }
     }
     out
-}
-
-/// Characters that print nothing but change how the rest looks (bidirectional overrides, line
-/// separators, zero-width joiners).
-fn is_format(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 impl From<&str> for UserName {

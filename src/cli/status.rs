@@ -162,7 +162,7 @@ pub(super) fn table(sessions: &[SessionRow]) -> String {
 /// Clients choose these words: nothing in them may move the cursor of whoever looks.
 pub(super) fn visible(text: &str) -> String {
     text.chars()
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .map(|c| if wire::is_printable(c) { c } else { '\u{fffd}' })
         .collect()
 }
 

@@ -5,6 +5,7 @@
 //! - [`Secret`]: bytes that are wiped, compared in constant time and never printed,
 //! - [`Rng`]: the one kind of generator, seeded at construction,
 //! - [`parse`] and [`emit`]: a thin layer over nom, and its counterpart for writing,
+//! - [`is_printable`]: which characters of a peer's text may reach a terminal,
 //! - [`DecodeError`]: what is wrong with some bytes, and where.
 #![forbid(unsafe_code)]
 
@@ -14,10 +15,12 @@ pub mod parse;
 mod path;
 mod secret;
 mod testing;
+mod text;
 mod time;
 
 pub use error::DecodeError;
 pub use path::{Carrier, Path, PeerId, Ports};
 pub use rand_chacha::ChaCha20Rng as Rng;
 pub use secret::Secret;
+pub use text::is_printable;
 pub use time::Instant;

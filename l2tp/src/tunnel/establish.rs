@@ -155,12 +155,6 @@ fn cut(name: &[u8]) -> Vec<u8> {
 /// A peer's text, fit for logs.
 fn printable(bytes: Option<&[u8]>) -> String {
     let text = String::from_utf8_lossy(bytes.unwrap_or_default());
-    let shown = |c: &char| !c.is_control() && !is_format(*c);
-    text.chars().filter(shown).take(64).collect()
-}
-
-/// Characters that print nothing but change how the rest looks (bidirectional overrides, line
-/// separators, zero-width joiners).
-fn is_format(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    let shown = text.chars().filter(|c| wire::is_printable(*c));
+    shown.take(64).collect()
 }
