@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::AddressRange;
@@ -49,6 +50,27 @@ pub struct Server {
     pub ranges: Vec<AddressRange>,
     /// Addresses of those ranges that are never handed out: those fixed for one user.
     pub reserved: BTreeSet<IpAddr>,
+    /// How many sessions a user may have at a time; `None`: any number.
+    pub session_limit: Option<SessionLimit>,
+}
+
+/// How many sessions a user may have at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionLimit {
+    /// The most there may be.
+    pub sessions: NonZeroU32,
+    /// What becomes of one more.
+    pub beyond: AtLimit,
+}
+
+/// What becomes of a login of a user who has as many sessions as allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AtLimit {
+    /// It is let in, and the user's oldest session ends.
+    #[default]
+    Replace,
+    /// It is turned away.
+    Refuse,
 }
 
 /// Durations of an [`Engine`](crate::Engine).

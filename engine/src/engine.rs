@@ -7,9 +7,11 @@ use std::sync::Arc;
 use rand_core::SeedableRng;
 use wire::{Instant, Path, PeerId, Rng};
 
-use crate::peer::{Ending, Kin, Peer};
+use crate::ending::Ending;
+use crate::peer::{Kin, Peer};
 use crate::session::Session;
 use crate::timers::{Timer, Timers};
+use crate::users::Users;
 use crate::{
     Answer, Cause, Config, Event, Output, PeerStatus, Pool, Reason, Request, RequestId, SessionId,
     SessionInfo, Upcall, Verdict,
@@ -34,6 +36,8 @@ pub struct Engine {
     pub(crate) by_call: BTreeMap<l2tp::SessionId, SessionId>,
     pub(crate) by_kin: BTreeMap<Kin, BTreeSet<PeerId>>,
     pub(crate) by_endpoint: BTreeMap<SocketAddr, BTreeSet<PeerId>>,
+    /// The sessions of each user who was let in.
+    pub(crate) users: Users,
     /// The last peer that each peer has absorbed, and into which.
     pub(crate) joined: BTreeMap<PeerId, PeerId>,
     /// IKE SAs that we started and that are up, but whose place is told by the next event.
@@ -83,6 +87,7 @@ impl Engine {
             by_call: BTreeMap::new(),
             by_kin: BTreeMap::new(),
             by_endpoint: BTreeMap::new(),
+            users: Users::default(),
             joined: BTreeMap::new(),
             successors: BTreeMap::new(),
             requests: BTreeMap::new(),
@@ -179,12 +184,9 @@ impl Engine {
         self.outputs.pop_front()
     }
 
-    /// Ends the peer of a session, and with it the session: clients have one each.
+    /// Ends a session, and its peer with it when nothing else lives there.
     pub fn close_session(&mut self, now: Instant, session: SessionId) {
-        if let Some(session) = self.sessions.get(&session) {
-            let peer = session.peer;
-            self.end_peer(peer, Reason::Operator, true);
-        }
+        self.end_session(session, Reason::Operator);
         self.drain(now);
     }
 
@@ -257,15 +259,6 @@ impl Engine {
         self.last_id
     }
 
-    /// Asks for a peer to be ended when the current event has been dealt with.
-    pub(crate) fn end_peer(&mut self, peer: PeerId, reason: Reason, farewell: bool) {
-        self.endings.push_back(Ending {
-            peer,
-            reason,
-            farewell,
-        });
-    }
-
     /// Deals with everything the children have to say, and with what follows from it.
     pub(crate) fn drain(&mut self, now: Instant) {
         self.drain_children(now);
@@ -275,7 +268,7 @@ impl Engine {
         }
     }
 
-    fn drain_children(&mut self, now: Instant) {
+    pub(crate) fn drain_children(&mut self, now: Instant) {
         loop {
             if let Some(output) = self.ike.poll_output() {
                 self.on_ike_output(now, output);
@@ -287,56 +280,5 @@ impl Engine {
                 break;
             }
         }
-    }
-
-    /// Ends a peer, layer by layer from the top: each layer's farewell travels in the one below.
-    fn on_ending(
-        &mut self,
-        now: Instant,
-        Ending {
-            peer: id,
-            reason,
-            farewell,
-        }: Ending,
-    ) {
-        let Some(peer) = self.peers.get(&id) else {
-            return;
-        };
-        let (sessions, tunnels) = (peer.sessions.clone(), peer.tunnels.clone());
-        for session in &sessions {
-            if let Some(session) = self.sessions.get_mut(session) {
-                session.reason.get_or_insert_with(|| reason.clone());
-            }
-        }
-        if farewell {
-            for id in sessions {
-                self.touch_link(id, |link| {
-                    link.close(now, ppp::CloseReason::Administrative(String::new()));
-                });
-            }
-            self.drain_children(now);
-            for tunnel in tunnels {
-                self.l2tp.close_tunnel(now, tunnel, reason.for_l2tp());
-            }
-            self.drain_children(now);
-        }
-        // Nothing is sent twice to a peer that is being left: its SAs go next.
-        self.l2tp.forget_peer(now, id);
-        self.drain_children(now);
-        let Some(peer) = self.peers.get(&id) else {
-            return;
-        };
-        let (children, sas): (Vec<_>, Vec<_>) = (
-            peer.children.keys().copied().collect(),
-            peer.sas.iter().copied().collect(),
-        );
-        for child in children {
-            self.ike.delete_child(now, child);
-        }
-        for sa in sas {
-            self.ike.close(now, sa, ike::CloseReason::Requested);
-        }
-        self.drain_children(now);
-        self.remove_peer(id, reason);
     }
 }

@@ -19,6 +19,7 @@
 
 mod config;
 mod dial;
+mod ending;
 mod engine;
 mod explanation;
 mod failing;
@@ -37,8 +38,12 @@ mod session;
 mod status;
 mod suite;
 mod timers;
+mod users;
 
-pub use config::{Config, Server, Timing};
+#[cfg(test)]
+mod tests;
+
+pub use config::{AtLimit, Config, Server, SessionLimit, Timing};
 pub use dataplane::SessionId;
 pub use dial::Dial;
 pub use engine::Engine;

@@ -7,7 +7,9 @@ use wire::Instant;
 
 use crate::engine::Pending;
 use crate::session::PendingLogin;
-use crate::{AddressPolicy, Cause, Engine, Login, Reason, Request, RequestId, SessionId, Verdict};
+use crate::{
+    AddressPolicy, AtLimit, Cause, Engine, Login, Reason, Request, RequestId, SessionId, Verdict,
+};
 
 /// Why somebody who has proved to be a user does not get in.
 struct Refused {
@@ -72,61 +74,122 @@ impl Engine {
                 self.on_login_failed(now, id, &login.user, cause, why);
                 reject(cause, "wrong user name or password")
             }
-            Verdict::Accept { proof, address } => match self.find_address(id, &login.user, address)
-            {
+            Verdict::Accept {
+                account,
+                proof,
+                address,
+            } => match self.admit(id, account, address) {
                 Ok(network) => ppp::Verdict::Accept {
                     authenticator_response: proof,
                     network,
                 },
                 Err(Refused { cause, why }) => {
                     self.on_login_failed(now, id, &login.user, cause, why);
-                    reject(cause, "no address for this user")
+                    reject(cause, told(cause))
                 }
             },
         };
         self.touch_link(id, |link| link.handle_verdict(now, login.id, verdict));
     }
 
-    /// The addresses of a session whose user may come in; the error is a clause for the log.
+    /// What becomes of a user who has proved to be `account`: an address, and a place among that
+    /// user's sessions. The error is a clause for the log.
+    fn admit(
+        &mut self,
+        id: SessionId,
+        account: ppp::UserName,
+        policy: AddressPolicy,
+    ) -> Result<NetworkConfig, Refused> {
+        let replaced = self.replaced(id, &account)?;
+        let network = self.find_address(id, &account, policy, replaced.first().copied())?;
+        for session in replaced {
+            self.end_session(session, Reason::Replaced);
+        }
+        if let Some(session) = self.sessions.get_mut(&id)
+            && let Some(before) = session.account.replace(account.clone())
+        {
+            self.users.remove(&before, id);
+        }
+        self.users.add(account, id);
+        Ok(network)
+    }
+
+    /// The sessions that must make room before `account` may have this one too.
+    fn replaced(&self, id: SessionId, account: &ppp::UserName) -> Result<Vec<SessionId>, Refused> {
+        let server = self.config.server.as_ref();
+        let Some(limit) = server.and_then(|server| server.session_limit) else {
+            return Ok(Vec::new());
+        };
+        let most = usize::try_from(limit.sessions.get()).unwrap_or(usize::MAX);
+        let mut others = self.users.others(account, id);
+        // This one comes on top of the others.
+        let excess = others.len().saturating_add(1).saturating_sub(most);
+        others.truncate(excess);
+        match limit.beyond {
+            AtLimit::Refuse if excess > 0 => Err(Refused {
+                cause: Cause::SessionsLimit,
+                why: match most {
+                    1 => "the user has 1 session already, as many as allowed".to_owned(),
+                    _ => format!("the user has {most} sessions already, as many as allowed"),
+                },
+            }),
+            AtLimit::Refuse | AtLimit::Replace => Ok(others),
+        }
+    }
+
+    /// The addresses of a session whose user may come in. A session that it replaces leaves it
+    /// its address, where any will do: connections survive a change of networks that way.
     fn find_address(
         &mut self,
         id: SessionId,
-        user: &ppp::UserName,
+        account: &ppp::UserName,
         policy: AddressPolicy,
+        replaced: Option<SessionId>,
     ) -> Result<NetworkConfig, Refused> {
-        let server = self.config.server.as_ref().ok_or_else(|| Refused {
-            cause: Cause::Other,
-            why: "this side serves nobody".to_owned(),
-        })?;
+        let server = self
+            .config
+            .server
+            .as_ref()
+            .ok_or_else(|| refused(Cause::Other, "this side serves nobody"))?;
         let (local, dns, wins) = (server.local, server.dns, server.wins);
-        let held = self.sessions.get(&id).and_then(|session| session.address);
+        let lent = |session: Option<SessionId>| {
+            let address = self.sessions.get(&session?)?.address?;
+            self.pool.lends(address).then_some(address)
+        };
+        let (own, left) = (lent(Some(id)), lent(replaced));
         let address = match policy {
             // The user logs in again in the same session, as after a renegotiation; but a fixed
             // address stays with the user it is fixed for.
-            AddressPolicy::Pool if held.is_some_and(|held| self.pool.lends(held)) => held,
-            AddressPolicy::Pool => self.pool.allocate(id),
+            AddressPolicy::Pool if own.is_some() => own,
+            AddressPolicy::Pool => match left {
+                Some(address) => {
+                    self.claim(id, account, address)?;
+                    Some(address)
+                }
+                None => self.pool.allocate(id),
+            },
             AddressPolicy::Fixed(address) => {
-                self.claim(id, user, address)?;
+                self.claim(id, account, address)?;
                 Some(address)
             }
         };
         let Some(IpAddr::V4(peer)) = address else {
             return Err(match address {
-                None => Refused {
-                    cause: Cause::NoAddressLeft,
-                    why: "all addresses of the pool are in use".to_owned(),
-                },
-                Some(other) => Refused {
-                    cause: Cause::NoAddressPermitted,
-                    why: format!("{other} cannot be assigned: only IPv4 is, so far"),
-                },
+                None => refused(
+                    Cause::NoAddressLeft,
+                    "all addresses of the pool are in use",
+                ),
+                Some(other) => refused(
+                    Cause::NoAddressPermitted,
+                    format!("{other} cannot be assigned: only IPv4 is, so far"),
+                ),
             });
         };
-        if let Some(before) = held.filter(|before| *before != IpAddr::from(peer)) {
-            self.pool.release(before);
-        }
         if let Some(session) = self.sessions.get_mut(&id) {
-            session.address = Some(peer.into());
+            let before = session.address.replace(peer.into());
+            if let Some(before) = before.filter(|before| *before != IpAddr::from(peer)) {
+                self.pool.release(before);
+            }
         }
         Ok(NetworkConfig {
             local,
@@ -136,40 +199,46 @@ impl Engine {
         })
     }
 
-    /// Takes a fixed address. Whoever holds it under the same name has left it behind (a phone
-    /// that came back on another network) and makes room; another user does not.
+    /// Takes a certain address. A session that holds it for the same user has been left behind (a
+    /// phone that came back on another network, a client that was killed) and makes room; that of
+    /// another user does not.
     fn claim(
         &mut self,
         id: SessionId,
-        user: &ppp::UserName,
+        account: &ppp::UserName,
         address: IpAddr,
     ) -> Result<(), Refused> {
         let Err(holder) = self.pool.claim(address, id) else {
             return Ok(());
         };
-        let theirs = self.sessions.get(&holder);
-        let same = theirs
-            .and_then(|s| s.login.as_ref())
-            .is_some_and(|(name, _)| name == user);
-        match theirs.map(|session| session.peer) {
-            Some(peer) if !same => Err(Refused {
-                cause: Cause::AddressInUse,
-                why: format!("the fixed address {address} is in use by peer {peer}"),
-            }),
-            peer => {
-                if let Some(session) = self.sessions.get_mut(&holder) {
-                    session.address = None;
-                }
-                self.pool.release(address);
-                if let Some(peer) = peer {
-                    self.end_peer(peer, Reason::StartedAgain, false);
-                }
-                self.pool.claim(address, id).map_err(|_| Refused {
-                    cause: Cause::AddressInUse,
-                    why: format!("{address} is in use"),
-                })
+        if let Some(session) = self.sessions.get_mut(&holder) {
+            if session.account.as_ref() != Some(account) {
+                let peer = session.peer;
+                let why = format!("the fixed address {address} is in use by peer {peer}");
+                return Err(refused(Cause::AddressInUse, why));
             }
+            session.address = None;
+            self.end_session(holder, Reason::Replaced);
         }
+        self.pool.release(address);
+        self.pool
+            .claim(address, id)
+            .map_err(|_| refused(Cause::AddressInUse, format!("{address} is in use")))
+    }
+}
+
+fn refused(cause: Cause, why: impl Into<String>) -> Refused {
+    Refused {
+        cause,
+        why: why.into(),
+    }
+}
+
+/// What the client is told of why somebody who is known is not let in.
+const fn told(cause: Cause) -> &'static str {
+    match cause {
+        Cause::SessionsLimit => "too many sessions of this user",
+        _ => "no address for this user",
     }
 }
 

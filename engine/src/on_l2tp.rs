@@ -67,6 +67,7 @@ impl Engine {
                 length_in_data: up.length,
                 link,
                 login: None,
+                account: None,
                 pending: None,
                 address: None,
                 network: None,
@@ -136,6 +137,9 @@ impl Engine {
         self.timers.set(crate::timers::Timer::Link(id), None);
         if let Some(address) = session.address {
             self.pool.release(address);
+        }
+        if let Some(account) = &session.account {
+            self.users.remove(account, id);
         }
         if let Some(pending) = session.pending {
             self.requests.remove(&pending.request);

@@ -91,12 +91,14 @@ impl Engine {
     }
 
     fn on_network_down(&mut self, id: SessionId) {
-        let info = self
-            .sessions
-            .get(&id)
-            .and_then(|session| self.session_info(session));
-        if let Some(info) = info {
-            let reason = Reason::Ppp(ppp::CloseReason::PeerTerminated(String::new()));
+        let Some(session) = self.sessions.get(&id) else {
+            return;
+        };
+        if let Some(info) = self.session_info(session) {
+            let ending = || session.link.ending().cloned().map(Reason::Ppp);
+            // A link that is not ending is one that the peer negotiates anew.
+            let anew = || Reason::Ppp(ppp::CloseReason::PeerTerminated(String::new()));
+            let reason = session.reason.clone().or_else(ending).unwrap_or_else(anew);
             self.event(Event::SessionDown(Box::new(info), reason));
         }
         if let Some(session) = self.sessions.get_mut(&id) {

@@ -111,6 +111,9 @@ pub enum Answer {
 pub enum Verdict {
     /// Let the user in.
     Accept {
+        /// Whose sessions this one is counted with: the user's name as the administrator writes it,
+        /// where clients have several ways to (with a domain in front, for example).
+        account: ppp::UserName,
         /// What MS-CHAPv2 must tell the client to prove that we know the password too.
         proof: Option<ppp::mschapv2::AuthenticatorResponse>,
         /// Which address the user gets.

@@ -135,12 +135,3 @@ impl Peer {
         })
     }
 }
-
-/// A peer that is to end once the current event has been dealt with.
-#[derive(Debug)]
-pub(crate) struct Ending {
-    pub(crate) peer: PeerId,
-    pub(crate) reason: Reason,
-    /// Whether the peer is told.
-    pub(crate) farewell: bool,
-}

@@ -24,6 +24,9 @@ pub enum Reason {
     /// The peer says that it started anew (INITIAL-CONTACT), and it did.
     #[error("the client has started again")]
     StartedAgain,
+    /// The user logged in again, and may not have, or cannot have, this session as well.
+    #[error("replaced by a newer session of the same user")]
+    Replaced,
     /// The client role's user is done.
     #[error("disconnected")]
     Done,
@@ -35,7 +38,7 @@ impl Reason {
         match self {
             Self::L2tp(reason) => reason.clone(),
             Self::Ppp(reason) => l2tp::CloseReason::Ppp(crate::on_ppp::disconnect_cause(reason)),
-            Self::Operator => l2tp::CloseReason::Administrative,
+            Self::Operator | Self::Replaced => l2tp::CloseReason::Administrative,
             Self::ShuttingDown => l2tp::CloseReason::ShuttingDown,
             Self::Done => l2tp::CloseReason::Done,
             Self::Ike(_) | Self::PathGone | Self::StartedAgain => l2tp::CloseReason::PathGone,

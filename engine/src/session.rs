@@ -19,6 +19,8 @@ pub(crate) struct Session {
     pub(crate) link: ppp::Link,
     /// Who is logged in, and how.
     pub(crate) login: Option<(ppp::UserName, ppp::Method)>,
+    /// Whose session it is, from the verdict on: the name it is counted under.
+    pub(crate) account: Option<ppp::UserName>,
     /// The login that waits for a verdict.
     pub(crate) pending: Option<PendingLogin>,
     /// The address taken from the pool (server role).

@@ -55,6 +55,8 @@ pub struct Party {
     pub engine: Engine,
     pub plane: DataPlane,
     pub users: BTreeMap<&'static str, User>,
+    /// Keys, by label, that are for one user only.
+    pub key_users: BTreeMap<String, &'static str>,
     /// What the engine reported.
     pub events: Vec<(Instant, Event)>,
     /// IP packets that came out of the tunnel.
@@ -95,6 +97,7 @@ pub fn server_config(methods: &[Method]) -> Config {
             wins: [None, None],
             ranges: range.into_iter().collect(),
             reserved: [Ipv4Addr::new(10, 10, 1, 77).into()].into(),
+            session_limit: None,
         }),
         ..Config::default()
     }
@@ -142,6 +145,7 @@ impl Party {
                 ),
             ]
             .into(),
+            key_users: BTreeMap::new(),
             events: Vec::new(),
             received: Vec::new(),
             tap: None,
@@ -407,12 +411,23 @@ impl Party {
                         user.address,
                     )
                 });
+                let account = login.request.user.clone();
+                let own = self.key_users.get(&login.key);
+                let others_key = own.is_some_and(|users| account.as_str() != Some(users));
                 let verdict = match check {
-                    Some((_, address)) if self.believes_everybody => {
-                        let proof = Some(ppp::mschapv2::AuthenticatorResponse([0; 20]));
-                        Verdict::Accept { proof, address }
-                    }
-                    Some((Check::Passed(proof), address)) => Verdict::Accept { proof, address },
+                    Some((_, address)) if self.believes_everybody => Verdict::Accept {
+                        account,
+                        proof: Some(ppp::mschapv2::AuthenticatorResponse([0; 20])),
+                        address,
+                    },
+                    Some((Check::Passed(_), _)) if others_key => Verdict::Reject {
+                        why: format!("the key {} is not for this user", login.key),
+                    },
+                    Some((Check::Passed(proof), address)) => Verdict::Accept {
+                        account,
+                        proof,
+                        address,
+                    },
                     Some((Check::Failed, _)) => Verdict::Reject {
                         cause: Cause::WrongPassword,
                         why: "wrong password".into(),

@@ -272,6 +272,11 @@ impl Link {
         }
     }
 
+    /// Why the link is ending or has ended, as soon as that is known.
+    pub fn ending(&self) -> Option<&CloseReason> {
+        self.cause.as_ref()
+    }
+
     /// The next thing to do; `None` until something else is handled.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
