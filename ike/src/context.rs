@@ -13,6 +13,7 @@ use wire::{Instant, Path, Rng};
 use crate::codec::{Cookie, MessageId};
 use crate::crypto::HashAlgorithm;
 use crate::habits::Rekey;
+use crate::key_history::KeyHistory;
 use crate::timers::{Owner, Timers};
 use crate::{
     Config, Counters, Event, Habits, Keyring, Make, Output, Refusal, Request, RequestId, SaId,
@@ -42,6 +43,7 @@ pub(crate) enum Asker {
 pub(crate) struct Context {
     pub(crate) config: Config,
     pub(crate) keys: Arc<Keyring>,
+    pub(crate) key_history: KeyHistory,
     pub(crate) rng: Rng,
     pub(crate) now: Instant,
     pub(crate) timers: Timers,
@@ -57,6 +59,7 @@ impl Context {
         Self {
             config,
             keys: Arc::default(),
+            key_history: KeyHistory::default(),
             rng,
             now: Instant::BOOT,
             timers: Timers::default(),

@@ -201,6 +201,11 @@ impl KeyTrial {
                 Err(error) => return KeyTrialOutcome::Malformed(error),
             }
         }
+        // How long a refusal takes shall not tell how many keys there are, where they are few.
+        for _ in self.candidates.len()..padded(self.candidates.len()) {
+            let decoy = self.try_key(&Secret::default(), &header, body, &iv);
+            std::hint::black_box(decoy.is_ok());
+        }
         KeyTrialOutcome::NoMatch { well_formed }
     }
 
@@ -222,6 +227,14 @@ impl KeyTrial {
         }
         Ok(Verdict::Match(keymat, message))
     }
+}
+
+/// How many keys are tried, real ones and decoys, before `candidates` of them have failed.
+fn padded(candidates: usize) -> usize {
+    const STEP: usize = 32;
+    candidates
+        .next_multiple_of(STEP)
+        .min(KeyTrial::MAX_CANDIDATES)
 }
 
 /// What one key makes of message 5.
@@ -278,6 +291,12 @@ mod tests {
             assert!(whole.shared.is_some());
             assert_eq!(step_2.shared, whole.shared);
         }
+    }
+
+    #[test]
+    fn one_key_takes_as_long_as_thirty() {
+        assert_eq!([1, 30, 32].map(padded), [32; 3]);
+        assert_eq!([33, 256, 1000].map(padded), [64, 256, 256]);
     }
 
     #[test]

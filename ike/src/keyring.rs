@@ -3,10 +3,14 @@
 //! Main Mode hides the peer's identity behind the key (RFC 2409 §5.4), so a key is chosen by
 //! address, and where that leaves several, message 5 tells which one the peer has.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 
 use wire::Secret;
+
+use crate::crypto::HashAlgorithm;
+use crate::key_history::{KeyHistory, Likelihood};
 
 /// Whom a key is for: one word before the colon of a line in a secrets file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +21,14 @@ pub enum Selector {
     Address(IpAddr),
     /// All addresses whose first `prefix` bits are those of `address`.
     Network {
+        /// Any address of the network.
+        address: IpAddr,
+        /// Length of the common part, in bits.
+        prefix: u8,
+    },
+    /// All peers whose first `prefix` bits are those of `address`; never our own end. Several of
+    /// them stand side by side.
+    Peers {
         /// Any address of the network.
         address: IpAddr,
         /// Length of the common part, in bits.
@@ -38,8 +50,13 @@ impl Selector {
             } if within(address, *network, *prefix) => 3,
             Self::Any => 2,
             Self::Identity(_) => 1,
-            Self::Address(_) | Self::Network { .. } => 0,
+            Self::Address(_) | Self::Network { .. } | Self::Peers { .. } => 0,
         }
+    }
+
+    /// Whether the selector is for peers alone, and fits the one at `remote`.
+    fn admits_peer(&self, remote: IpAddr) -> bool {
+        matches!(self, Self::Peers { address, prefix } if within(remote, *address, *prefix))
     }
 }
 
@@ -75,6 +92,8 @@ pub struct Key {
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Keyring {
     keys: Vec<Key>,
+    /// For each key the first one with the same secret.
+    classes: Vec<usize>,
 }
 
 impl fmt::Debug for Keyring {
@@ -88,7 +107,8 @@ impl fmt::Debug for Keyring {
 impl Keyring {
     /// A keyring of `keys`; among equally good ones the first is tried first.
     pub fn new(keys: Vec<Key>) -> Self {
-        Self { keys }
+        let classes = classes(&keys);
+        Self { keys, classes }
     }
 
     /// A keyring with one key for everybody.
@@ -110,30 +130,59 @@ impl Keyring {
         self.keys.len()
     }
 
-    /// The keys that may belong to a peer at `remote` which reached us at `local`, best first:
-    /// one that names both addresses, then the peer's, then ours, then anybody, then names, then
-    /// those without any selector. The same key twice is returned once.
+    /// The keys, in the order of the file.
+    pub(crate) fn keys(&self) -> &[Key] {
+        &self.keys
+    }
+
+    /// The keys that may belong to a peer at `remote` which reached us at any of `locals`, at most
+    /// `limit` of them, the likeliest first: one that has worked lately for a peer there; then
+    /// one that names both addresses, the peer's, ours, anybody, a name, or has no selector at
+    /// all; among equals one that is much used. The same key twice is returned once.
     ///
     /// A selector may speak for either end, but not for both: `10.0.0.1 %any` is our address and
     /// any peer.
-    pub fn candidates(&self, local: IpAddr, remote: IpAddr) -> Vec<&Key> {
-        let mut ranked: Vec<(Rank, &Key)> = self
+    pub(crate) fn candidates(
+        &self,
+        locals: &[IpAddr],
+        remote: IpAddr,
+        history: &KeyHistory,
+        limit: usize,
+    ) -> Vec<&Key> {
+        let rank = |key: &Key| {
+            let ranks = locals.iter();
+            ranks
+                .filter_map(|local| Rank::of(&key.selectors, *local, remote))
+                .max()
+        };
+        let mut ranked: Vec<(Rank, usize, &Key)> = self
             .keys
             .iter()
-            .filter_map(|key| Some((Rank::of(&key.selectors, local, remote)?, key)))
+            .zip(&self.classes)
+            .filter_map(|(key, class)| Some((rank(key)?, *class, key)))
             .collect();
         // Stable: the order of the file decides among equals.
-        ranked.sort_by_key(|(rank, _)| std::cmp::Reverse(*rank));
-        let mut candidates: Vec<&Key> = Vec::with_capacity(ranked.len());
-        for (_, key) in ranked {
-            // Quadratic, but over what a trial takes: a few hundred.
-            let room = candidates.len() < crate::MAX_KEYS_PER_TRIAL;
-            if room && !candidates.iter().any(|known| known.secret == key.secret) {
-                candidates.push(key);
-            }
-        }
-        candidates
+        ranked.sort_by_key(|(rank, ..)| std::cmp::Reverse(*rank));
+        // Before the history has its say: which of two equal keys is meant must not depend on it.
+        let mut seen = BTreeSet::new();
+        ranked.retain(|(_, class, _)| seen.insert(*class));
+        ranked.sort_by_cached_key(|(rank, _, key)| {
+            let Likelihood { lately, uses } = history.likelihood(remote, key);
+            std::cmp::Reverse((lately, *rank, uses))
+        });
+        let likeliest = ranked.into_iter().take(limit);
+        likeliest.map(|(.., key)| key).collect()
     }
+}
+
+/// Numbers the keys so that equal ones have equal numbers.
+fn classes(keys: &[Key]) -> Vec<usize> {
+    let mut known = BTreeMap::new();
+    let number = |(index, key): (usize, &Key)| {
+        let digest = HashAlgorithm::Sha256.digest(&[key.secret.expose()]);
+        *known.entry(digest.to_vec()).or_insert(index)
+    };
+    keys.iter().enumerate().map(number).collect()
 }
 
 /// How well a key fits a pair of addresses; the peer's end counts first.
@@ -146,6 +195,12 @@ struct Rank {
 impl Rank {
     /// `None` when the key is for others.
     fn of(selectors: &[Selector], local: IpAddr, remote: IpAddr) -> Option<Self> {
+        if selectors.iter().any(|s| s.admits_peer(remote)) {
+            return Some(Self {
+                remote: 3,
+                local: 1,
+            });
+        }
         match selectors {
             // `: PSK "..."`
             [] => Some(Self {
@@ -204,7 +259,8 @@ mod tests {
     }
 
     fn labels(ring: &Keyring, local: &str, remote: &str) -> Vec<String> {
-        ring.candidates(ip(local), ip(remote))
+        let history = KeyHistory::default();
+        ring.candidates(&[ip(local)], ip(remote), &history, 256)
             .iter()
             .map(|key| key.label.clone())
             .collect()
@@ -260,6 +316,49 @@ mod tests {
             labels(&ring, "192.0.2.1", "198.51.100.7"),
             ["first", "third"]
         );
+    }
+
+    #[test]
+    fn what_worked_comes_first_and_decides_who_is_among_the_tried() {
+        let keys = (0..300).map(|number| key(&number.to_string(), &[Selector::Any]));
+        let ring = Keyring::new(keys.collect());
+        let (here, there) = (ip("198.51.100.7"), ip("198.51.100.8"));
+        let mut history = KeyHistory::default();
+        let tried = |history: &KeyHistory, remote| {
+            let keys = ring.candidates(&[ip("192.0.2.1")], remote, history, 256);
+            let labels: Vec<String> = keys.iter().map(|key| key.label.clone()).collect();
+            assert_eq!(labels.len(), 256);
+            labels
+        };
+        assert_eq!(tried(&history, here)[..2], ["0", "1"]);
+        for label in ["299", "7", "7", "8"] {
+            history.note(here, label);
+        }
+        assert_eq!(tried(&history, here)[..4], ["8", "7", "299", "0"]);
+        assert_eq!(tried(&history, there)[..4], ["7", "8", "299", "0"]);
+    }
+
+    #[test]
+    fn keys_for_networks_of_peers_are_for_nobody_else() {
+        let peers = |address: &str, prefix| Selector::Peers {
+            address: ip(address),
+            prefix,
+        };
+        let ring = Keyring::new(vec![
+            key("general", &[Selector::Any, Selector::Any]),
+            key("one", &[peers("203.0.113.0", 24)]),
+            key("two", &[peers("198.51.100.0", 24), peers("192.0.2.0", 24)]),
+        ]);
+        assert_eq!(
+            labels(&ring, "192.0.2.1", "203.0.113.5"),
+            ["one", "general"]
+        );
+        assert_eq!(
+            labels(&ring, "192.0.2.1", "198.51.100.5"),
+            ["two", "general"]
+        );
+        // Our own address is in one of the networks; that is no reason.
+        assert_eq!(labels(&ring, "192.0.2.1", "10.0.0.1"), ["general"]);
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod endpoint;
 pub mod habits;
 mod half_open;
 mod job;
+mod key_history;
 mod keyring;
 mod main_mode;
 mod make;

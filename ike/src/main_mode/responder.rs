@@ -430,30 +430,18 @@ impl ExpectAuth {
 /// The keys to try for a peer, and their labels.
 fn candidates(context: &Context, path: Path) -> (Vec<String>, Vec<(usize, Secret)>) {
     let limit = context.config.limits.keys_per_trial.min(MAX_KEYS_PER_TRIAL);
-    let remote = path.remote.ip();
     // A line of the secrets file may name us by the address under which clients know us.
-    let known_as = context
+    let known_as: Vec<_> = context
         .config
         .public_address
         .into_iter()
-        .chain([path.local.ip()]);
-    let mut found: Vec<&crate::Key> = Vec::new();
-    for local in known_as {
-        for key in context.keys.candidates(local, remote) {
-            if found.len() < limit && !found.iter().any(|known| known.secret == key.secret) {
-                found.push(key);
-            }
-        }
-    }
+        .chain([path.local.ip()])
+        .collect();
+    let (keys, history) = (&context.keys, &context.key_history);
+    let found = keys.candidates(&known_as, path.remote.ip(), history, limit);
     let labels = found.iter().map(|key| key.label.clone()).collect();
-    (
-        labels,
-        found
-            .iter()
-            .map(|key| key.secret.clone())
-            .enumerate()
-            .collect(),
-    )
+    let secrets = found.iter().map(|key| key.secret.clone());
+    (labels, secrets.enumerate().collect())
 }
 
 impl AwaitTrial {
@@ -512,6 +500,8 @@ impl AwaitTrial {
             return Step::Stay(State::ExpectAuth(before));
         };
         frame.path = path;
+        let key = labels.get(found.index).cloned().unwrap_or_default();
+        context.key_history.note(path.remote.ip(), &key);
         let own = own_identity(context, path.local.ip());
         let id_r = Identification {
             protocol: 0,
@@ -533,7 +523,7 @@ impl AwaitTrial {
             traversal: before.traversal,
             announced: before.announced,
             identity,
-            key: labels.get(found.index).cloned().unwrap_or_default(),
+            key,
             answered: Some(Answered {
                 request: message,
                 answer: answer.clone(),

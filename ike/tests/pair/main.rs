@@ -10,6 +10,7 @@ mod habits;
 mod half_open;
 mod handshake;
 mod harness;
+mod keys;
 mod nat;
 mod refusals;
 mod rekey;
