@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use engine::AddressRange;
 
 use crate::compat::chap_secrets::ChapSecrets;
-use crate::compat::ipsec_secrets::{self, Selector};
-use crate::config::{Authentication, Bundle, Config, Encapsulation};
+use crate::compat::ipsec_secrets::Selector;
+use crate::config::{Authentication, Bundle, Config, Encapsulation, OnLimit};
+use crate::io::prefix::Prefix;
 
 /// Peers that the tables of a server have room for.
 pub const PEERS: usize = 65_536;
@@ -31,6 +33,7 @@ pub fn engine_config(bundle: &Bundle) -> engine::Config {
                 .filter_map(|range| AddressRange::new(range.first, range.last))
                 .collect(),
             reserved: fixed_addresses(&bundle.users),
+            session_limit: session_limit(config),
         }),
         ..engine::Config::default()
     }
@@ -118,14 +121,40 @@ pub const fn method_of(word: Authentication) -> ppp::Method {
     }
 }
 
-/// The pre-shared keys as IKE wants them.
-pub fn keyring(keys: &[ipsec_secrets::Entry]) -> ike::Keyring {
-    let key = |entry: &ipsec_secrets::Entry| ike::Key {
+fn session_limit(config: &Config) -> Option<engine::SessionLimit> {
+    Some(engine::SessionLimit {
+        sessions: NonZeroU32::new(config.clients.sessions_per_user)?,
+        beyond: match config.clients.on_limit {
+            OnLimit::Replace => engine::AtLimit::Replace,
+            OnLimit::Refuse => engine::AtLimit::Refuse,
+        },
+    })
+}
+
+/// The pre-shared keys as IKE wants them: each is known by its name, or by its place in the
+/// secrets file.
+pub fn keyring(bundle: &Bundle) -> ike::Keyring {
+    let named = bundle.named_keys.iter().map(|key| ike::Key {
+        label: key.name.clone(),
+        selectors: match &key.from[..] {
+            [] => vec![ike::Selector::Any],
+            networks => networks.iter().map(peers).collect(),
+        },
+        secret: key.secret.clone(),
+    });
+    let entries = bundle.keys.iter().map(|entry| ike::Key {
         label: entry.place.to_string(),
         selectors: entry.selectors.iter().map(selector).collect(),
         secret: entry.secret.clone(),
-    };
-    ike::Keyring::new(keys.iter().map(key).collect())
+    });
+    ike::Keyring::new(named.chain(entries).collect())
+}
+
+fn peers(network: &Prefix) -> ike::Selector {
+    ike::Selector::Peers {
+        address: network.address(),
+        prefix: network.length(),
+    }
 }
 
 fn selector(selector: &Selector) -> ike::Selector {

@@ -175,10 +175,7 @@ impl Engine {
         };
         let Some(IpAddr::V4(peer)) = address else {
             return Err(match address {
-                None => refused(
-                    Cause::NoAddressLeft,
-                    "all addresses of the pool are in use",
-                ),
+                None => refused(Cause::NoAddressLeft, "all addresses of the pool are in use"),
                 Some(other) => refused(
                     Cause::NoAddressPermitted,
                     format!("{other} cannot be assigned: only IPv4 is, so far"),

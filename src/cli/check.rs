@@ -36,7 +36,7 @@ pub fn run(arguments: &Check, sources: &Sources, out: &mut dyn Write) -> io::Res
         let counted = count_findings(&findings);
         match bundle {
             Some(bundle) => {
-                let keys = count(bundle.keys.len(), "key");
+                let keys = count(bundle.keys.len() + bundle.named_keys.len(), "key");
                 let users = count(bundle.users.records().len(), "user");
                 writeln!(
                     out,

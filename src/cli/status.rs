@@ -133,6 +133,7 @@ pub(super) fn table(sessions: &[SessionRow]) -> String {
         .set_content_arrangement(ContentArrangement::Disabled);
     table.set_header([
         "ID", "USER", "FROM", "ADDRESS", "UP", "IN", "OUT", "NAT", "PHASE 1", "PHASE 2", "CLIENT",
+        "KEY",
     ]);
     let shown = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
     for session in sessions {
@@ -148,6 +149,7 @@ pub(super) fn table(sessions: &[SessionRow]) -> String {
             session.phase1.clone(),
             session.phase2.clone(),
             visible(&session.make),
+            key(&session.key).to_owned(),
         ]);
     }
     for (index, column) in table.column_iter_mut().enumerate() {
@@ -157,6 +159,11 @@ pub(super) fn table(sessions: &[SessionRow]) -> String {
         }
     }
     table.trim_fmt()
+}
+
+/// The name of a key; of one that is known by its place the file and the line.
+fn key(label: &str) -> &str {
+    label.rsplit('/').next().unwrap_or(label)
 }
 
 /// Clients choose these words: nothing in them may move the cursor of whoever looks.
@@ -180,6 +187,10 @@ mod tests {
             outer: Some(([198, 51, 100, 7], port).into()),
             inner: Some([10, 10, 1, 2].into()),
             make: "Windows".to_owned(),
+            key: match session {
+                1 => "/etc/ipsec.secrets:3".to_owned(),
+                _ => "sales".to_owned(),
+            },
             phase1: "aes256-sha1-ecp384".to_owned(),
             phase2: "aes256-sha1".to_owned(),
             nat: "client".to_owned(),

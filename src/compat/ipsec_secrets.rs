@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use crate::diagnostic::{Diagnostic, Place};
 
 /// Shorter keys can be guessed from a recorded handshake in reasonable time.
-const SHORT_KEY: usize = 20;
+pub(crate) const SHORT_KEY: usize = 20;
 
 /// Types of secrets that exist and that L2TP with a pre-shared key has no use for.
 const OTHER_TYPES: [&str; 10] = [

@@ -34,7 +34,7 @@ pub(crate) fn read_secret_file(
 }
 
 /// A finding if anybody but the owner has access to `path`.
-fn permissions(path: &Path) -> Option<Diagnostic> {
+pub(crate) fn permissions(path: &Path) -> Option<Diagnostic> {
     let mode = fs::metadata(path).ok()?.permissions().mode() & 0o777;
     let who = match (mode & 0o007 != 0, mode & 0o070 != 0) {
         (true, _) => "every user of this host",

@@ -7,8 +7,9 @@ use std::path::Path;
 use wire::Secret;
 use zeroize::Zeroizing;
 
-use super::layers::{Loaded, Sources, load};
+use super::layers::{Loaded, Origins, Sources, load};
 use super::model::Config;
+use super::psk::{self, NamedKey};
 use crate::compat::chap_secrets::{self, ChapSecrets, Name};
 use crate::compat::{ipsec_secrets, read_secret_file};
 use crate::diagnostic::{Diagnostic, Place, any_error};
@@ -20,6 +21,8 @@ pub struct Bundle {
     pub config: Config,
     /// The pre-shared keys, in file order.
     pub keys: Vec<ipsec_secrets::Entry>,
+    /// The pre-shared keys that have a name, in the order of the settings.
+    pub named_keys: Vec<NamedKey>,
     /// The users.
     pub users: ChapSecrets,
     /// The secret of L2TP tunnel authentication, if there is a file for it.
@@ -40,7 +43,12 @@ impl Bundle {
         let Some(config) = config else {
             return (None, findings);
         };
-        let keys = ipsec_secrets::load(&config.ipsec.secrets, &mut findings);
+        let keys = if needs_secrets_file(&config, &origins) {
+            ipsec_secrets::load(&config.ipsec.secrets, &mut findings)
+        } else {
+            Some(Vec::new())
+        };
+        let named_keys = psk::load(&config, &origins, &mut findings);
         let users = chap_secrets::load(&config.ppp.secrets, &mut findings);
         let tunnel_secret = config
             .l2tp
@@ -49,6 +57,7 @@ impl Bundle {
             .and_then(|path| first_line(path, &mut findings));
         if let Some(keys) = &keys
             && keys.is_empty()
+            && config.psk.is_empty()
         {
             let place = Place::file(&config.ipsec.secrets);
             let found = Diagnostic::error(place, "there is no pre-shared key in this file");
@@ -56,6 +65,9 @@ impl Bundle {
         }
         if let Some(users) = &users {
             judge_users(&config, users, &mut findings);
+        }
+        if let (Some(keys), Some(users)) = (&keys, &users) {
+            psk::judge(&named_keys, keys, users, &mut findings);
         }
         if config.l2tp.secret_file.is_some() && tunnel_secret.is_none() && !any_error(&findings) {
             let place = origins.of("l2tp.secret-file");
@@ -68,6 +80,7 @@ impl Bundle {
             (Some(keys), Some(users)) if !any_error(&findings) => Some(Self {
                 config,
                 keys,
+                named_keys,
                 users,
                 tunnel_secret,
             }),
@@ -75,6 +88,14 @@ impl Bundle {
         };
         (bundle, findings)
     }
+}
+
+/// Whether there must be a file of pre-shared keys. One that nobody named may be absent where
+/// there are other keys.
+fn needs_secrets_file(config: &Config, origins: &Origins) -> bool {
+    let path = &config.ipsec.secrets;
+    config.psk.is_empty()
+        || (!path.as_os_str().is_empty() && (origins.is_written("ipsec.secrets") || path.exists()))
 }
 
 /// The first line of a file that holds one secret, without its end.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use config::{Map, Source, Value, ValueKind};
 
 use super::model::Config;
-use super::tree::{Setting, settings_of_environment, settings_of_file};
+use super::tree::{KEYS, Setting, gather_keys, settings_of_environment, settings_of_file};
 use super::validate::validate;
 use crate::diagnostic::{Diagnostic, Place, any_error};
 
@@ -104,6 +104,8 @@ pub fn load(sources: &Sources) -> Loaded {
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_str()));
     layers.push(settings_of_environment(variables, &mut findings));
+
+    gather_keys(&mut layers);
 
     let mut origins = Origins::default();
     for setting in layers.iter().flatten() {
@@ -217,13 +219,21 @@ fn layer_of_file(path: &Path, text: &str, findings: &mut Vec<Diagnostic>) -> Vec
     let mut settings = settings_of_file(&Place::file(path), text, findings);
     // A relative path is relative to the file that says it, wherever the program was started.
     let folder = path.parent().unwrap_or(Path::new(""));
-    for setting in &mut settings {
-        if let toml::Value::String(value) = &mut setting.value
-            && PATHS.contains(&setting.path.as_str())
+    let resolve = |value: &mut toml::Value| {
+        if let toml::Value::String(value) = value
             && !value.is_empty()
             && let Some(joined) = folder.join(&*value).to_str()
         {
             *value = joined.to_owned();
+        }
+    };
+    for setting in &mut settings {
+        if PATHS.contains(&setting.path.as_str()) {
+            resolve(&mut setting.value);
+        }
+        if let (KEYS, toml::Value::Array(keys)) = (setting.path.as_str(), &mut setting.value) {
+            let files = keys.iter_mut().filter_map(|key| key.get_mut("secret-file"));
+            files.for_each(resolve);
         }
     }
     settings

@@ -1,11 +1,12 @@
 //! The configuration: [`model`] says what there is, [`layers`] where it comes from, [`validate`]
-//! what makes sense together, [`algorithms`] what IKE makes of it, [`bundle`] reads it with the
-//! secrets it names.
+//! what makes sense together, [`algorithms`] what IKE makes of it, [`psk`] which keys have a name,
+//! [`bundle`] reads it with the secrets it names.
 
 pub mod algorithms;
 pub mod bundle;
 pub mod layers;
 pub mod model;
+pub mod psk;
 mod tree;
 pub mod validate;
 pub mod values;
@@ -15,6 +16,7 @@ pub use bundle::Bundle;
 pub use layers::{Loaded, Sources, load};
 pub use model::{
     Authentication, Clients, Config, Control, Encapsulation, Ipsec, L2tp, Listen, Log, LogFormat,
-    Pool, Ppp, Tun,
+    OnLimit, Pool, Ppp, Tun,
 };
+pub use psk::{NamedKey, Psk};
 pub use values::{AddressRange, SocketMode};

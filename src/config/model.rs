@@ -9,6 +9,7 @@ use ike::LegacyOption;
 use serde::{Deserialize, Serialize};
 
 use super::algorithms::legacy;
+use super::psk::Psk;
 use super::values::{AddressRange, SocketMode, duration, optional};
 
 /// The whole configuration.
@@ -33,6 +34,8 @@ pub struct Config {
     pub control: Control,
     /// `[log]`: what is written down, and how.
     pub log: Log,
+    /// `[[psk]]`: pre-shared keys with a name, beside those of the secrets file.
+    pub psk: Vec<Psk>,
 }
 
 /// `[listen]`
@@ -79,6 +82,8 @@ pub enum Encapsulation {
 pub struct Ipsec {
     /// The file of pre-shared keys, in the form of strongSwan and libreswan.
     pub secrets: PathBuf,
+    /// Whether a user whom a `[[psk]]` names may log in with no other key.
+    pub own_key_only: bool,
     /// When ESP travels inside UDP.
     pub encapsulation: Encapsulation,
     /// Weak algorithms let in for old clients.
@@ -112,6 +117,7 @@ impl Default for Ipsec {
     fn default() -> Self {
         Self {
             secrets: PathBuf::from("/etc/ipsec.secrets"),
+            own_key_only: false,
             encapsulation: Encapsulation::default(),
             legacy: Vec::new(),
             groups: Vec::new(),
@@ -261,12 +267,31 @@ impl Default for Tun {
 pub struct Clients {
     /// Whether packets from one client to another are dropped.
     pub isolation: bool,
+    /// How many sessions one user may have at a time; 0: any number.
+    pub sessions_per_user: u32,
+    /// What becomes of a login beyond that.
+    pub on_limit: OnLimit,
 }
 
 impl Default for Clients {
     fn default() -> Self {
-        Self { isolation: true }
+        Self {
+            isolation: true,
+            sessions_per_user: 0,
+            on_limit: OnLimit::default(),
+        }
     }
+}
+
+/// What becomes of a login of a user who has as many sessions as allowed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnLimit {
+    /// It is let in, and the user's oldest session ends.
+    #[default]
+    Replace,
+    /// It is turned away.
+    Refuse,
 }
 
 /// `[control]`

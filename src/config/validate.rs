@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::layers::Origins;
-use super::model::Config;
+use super::model::{Config, OnLimit};
 use crate::diagnostic::Diagnostic;
 
 /// Linux' IFNAMSIZ is 16, with the terminating NUL.
@@ -28,6 +28,7 @@ pub fn validate(config: &Config, origins: &Origins, findings: &mut Vec<Diagnosti
     check.pool(config);
     check.tun(config);
     check.rest(config);
+    super::psk::validate(&config.psk, origins, &mut found);
     // By file and line: people read from the top.
     found.sort_by(|a, b| a.place.cmp(&b.place));
     findings.append(&mut found);
@@ -142,7 +143,7 @@ impl Check<'_> {
 
     fn ipsec(&mut self, config: &Config) {
         let ipsec = &config.ipsec;
-        if ipsec.secrets.as_os_str().is_empty() {
+        if ipsec.secrets.as_os_str().is_empty() && config.psk.is_empty() {
             self.error(
                 "ipsec.secrets",
                 "no file is named",
@@ -346,6 +347,16 @@ impl Check<'_> {
     }
 
     fn rest(&mut self, config: &Config) {
+        let clients = &config.clients;
+        if clients.sessions_per_user == 0 && clients.on_limit != OnLimit::default() {
+            let message = "without effect as long as sessions-per-user is 0, which is no limit";
+            self.warning("clients.on-limit", message, "set sessions-per-user");
+        }
+        let named = config.psk.iter().any(|key| key.users.is_some());
+        if config.ipsec.own_key_only && !named {
+            let message = "without effect, as no [[psk]] names any users";
+            self.warning("ipsec.own-key-only", message, "");
+        }
         let control = &config.control;
         if control.mode.0 & 0o007 != 0 {
             let message = format!("{} lets every user of this host in", control.mode);

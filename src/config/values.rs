@@ -133,6 +133,8 @@ impl FromStr for AddressRange {
     }
 }
 
+pub(super) use serde_as_string;
+
 serde_as_string!(AddressRange);
 
 /// The permission bits of the control socket, written in octal as a string: `"0660"`.

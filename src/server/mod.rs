@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, anyhow};
 use dataplane::DataPlane;
-use engine::{AddressPolicy, Cause, Engine, Event, Login, Verdict};
+use engine::{Engine, Event, Login, Verdict};
 use rand_core::SeedableRng;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -27,9 +27,11 @@ use crate::settings;
 use crate::shell::{Host, Shell, Wiring};
 
 pub(crate) mod journal;
+mod login;
 mod status;
 
 use journal::Journal;
+use login::Users;
 
 /// How long goodbyes may take.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -67,46 +69,13 @@ struct Server {
 /// What the engine asks and tells a server: users, and the log.
 struct Desk {
     config: Config,
-    users: ChapSecrets,
+    users: Users,
     journal: Journal,
 }
 
 impl Host for Desk {
     fn login(&mut self, login: Login) -> Verdict {
-        let request = &login.request;
-        let record = self
-            .users
-            .lookup(request.user.as_bytes(), self.config.ppp.name.as_bytes());
-        // Windows sends DOMAIN\user; the file mostly has the user alone.
-        let record = record.or_else(|| {
-            self.users.lookup(
-                request.user.without_domain(),
-                self.config.ppp.name.as_bytes(),
-            )
-        });
-        let Some(record) = record else {
-            return Verdict::Reject {
-                cause: Cause::UnknownUser,
-                why: "no such user".to_owned(),
-            };
-        };
-        match request.exchange.check(&request.user, &record.secret) {
-            ppp::auth::Check::Failed => Verdict::Reject {
-                cause: Cause::WrongPassword,
-                why: "wrong password".to_owned(),
-            },
-            ppp::auth::Check::Passed(_) if record.addresses.permits_nothing() => Verdict::Reject {
-                cause: Cause::NoAddressPermitted,
-                why: "the users' file permits no address".to_owned(),
-            },
-            ppp::auth::Check::Passed(proof) => Verdict::Accept {
-                proof,
-                address: record
-                    .addresses
-                    .fixed()
-                    .map_or(AddressPolicy::Pool, AddressPolicy::Fixed),
-            },
-        }
+        self.users.judge(&login)
     }
 
     fn event(&mut self, event: Event, plane: &DataPlane) {
@@ -151,7 +120,7 @@ impl Server {
             plane.config().slots,
             generator()?,
         );
-        engine.set_keys(Arc::new(settings::keyring(&bundle.keys)));
+        engine.set_keys(Arc::new(settings::keyring(&bundle)));
         let wiring = Wiring {
             udp: sockets,
             raw,
@@ -160,7 +129,7 @@ impl Server {
         let shell = Shell::start(engine, plane, wiring)?;
         let desk = Desk {
             config,
-            users: bundle.users,
+            users: Users::new(&bundle, &bundle.config.ppp.name),
             journal: Journal::default(),
         };
         let started = clock::now();
@@ -283,7 +252,7 @@ impl Operator for Server {
         for finding in findings {
             warn!("{finding}");
         }
-        let before: BTreeSet<IpAddr> = settings::fixed_addresses(&self.desk.users);
+        let before: BTreeSet<IpAddr> = settings::fixed_addresses(self.desk.users.secrets());
         let fixed = settings::fixed_addresses(&bundle.users);
         for address in fixed.difference(&before) {
             if let Err(error) = self.tun.add_route(Prefix::host(*address), None) {
@@ -292,10 +261,16 @@ impl Operator for Server {
         }
         self.shell
             .engine
-            .set_keys(Arc::new(settings::keyring(&bundle.keys)));
+            .set_keys(Arc::new(settings::keyring(&bundle)));
         self.shell.engine.set_reserved(fixed);
-        let (keys, users) = (bundle.keys.len(), bundle.users.records().len());
-        self.desk.users = bundle.users;
+        let keys = bundle.keys.len() + bundle.named_keys.len();
+        let users = bundle.users.records().len();
+        // The server has the name it was started with until it is started again.
+        self.desk.users = Users::new(&bundle, &self.desk.config.ppp.name);
+        // What is a matter of keys and users has taken effect.
+        let settings = &mut self.desk.config;
+        settings.psk.clone_from(&bundle.config.psk);
+        settings.ipsec.own_key_only = bundle.config.ipsec.own_key_only;
         let restart = if bundle.config == self.desk.config {
             ""
         } else {

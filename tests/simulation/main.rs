@@ -16,6 +16,7 @@
 //! - [`lossy`]: thousands of bad networks;
 //! - [`rekeying`]: staying in for long, with nothing lost;
 //! - [`returning`]: after a crash, or from elsewhere;
+//! - [`keys`]: several keys for anybody, and keys that are for one user;
 //! - [`hostile`]: garbage, forgery, floods;
 //! - [`malformed`]: what others have recorded to break parsers with;
 //! - [`mutations`]: whole handshakes with everything in them changed ([`mutator`]).
@@ -33,6 +34,7 @@ mod captures;
 mod connecting;
 mod explanations;
 mod hostile;
+mod keys;
 mod link;
 mod lossy;
 mod malformed;

@@ -421,6 +421,7 @@ impl Party {
                         address,
                     },
                     Some((Check::Passed(_), _)) if others_key => Verdict::Reject {
+                        cause: Cause::KeyOfAnotherUser,
                         why: format!("the key {} is not for this user", login.key),
                     },
                     Some((Check::Passed(proof), address)) => Verdict::Accept {

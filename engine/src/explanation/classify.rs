@@ -84,7 +84,9 @@ impl Cause {
             },
             Reason::PathGone => Self::Gone,
             Reason::StartedAgain => Self::HungUp,
-            Reason::Operator | Reason::ShuttingDown | Reason::Done => return None,
+            Reason::Operator | Reason::Replaced | Reason::ShuttingDown | Reason::Done => {
+                return None;
+            }
         })
     }
 

@@ -195,7 +195,9 @@ impl Lab {
         let events = std::mem::take(&mut self.events).into_iter();
         let words = events.filter_map(|event| match event {
             Event::SessionDown(info, reason) => Some(format!("{} down: {reason}", info.user)),
-            Event::LoginFailed { user, why, .. } => Some(format!("{user} failed: {why}")),
+            Event::LoginFailed { user, failure } => {
+                Some(format!("{user} failed: {}", failure.what))
+            }
             Event::PeerDown { reason, .. } => Some(format!("peer gone: {reason}")),
             _ => None,
         });

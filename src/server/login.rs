@@ -1,0 +1,152 @@
+//! Who may log in: name and password, and whether the pre-shared key is one for this user.
+
+use std::collections::BTreeMap;
+
+use engine::{AddressPolicy, Cause, Login, Verdict};
+use ppp::UserName;
+
+use crate::compat::chap_secrets::ChapSecrets;
+use crate::config::{Bundle, NamedKey};
+
+/// What decides about logins.
+#[derive(Debug)]
+pub(super) struct Users {
+    secrets: ChapSecrets,
+    /// The second column of the users' file.
+    server: String,
+    /// The keys that have users of their own, by name.
+    bound: BTreeMap<String, NamedKey>,
+    /// A user whom one of them names may use no other key.
+    own_key_only: bool,
+}
+
+impl Users {
+    /// The users and keys of `bundle`, for a server called `name`.
+    pub(super) fn new(bundle: &Bundle, name: &str) -> Self {
+        let bound = bundle.named_keys.iter().filter(|key| key.users.is_some());
+        Self {
+            secrets: bundle.users.clone(),
+            server: name.to_owned(),
+            bound: bound.map(|key| (key.name.clone(), key.clone())).collect(),
+            own_key_only: bundle.config.ipsec.own_key_only,
+        }
+    }
+
+    pub(super) fn secrets(&self) -> &ChapSecrets {
+        &self.secrets
+    }
+
+    pub(super) fn judge(&self, login: &Login) -> Verdict {
+        let (user, server) = (&login.request.user, self.server.as_bytes());
+        let reject = |cause, why: &str| Verdict::Reject {
+            cause,
+            why: why.to_owned(),
+        };
+        // Windows sends DOMAIN\user; the file mostly has the user alone.
+        let whole = self.secrets.lookup(user.as_bytes(), server);
+        let bare = || self.secrets.lookup(user.without_domain(), server);
+        let (record, name) = match whole {
+            Some(record) => (record, user.as_bytes()),
+            None => match bare() {
+                Some(record) => (record, user.without_domain()),
+                None => return reject(Cause::UnknownUser, "no such user"),
+            },
+        };
+        let proof = match login.request.exchange.check(user, &record.secret) {
+            ppp::auth::Check::Failed => return reject(Cause::WrongPassword, "wrong password"),
+            ppp::auth::Check::Passed(proof) => proof,
+        };
+        // After the password: nobody learns who may use a key without being somebody.
+        if let Err(why) = self.check_key(&login.key, name) {
+            return reject(Cause::KeyOfAnotherUser, &why);
+        }
+        if record.addresses.permits_nothing() {
+            return reject(
+                Cause::NoAddressPermitted,
+                "the users' file permits no address",
+            );
+        }
+        Verdict::Accept {
+            account: UserName::new(name).unwrap_or_else(|| user.clone()),
+            proof,
+            address: record
+                .addresses
+                .fixed()
+                .map_or(AddressPolicy::Pool, AddressPolicy::Fixed),
+        }
+    }
+
+    /// Whether `user` may log in with the key called `label`; the error is a clause for the log.
+    fn check_key(&self, label: &str, user: &[u8]) -> Result<(), String> {
+        match self.bound.get(label) {
+            Some(key) if key.names(user) => Ok(()),
+            Some(_) => Err(format!(
+                "the pre-shared key \"{label}\" is not for this user: enter the user's own key in \
+                 the client, or add the user to that [[psk]]"
+            )),
+            None if !self.own_key_only => Ok(()),
+            None => match self.bound.values().find(|key| key.names(user)) {
+                None => Ok(()),
+                Some(own) => Err(format!(
+                    "the pre-shared key {label} is for anybody, but this user has the key \"{}\": \
+                     enter that one in the client, or set ipsec.own-key-only = false",
+                    own.name
+                )),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wire::Secret;
+
+    use super::*;
+    use crate::diagnostic::Place;
+
+    fn users(own_key_only: bool) -> Users {
+        let key = |name: &str, users: &[&str]| NamedKey {
+            name: name.to_owned(),
+            secret: Secret::from(name.as_bytes()),
+            users: Some(users.iter().map(|user| user.parse().unwrap()).collect()),
+            from: Vec::new(),
+            place: Place::default_value(),
+        };
+        let keys = [key("sales", &["alice", "sales-*"]), key("boss", &["bob"])];
+        Users {
+            secrets: ChapSecrets::default(),
+            server: "l2tpd".to_owned(),
+            bound: keys
+                .into_iter()
+                .map(|key| (key.name.clone(), key))
+                .collect(),
+            own_key_only,
+        }
+    }
+
+    #[test]
+    fn a_bound_key_is_for_its_users_only() {
+        for own_key_only in [false, true] {
+            let users = users(own_key_only);
+            for user in ["alice", "sales-", "sales-anne"] {
+                assert_eq!(users.check_key("sales", user.as_bytes()), Ok(()), "{user}");
+            }
+            for user in ["bob", "carol", "Alice", "alice2", ""] {
+                let why = users.check_key("sales", user.as_bytes()).unwrap_err();
+                assert!(why.contains("\"sales\" is not for this user"), "{why}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_for_anybody_is_for_everybody_unless_said_otherwise() {
+        let lax = users(false);
+        let strict = users(true);
+        for user in ["alice", "bob", "carol"] {
+            assert_eq!(lax.check_key("ipsec.secrets:1", user.as_bytes()), Ok(()));
+        }
+        assert_eq!(strict.check_key("ipsec.secrets:1", b"carol"), Ok(()));
+        let why = strict.check_key("ipsec.secrets:1", b"bob").unwrap_err();
+        assert!(why.contains("this user has the key \"boss\""), "{why}");
+    }
+}
