@@ -18,14 +18,17 @@ pub const PEERS: usize = 65_536;
 /// The engine of a server.
 pub fn engine_config(bundle: &Bundle) -> engine::Config {
     let config = &bundle.config;
+    let local = ipv4(&config.pool.local).unwrap_or(Ipv4Addr::UNSPECIFIED);
     engine::Config {
         ike: ike_config(config),
         l2tp: l2tp_config(bundle),
         server: Some(engine::Server {
             link: link_config(config),
-            local: ipv4(&config.pool.local).unwrap_or(Ipv4Addr::UNSPECIFIED),
+            local,
             dns: two(&config.ppp.dns),
             wins: two(&config.ppp.wins),
+            // A bundle is validated, so they fit.
+            parameters: config.clients.parameters(local).unwrap_or_default(),
             ranges: config
                 .pool
                 .ranges

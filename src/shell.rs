@@ -214,6 +214,7 @@ impl Shell {
                     Command::SealControl { peer, ports, bytes }
                 }
                 Output::SealPpp { session, frame } => Command::SealPpp { session, frame },
+                Output::SealIp { session, packet } => Command::SealIp { session, packet },
                 Output::DataPlane(update) => Command::Apply(update),
                 Output::Deliver { peer, ports, bytes } => Command::Deliver { peer, ports, bytes },
                 Output::Request(id, request) => {

@@ -57,6 +57,7 @@ fn plane(suite: Suite, server: bool) -> DataPlane {
             mru: 1400,
             acfc: false,
             pfc: false,
+            dhcp: None,
         };
         let sa = if server {
             let carrier = Carrier::NatT;

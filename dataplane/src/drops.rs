@@ -60,6 +60,8 @@ reasons! {
     SpoofedSource = "an IP packet from a client had a source address that is not the client's",
     /// Client to client while that is forbidden.
     ClientIsolation = "a client sent to another client while clients are isolated",
+    /// DHCP messages of one session faster than the control plane takes them.
+    DhcpTooOften = "a session sent DHCP messages faster than they are looked at",
     /// No session for the destination.
     NoSession = "an IP packet was for an address that no session has",
     /// Longer than the session's MTU; the sender was told.

@@ -91,6 +91,17 @@ impl DataPlane {
         self.settled(outcome.unwrap_or(Err(DropReason::UnknownPeer)))
     }
 
+    /// Sends an IP packet of our own, `buffer`, through a session, whatever its destination.
+    pub fn seal_ip(&self, session: SessionId, buffer: &mut Buffer) -> Egress {
+        let Ok(header) = Header::parse(buffer.packet()) else {
+            return self.drop_out(DropReason::BadIp);
+        };
+        let outcome = self
+            .by_session
+            .with(session, |session| self.egress_to(session, header, buffer));
+        self.settled(outcome.unwrap_or(Err(DropReason::UnknownPeer)))
+    }
+
     /// Whose packet it is that goes to `destination`: for handing it to the thread that owns the
     /// peer's outbound association.
     pub fn peer_for(&self, destination: IpAddr) -> Option<PeerId> {

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use esp::{Acceptance, OpenError, ReplayError};
 use wire::{Carrier, Instant, Path, PeerId, Ports};
 
+use crate::dhcp;
 use crate::drops::DropReason;
 use crate::l2tp::{self, Data, Kind};
 use crate::mss;
@@ -47,6 +48,16 @@ pub enum Ingress<'a> {
         session: SessionId,
         /// The frame, with or without address and control field.
         frame: &'a mut [u8],
+    },
+    /// For the engine: a DHCP message, where [`crate::Network::dhcp`] says so; from the peer it
+    /// claims to be from, and no more often than a session may.
+    Dhcp {
+        /// Whose it is.
+        peer: PeerId,
+        /// The session it came through.
+        session: SessionId,
+        /// The UDP payload.
+        message: &'a mut [u8],
     },
     /// For the engine: an L2TP data message with ids that are not those of a session of its peer;
     /// counted as [`DropReason::PeerMismatch`]. If the peer turns out to be the continuation of
@@ -254,6 +265,21 @@ impl DataPlane {
             && address != header.source
         {
             return Err(DropReason::SpoofedSource);
+        }
+        if let Some(message) = dhcp::find(network, packet, &header) {
+            session.received.count(header.total_len);
+            // The clock of this session: its peer was heard a moment ago.
+            let now = session.peer.last_heard().unwrap_or(Instant::BOOT);
+            if !session.dhcp.take(now) {
+                return Err(DropReason::DhcpTooOften);
+            }
+            let (peer, session) = (session.link.peer, session.link.session);
+            let message = packet.get_mut(message).ok_or(DropReason::BadIp)?;
+            return Ok(Ingress::Dhcp {
+                peer,
+                session,
+                message,
+            });
         }
         if self.config.isolate_clients && self.by_address.contains(header.destination) {
             return Err(DropReason::ClientIsolation);

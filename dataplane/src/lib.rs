@@ -4,7 +4,8 @@
 //! ```text
 //! in :  ESP → slot of its SPI → replay → open → replay → UDP → L2TP ┬ control ─────→ engine
 //!                                                                   └ session → PPP ┬ other → engine
-//!                                                                                   └ IP → checks → TUN
+//!                                                                                   └ IP → checks ┬ DHCP → engine
+//!                                                                                                 └ TUN
 //! out:  TUN → destination → session → size → PPP + L2TP + UDP in the headroom → seal → UDP or protocol 50
 //! ```
 //!
@@ -28,9 +29,11 @@
     )
 )]
 
+mod allowance;
 mod apply;
 mod buffer;
 mod classify;
+mod dhcp;
 mod directory;
 mod dirty;
 mod drops;
@@ -62,7 +65,7 @@ pub use notice::Notice;
 pub use peer::PeerUsage;
 pub use plane::{Config, DataPlane, Occupancy};
 pub use sa::SaUsage;
-pub use session::{AddSession, Network, Remote, SessionId, SessionUsage};
+pub use session::{AddSession, Dhcp, Network, Remote, SessionId, SessionUsage};
 pub use spi::{SlotCount, SpiAllocator};
 pub use traffic::Traffic;
 pub use update::{Update, UpdateError};

@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicU16;
 use arc_swap::ArcSwapOption;
 use wire::{PeerId, Ports};
 
+use crate::allowance::Allowance;
 use crate::peer::Peer;
 use crate::traffic::{Meter, Traffic};
 
@@ -63,6 +64,27 @@ pub struct Network {
     pub acfc: bool,
     /// The peer takes a protocol field of one byte (RFC 1661 §6.5).
     pub pfc: bool,
+    /// Which DHCP messages go up instead of to the TUN; `None`: none do.
+    pub dhcp: Option<Dhcp>,
+}
+
+/// Our part in DHCP on a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dhcp {
+    /// Requests come from the peer, to port 67.
+    Server,
+    /// Answers come from the peer, to port 68.
+    Client,
+}
+
+impl Dhcp {
+    /// The UDP ports of what comes in (RFC 2131 §4.1): source, destination.
+    pub const fn ports(self) -> (u16, u16) {
+        match self {
+            Self::Server => (68, 67),
+            Self::Client => (67, 68),
+        }
+    }
 }
 
 /// Which addresses are at the other end of a session.
@@ -91,6 +113,8 @@ pub(crate) struct Session {
     pub(crate) next_ns: AtomicU16,
     pub(crate) received: Meter,
     pub(crate) sent: Meter,
+    /// DHCP that goes up.
+    pub(crate) dhcp: Allowance,
 }
 
 impl Session {
@@ -102,6 +126,7 @@ impl Session {
             next_ns: AtomicU16::new(0),
             received: Meter::default(),
             sent: Meter::default(),
+            dhcp: Allowance::default(),
         }
     }
 

@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::AddressRange;
+use crate::dhcp::Parameters;
 
 /// Settings of an [`Engine`](crate::Engine).
 #[derive(Debug, Clone)]
@@ -46,6 +47,8 @@ pub struct Server {
     pub dns: [Option<Ipv4Addr>; 2],
     /// Primary and secondary NetBIOS name server.
     pub wins: [Option<Ipv4Addr>; 2],
+    /// What clients are told that ask for more, with DHCPINFORM.
+    pub parameters: Parameters,
     /// Addresses for clients.
     pub ranges: Vec<AddressRange>,
     /// Addresses of those ranges that are never handed out: those fixed for one user.

@@ -7,7 +7,7 @@ use rand_core::Rng as _;
 use wire::{Instant, Path, PeerId, Ports, Secret};
 
 use crate::peer::Peer;
-use crate::{Engine, Habits, LocalPort};
+use crate::{Engine, Habits, LocalPort, dhcp};
 
 /// RFC 2661 §8.1.
 pub(crate) const L2TP_PORT: u16 = 1701;
@@ -41,9 +41,14 @@ pub(crate) struct Dialled {
     link: Arc<ppp::Config>,
     tunnel: Arc<l2tp::Habits>,
     rekey: ike::habits::Rekey,
+    inform: Option<dhcp::Habits>,
 }
 
 impl Dialled {
+    pub(crate) fn inform(&self) -> Option<&dhcp::Habits> {
+        self.inform.as_ref()
+    }
+
     pub(crate) fn path(&self) -> Path {
         self.path
     }
@@ -103,6 +108,7 @@ impl Engine {
             link: Arc::new(link),
             tunnel: habits.l2tp,
             rekey: habits.ike.child_rekey,
+            inform: habits.dhcp,
         }));
         let sa = self.ike.initiate(
             now,

@@ -14,7 +14,7 @@ use crate::timers::{Timer, Timers};
 use crate::users::Users;
 use crate::{
     Answer, Cause, Config, Event, Output, PeerStatus, Pool, Reason, Request, RequestId, SessionId,
-    SessionInfo, Upcall, Verdict,
+    SessionInfo, Upcall, Verdict, dhcp,
 };
 
 /// All peers and sessions of this host. See the [crate] for how to drive it.
@@ -44,6 +44,7 @@ pub struct Engine {
     pub(crate) successors: BTreeMap<ike::SaId, Box<ike::SaInfo>>,
     pub(crate) requests: BTreeMap<RequestId, Pending>,
     pub(crate) timers: Timers,
+    pub(crate) dhcp: dhcp::Counters,
     /// Links that have been touched and not drained.
     pub(crate) touched: BTreeSet<SessionId>,
     pub(crate) endings: VecDeque<Ending>,
@@ -92,6 +93,7 @@ impl Engine {
             successors: BTreeMap::new(),
             requests: BTreeMap::new(),
             timers: Timers::default(),
+            dhcp: dhcp::Counters::default(),
             touched: BTreeSet::new(),
             endings: VecDeque::new(),
             outputs: VecDeque::new(),
@@ -174,6 +176,7 @@ impl Engine {
         let l2tp = self.l2tp.poll_timeout().map(|(at, _)| (at, "L2TP"));
         let own = self.timers.next().map(|(at, timer)| match timer {
             Timer::Link(_) => (at, "PPP"),
+            Timer::Inform(_) => (at, "DHCP"),
             Timer::Grace(_) | Timer::Doubt(_) | Timer::Attempt(_) => (at, "peer"),
         });
         [ike, l2tp, own].into_iter().flatten().min()

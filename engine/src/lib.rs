@@ -18,6 +18,7 @@
 #![forbid(unsafe_code)]
 
 mod config;
+pub mod dhcp;
 mod dial;
 mod ending;
 mod engine;
@@ -25,6 +26,7 @@ mod explanation;
 mod failing;
 mod login;
 mod occupancy;
+mod on_dhcp;
 mod on_ike;
 mod on_l2tp;
 mod on_ppp;

@@ -7,6 +7,7 @@ use rand_core::SeedableRng;
 use wire::{Instant, PeerId, Rng};
 
 use crate::session::Session;
+use crate::timers::Timer;
 use crate::{Cause, Engine, Event, Output, Reason, SessionId, Stage};
 
 impl Engine {
@@ -71,6 +72,8 @@ impl Engine {
                 pending: None,
                 address: None,
                 network: None,
+                inform: None,
+                given: None,
                 announced: false,
                 reason: None,
             }),
@@ -134,7 +137,8 @@ impl Engine {
         }
         self.by_call.remove(&session.call);
         self.touched.remove(&id);
-        self.timers.set(crate::timers::Timer::Link(id), None);
+        self.timers.set(Timer::Link(id), None);
+        self.timers.set(Timer::Inform(id), None);
         if let Some(address) = session.address {
             self.pool.release(address);
         }

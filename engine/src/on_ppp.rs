@@ -88,6 +88,7 @@ impl Engine {
             self.event(Event::SessionUp(Box::new(info)));
         }
         self.progress(peer, Stage::Network);
+        self.begin_inform(now, id);
     }
 
     fn on_network_down(&mut self, id: SessionId) {
@@ -103,13 +104,17 @@ impl Engine {
         }
         if let Some(session) = self.sessions.get_mut(&id) {
             session.network = None;
+            session.inform = None;
+            session.given = None;
         }
+        self.timers.set(Timer::Inform(id), None);
         self.plane_close_session(id);
     }
 
     pub(crate) fn on_timer(&mut self, now: Instant, timer: Timer) {
         match timer {
             Timer::Link(id) => self.touch_link(id, |link| link.handle_timeout(now)),
+            Timer::Inform(id) => self.on_inform(now, id),
             Timer::Grace(peer) => self.end_peer(peer, Reason::PathGone, false),
             Timer::Doubt(peer) => self.end_peer(peer, Reason::StartedAgain, false),
             Timer::Attempt(peer) => self.on_attempt_overdue(now, peer),
@@ -126,6 +131,7 @@ impl Engine {
             (None, Some(dialled)) => (dialled.user(), None),
             (None, None) => (String::new(), None),
         };
+        let given = session.given.as_ref();
         Some(SessionInfo {
             session: session.id,
             peer: session.peer,
@@ -143,6 +149,8 @@ impl Engine {
             remote_address: network.remote.into(),
             dns: network.dns,
             wins: network.wins,
+            routes: given.map_or_else(Vec::new, |given| given.routes.clone()),
+            domain: given.and_then(|given| given.domain.clone()),
             tunnel_ids: (session.call.tunnel.id, session.remote_tunnel),
             session_ids: (session.call.id, session.remote_session),
             mtu: network.mtu,

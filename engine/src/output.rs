@@ -36,6 +36,13 @@ pub enum Output {
         /// From the protocol field (or address and control) on.
         frame: Vec<u8>,
     },
+    /// Seal an IP packet of our own and send it through a session.
+    SealIp {
+        /// Which session.
+        session: SessionId,
+        /// The packet.
+        packet: Vec<u8>,
+    },
     /// Change the tables of the data plane.
     DataPlane(dataplane::Update),
     /// Hand an L2TP message that came up as a stray back to the data plane, now that its peer
@@ -150,6 +157,8 @@ pub enum Event {
     },
     /// A session can carry traffic.
     SessionUp(Box<SessionInfo>),
+    /// The server has told a session of ours its routes and its search domain.
+    SessionInformed(Box<SessionInfo>),
     /// A session that could carry traffic has ended. Comes before its removal from the data
     /// plane, so that the last counters can still be read.
     SessionDown(Box<SessionInfo>, Reason),

@@ -38,6 +38,13 @@ pub enum Upcall {
         /// The frame.
         frame: Vec<u8>,
     },
+    /// A DHCP message, in a session of which [`dataplane::Network::dhcp`] says that it goes up.
+    Dhcp {
+        /// Its session.
+        session: SessionId,
+        /// The UDP payload.
+        message: Vec<u8>,
+    },
     /// An L2TP data message for a tunnel that the peer of its SA does not have.
     Stray {
         /// Whose SA it came under.
@@ -68,6 +75,7 @@ impl Engine {
             Upcall::Ppp { session, frame } => {
                 self.touch_link(session, |link| link.handle_frame(now, &frame));
             }
+            Upcall::Dhcp { session, message } => self.on_dhcp(session, &message),
             Upcall::Control { peer, ports, bytes } => {
                 let elder = control_ids(&bytes).and_then(|ids| self.rejoin(peer, ids));
                 let peer = elder
@@ -304,6 +312,7 @@ impl Engine {
             mru: up.local_mru,
             acfc: up.acfc,
             pfc: up.pfc,
+            dhcp: self.dhcp_role(session),
         };
         self.plane(Update::SetNetwork {
             session,

@@ -4,6 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use crate::dhcp;
+
 /// What a dialled connection puts on the wire, and when. [`Habits::default`] is our own way,
 /// [`Profile::habits`] the ways of others.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -14,6 +16,9 @@ pub struct Habits {
     pub l2tp: Arc<l2tp::Habits>,
     /// In PPP.
     pub ppp: ppp::Habits,
+    /// How the server is asked for routes and a search domain once traffic can flow; `None`: it is
+    /// not.
+    pub dhcp: Option<dhcp::Habits>,
     /// Our UDP port for L2TP inside ESP; the server's is 1701.
     pub port: LocalPort,
 }
@@ -152,6 +157,15 @@ impl Profile {
         }
     }
 
+    /// What it does in DHCP.
+    pub fn dhcp(self) -> Option<dhcp::Habits> {
+        match self {
+            Self::Windows7 | Self::Windows10 | Self::Windows11 => Some(dhcp::habits::windows()),
+            Self::MacOs | Self::Ios => Some(dhcp::habits::apple()),
+            _ => None,
+        }
+    }
+
     /// Its UDP port for L2TP.
     pub const fn port(self) -> LocalPort {
         match self {
@@ -166,6 +180,7 @@ impl Profile {
             ike: self.ike(),
             l2tp: Arc::new(self.l2tp()),
             ppp: self.ppp(),
+            dhcp: self.dhcp(),
             port: self.port(),
         }
     }

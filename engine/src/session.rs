@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use wire::{Instant, PeerId};
 
+use crate::dhcp::{Given, Inform};
 use crate::{Reason, RequestId, SessionId};
 
 /// One PPP link and what it was given.
@@ -27,6 +28,10 @@ pub(crate) struct Session {
     pub(crate) address: Option<IpAddr>,
     /// Set while traffic can flow.
     pub(crate) network: Option<Network>,
+    /// Our DHCPINFORM that waits for an answer (client role).
+    pub(crate) inform: Option<Box<Inform>>,
+    /// The answer.
+    pub(crate) given: Option<Box<Given>>,
     /// Whether it was reported up, so that its end is reported too.
     pub(crate) announced: bool,
     /// Why it is ending, once the first cause is known.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use wire::{Instant, Path, PeerId};
 
 use crate::SessionId;
+use crate::dhcp::Route;
 
 /// Everything about one session that carries, or has carried, traffic.
 #[derive(Debug, Clone)]
@@ -42,6 +43,10 @@ pub struct SessionInfo {
     pub dns: [Option<Ipv4Addr>; 2],
     /// NetBIOS name servers, likewise.
     pub wins: [Option<Ipv4Addr>; 2],
+    /// Networks that the server wants us to send into the tunnel, once it has told (client role).
+    pub routes: Vec<Route>,
+    /// The search domain, likewise.
+    pub domain: Option<String>,
     /// Our and the peer's L2TP tunnel ids.
     pub tunnel_ids: (u16, u16),
     /// Our and the peer's L2TP session ids.

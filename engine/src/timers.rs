@@ -11,6 +11,8 @@ use crate::SessionId;
 pub(crate) enum Timer {
     /// A link wants to be called.
     Link(SessionId),
+    /// A DHCPINFORM is to be sent, first or again.
+    Inform(SessionId),
     /// A peer without SAs has had its grace.
     Grace(PeerId),
     /// A doubtful peer has had its time.

@@ -43,7 +43,8 @@ pub struct Connect {
     /// Name of the TUN interface
     #[arg(long, value_name = "NAME", default_value = "adit-client", value_parser = interface)]
     pub tun: String,
-    /// What to send through the tunnel: "default", "none", or networks a.b.c.d/n; commas between
+    /// What to send through the tunnel: "default", "none", "pushed" (what the server names), or
+    /// networks a.b.c.d/n; commas between
     #[arg(
         long,
         value_name = "ROUTES",
@@ -92,6 +93,8 @@ pub enum Route {
     Default,
     /// The server's inner address only.
     None,
+    /// The networks that the server names.
+    Pushed,
     /// A network: its address, with no bits beyond the prefix, and the prefix length.
     Network(IpAddr, u8),
 }
@@ -103,9 +106,12 @@ impl FromStr for Route {
         match text.trim() {
             "default" => return Ok(Self::Default),
             "none" => return Ok(Self::None),
+            "pushed" => return Ok(Self::Pushed),
             _ => {}
         }
-        let wrong = || format!("{text:?} is neither \"default\", \"none\" nor a network a.b.c.d/n");
+        let wrong = || {
+            format!("{text:?} is neither \"default\", \"none\", \"pushed\" nor a network a.b.c.d/n")
+        };
         let (address, prefix) = match text.trim().split_once('/') {
             Some((address, prefix)) => (address, Some(prefix.parse::<u8>().map_err(|_| wrong())?)),
             None => (text.trim(), None),
@@ -131,6 +137,7 @@ impl fmt::Display for Route {
         match self {
             Self::Default => f.write_str("default"),
             Self::None => f.write_str("none"),
+            Self::Pushed => f.write_str("pushed"),
             Self::Network(address, prefix) => write!(f, "{address}/{prefix}"),
         }
     }

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use dataplane::DataPlane;
-use engine::{Cause, Dial, Engine, Event, Login, Reason, SessionInfo, Stage, Verdict};
+use engine::{Cause, Dial, Engine, Event, Login, Profile, Reason, SessionInfo, Stage, Verdict};
 use l2tp::reliable::Backoff;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
-use tracing::info;
+use tracing::{info, warn};
 use wire::{Carrier, Instant, Path, PeerId};
 
 use crate::cli::secrets::{self, Secrets, Surroundings};
@@ -92,6 +92,8 @@ struct Desk {
     /// When each stage was complete.
     stages: Vec<(Stage, Instant)>,
     up: Option<SessionInfo>,
+    /// `up` says since a moment ago what the server wants sent into the tunnel.
+    informed: bool,
     down: Option<Reason>,
     /// What the server said about a refusal.
     refusals: Vec<String>,
@@ -113,6 +115,10 @@ impl Host for Desk {
                 }
             }
             Event::SessionUp(session) => self.up = Some(*session),
+            Event::SessionInformed(session) => {
+                self.up = Some(*session);
+                self.informed = true;
+            }
             Event::SessionDown(..) => self.up = None,
             Event::PeerDown { reason, .. } => self.down = Some(reason),
             Event::Refused(failure) => self.refusals.push(failure.what),
@@ -184,6 +190,10 @@ impl Client {
         if let ppp::Role::Client(client) = &mut link.role {
             client.methods = vec![ppp::Method::MsChapV2, ppp::Method::Chap];
         }
+        let mut habits = arguments.profile.habits();
+        if arguments.profile == Profile::default() {
+            habits.dhcp = Some(engine::dhcp::habits::adit());
+        }
         let peer = engine.dial(
             clock::now(),
             Dial {
@@ -192,7 +202,7 @@ impl Client {
                 key: secrets.psk,
                 force_udp: outside.raw.is_empty(),
                 link,
-                habits: arguments.profile.habits(),
+                habits,
             },
         );
         let wiring = Wiring {
@@ -301,6 +311,10 @@ async fn stay(arguments: &Connect, server: IpAddr, secrets: Secrets) -> Result<(
             if let Some(reason) = client.desk.down.take() {
                 return Err(client.explain(&reason));
             }
+            if let Some(session) = client.desk.up.as_ref().filter(|_| client.desk.informed) {
+                accept_pushed(&mut tun, arguments, session);
+                client.desk.informed = false;
+            }
             tokio::select! {
                 _ = terminate.recv() => return Ok(()),
                 _ = interrupt.recv() => return Ok(()),
@@ -333,11 +347,34 @@ fn configure(
     Ok(())
 }
 
+/// The routes that the server names, if they are wanted. One that cannot be made is no reason to
+/// hang up.
+fn accept_pushed(tun: &mut Tun, arguments: &Connect, session: &SessionInfo) {
+    let pushed: Vec<String> = session.routes.iter().map(ToString::to_string).collect();
+    let accepted = arguments.route.contains(&Route::Pushed);
+    let domain = session.domain.as_deref().unwrap_or_default();
+    info!(
+        routes = pushed.join(","),
+        domain, accepted, "told by the server"
+    );
+    if !accepted {
+        return;
+    }
+    for route in &session.routes {
+        for prefix in prefixes(Route::Network(route.destination.into(), route.width)) {
+            if let Err(error) = tun.add_route(prefix, Some(session.local_address)) {
+                warn!(%prefix, %error, "a route of the server's cannot be made");
+            }
+        }
+    }
+}
+
 /// The default route as two halves, which win over the one that is there and leave it alone.
 fn prefixes(route: Route) -> Vec<Prefix> {
     match route {
-        Route::None => Vec::new(),
-        Route::Default => {
+        Route::None | Route::Pushed => Vec::new(),
+        // As a server may name it.
+        Route::Default | Route::Network(IpAddr::V4(_), 0) => {
             let halves = [[0, 0, 0, 0], [128, 0, 0, 0]];
             halves
                 .map(|half: [u8; 4]| Prefix::new(half.into(), 1))

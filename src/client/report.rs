@@ -60,6 +60,11 @@ pub struct SessionReport {
     pub dns: Vec<Ipv4Addr>,
     /// NetBIOS name servers we were given, each once.
     pub wins: Vec<Ipv4Addr>,
+    /// Networks that the server wants sent into the tunnel.
+    pub routes: Vec<String>,
+    /// The domain that the server wants searched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub domain: Option<String>,
     /// Our and the server's L2TP tunnel id.
     pub tunnel_ids: (u16, u16),
     /// Our and the server's L2TP session id.
@@ -177,6 +182,8 @@ impl SessionReport {
             peer_address: session.remote_address,
             dns: distinct(session.dns),
             wins: distinct(session.wins),
+            routes: session.routes.iter().map(ToString::to_string).collect(),
+            domain: session.domain.clone(),
             tunnel_ids: session.tunnel_ids,
             session_ids: session.session_ids,
             mtu: session.mtu,

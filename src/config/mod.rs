@@ -4,8 +4,10 @@
 
 pub mod algorithms;
 pub mod bundle;
+mod clients;
 pub mod layers;
 pub mod model;
+mod network;
 pub mod psk;
 mod tree;
 pub mod validate;
@@ -18,5 +20,6 @@ pub use model::{
     Authentication, Clients, Config, Control, Encapsulation, Ipsec, L2tp, Listen, Log, LogFormat,
     OnLimit, Pool, Ppp, Tun,
 };
+pub use network::Network;
 pub use psk::{NamedKey, Psk};
 pub use values::{AddressRange, SocketMode};

@@ -9,6 +9,7 @@ use ike::LegacyOption;
 use serde::{Deserialize, Serialize};
 
 use super::algorithms::legacy;
+use super::network::Network;
 use super::psk::Psk;
 use super::values::{AddressRange, SocketMode, duration, optional};
 
@@ -28,7 +29,7 @@ pub struct Config {
     pub pool: Pool,
     /// `[tun]`: the interface of all clients.
     pub tun: Tun,
-    /// `[clients]`: what clients may do.
+    /// `[clients]`: what clients may do and are told.
     pub clients: Clients,
     /// `[control]`: the socket of `adit status`.
     pub control: Control,
@@ -271,6 +272,10 @@ pub struct Clients {
     pub sessions_per_user: u32,
     /// What becomes of a login beyond that.
     pub on_limit: OnLimit,
+    /// The networks that clients with a split tunnel send into it.
+    pub routes: Vec<Network>,
+    /// The domain that clients search; empty: none.
+    pub domain: String,
 }
 
 impl Default for Clients {
@@ -279,6 +284,8 @@ impl Default for Clients {
             isolation: true,
             sessions_per_user: 0,
             on_limit: OnLimit::default(),
+            routes: Vec::new(),
+            domain: String::new(),
         }
     }
 }

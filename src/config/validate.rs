@@ -27,6 +27,7 @@ pub fn validate(config: &Config, origins: &Origins, findings: &mut Vec<Diagnosti
     check.ppp(config);
     check.pool(config);
     check.tun(config);
+    check.clients(config);
     check.rest(config);
     super::psk::validate(&config.psk, origins, &mut found);
     // By file and line: people read from the top.
@@ -34,13 +35,13 @@ pub fn validate(config: &Config, origins: &Origins, findings: &mut Vec<Diagnosti
     findings.append(&mut found);
 }
 
-struct Check<'a> {
+pub(super) struct Check<'a> {
     origins: &'a Origins,
     findings: &'a mut Vec<Diagnostic>,
 }
 
 impl Check<'_> {
-    fn error(&mut self, path: &str, message: impl std::fmt::Display, hint: &str) {
+    pub(super) fn error(&mut self, path: &str, message: impl std::fmt::Display, hint: &str) {
         let found = Diagnostic::error(self.origins.of(path), format!("{path}: {message}"));
         self.findings.push(if hint.is_empty() {
             found
@@ -58,7 +59,7 @@ impl Check<'_> {
         });
     }
 
-    fn element_error(
+    pub(super) fn element_error(
         &mut self,
         path: &str,
         index: usize,
@@ -72,6 +73,18 @@ impl Check<'_> {
         } else {
             found.hint(hint)
         });
+    }
+
+    pub(super) fn element_warning(
+        &mut self,
+        path: &str,
+        index: usize,
+        message: impl std::fmt::Display,
+        hint: &str,
+    ) {
+        let place = self.origins.of_element(path, index);
+        let found = Diagnostic::warning(place, format!("{path}: {message}"));
+        self.findings.push(found.hint(hint));
     }
 
     fn listen(&mut self, config: &Config) {

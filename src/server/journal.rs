@@ -98,6 +98,8 @@ impl Journal {
                     self.remember(None, failure);
                 }
             }
+            // A server asks nobody.
+            Event::SessionInformed(_) => {}
             Event::PeerDown { peer, reason } => debug!(%peer, %reason, "peer gone"),
         }
     }

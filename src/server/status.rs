@@ -144,6 +144,12 @@ fn drops(shell: &Shell) -> Tally {
         ike.unauthentic,
     );
     drops.insert("IKE message out of place".to_owned(), ike.unexpected);
+    let dhcp = shell.engine.dhcp_counters();
+    drops.insert("malformed DHCP message".to_owned(), dhcp.malformed);
+    drops.insert(
+        "DHCP message other than DHCPINFORM".to_owned(),
+        dhcp.ignored,
+    );
     drops.insert(
         "handshake message that no thread had time for".to_owned(),
         shell.unanswered(),

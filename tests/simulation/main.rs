@@ -15,6 +15,7 @@
 //! - [`explanations`]: that each of them is told once, and told apart;
 //! - [`lossy`]: thousands of bad networks;
 //! - [`rekeying`]: staying in for long, with nothing lost;
+//! - [`informing`]: what clients are told once they are in;
 //! - [`returning`]: after a crash, or from elsewhere;
 //! - [`keys`]: several keys for anybody, and keys that are for one user;
 //! - [`hostile`]: garbage, forgery, floods;
@@ -34,6 +35,7 @@ mod captures;
 mod connecting;
 mod explanations;
 mod hostile;
+mod informing;
 mod keys;
 mod link;
 mod lossy;

@@ -95,6 +95,7 @@ pub fn server_config(methods: &[Method]) -> Config {
             local: SERVER_INSIDE,
             dns: [Some(Ipv4Addr::new(10, 10, 1, 53)), None],
             wins: [None, None],
+            parameters: engine::dhcp::Parameters::default(),
             ranges: range.into_iter().collect(),
             reserved: [Ipv4Addr::new(10, 10, 1, 77).into()].into(),
             session_limit: None,
@@ -375,6 +376,11 @@ impl Party {
                         self.send_ppp(now, net, session, &frame);
                     }
                 }
+                Output::SealIp { session, packet } => {
+                    self.buffer.load(&packet).expect("a packet that fits");
+                    let egress = self.plane.seal_ip(session, &mut self.buffer);
+                    self.on_egress(now, net, egress);
+                }
                 Output::DataPlane(update) => {
                     let shown = format!("{update:?}");
                     if let Err(error) = self.plane.apply(update) {
@@ -513,6 +519,12 @@ fn sorted(ingress: Ingress<'_>) -> Came {
         Ingress::Ppp { session, frame, .. } => Came::Upcall(Upcall::Ppp {
             session,
             frame: frame.to_vec(),
+        }),
+        Ingress::Dhcp {
+            session, message, ..
+        } => Came::Upcall(Upcall::Dhcp {
+            session,
+            message: message.to_vec(),
         }),
         Ingress::Stray {
             peer,

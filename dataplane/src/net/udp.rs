@@ -1,6 +1,7 @@
 //! UDP headers (RFC 768).
 
 use std::net::IpAddr;
+use std::ops::Range;
 
 use super::ip;
 
@@ -10,12 +11,19 @@ pub const HEADER_LEN: usize = 8;
 /// The two ports and the payload of a UDP packet; what its length field leaves out is cut off.
 /// The checksum is not looked at. `None` if the length does not fit.
 pub fn parse(packet: &mut [u8]) -> Option<(u16, u16, &mut [u8])> {
+    let (source, destination, payload) = peek(packet)?;
+    Some((source, destination, packet.get_mut(payload)?))
+}
+
+/// Like [`parse`], with the place of the payload in the packet.
+pub fn peek(packet: &[u8]) -> Option<(u16, u16, Range<usize>)> {
     let ([s0, s1, d0, d1, l0, l1, _, _], _) = packet.split_first_chunk::<HEADER_LEN>()?;
     let source = u16::from_be_bytes([*s0, *s1]);
     let destination = u16::from_be_bytes([*d0, *d1]);
     let len = usize::from(u16::from_be_bytes([*l0, *l1]));
-    let payload = packet.get_mut(HEADER_LEN..len)?;
-    Some((source, destination, payload))
+    // A length that leaves out the header itself, or more than there is.
+    packet.get(HEADER_LEN..len)?;
+    Some((source, destination, HEADER_LEN..len))
 }
 
 /// The header for `payload` bytes, with checksum 0, which over IPv4 means that there is none.

@@ -127,6 +127,23 @@ fn every_reason() {
         watch.comes(forge.ip(&sideways)),
         DropReason::ClientIsolation
     );
+    let network = Network {
+        dhcp: Some(crate::Dhcp::Server),
+        ..network(Remote::Address(CLIENT.into()))
+    };
+    let set = Update::SetNetwork {
+        session: SESSION,
+        network: Some(network),
+    };
+    apply(&watch.plane, [set]);
+    let mut request = packet(CLIENT, GATEWAY, b"inform");
+    request[20..24].copy_from_slice(&[0, 68, 0, 67]);
+    for _ in 0..8 {
+        let mut sealed = forge.ip(&request);
+        let got = watch.plane.ingress(now(), path(Carrier::NatT), &mut sealed);
+        assert!(matches!(got, Ingress::Dhcp { .. }), "{got:?}");
+    }
+    assert_eq!(watch.comes(forge.ip(&request)), DropReason::DhcpTooOften);
 
     // Out.
     let mut to_nobody = buffer(&packet(WORLD, WORLD, b"hello"));

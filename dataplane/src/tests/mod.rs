@@ -1,6 +1,7 @@
 //! Two data planes that talk to each other.
 
 mod control;
+mod dhcp;
 mod drops;
 mod notices;
 mod packets;
@@ -88,6 +89,7 @@ fn network(remote: Remote) -> Network {
         mru: 1400,
         acfc: false,
         pfc: false,
+        dhcp: None,
     }
 }
 

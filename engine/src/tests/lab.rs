@@ -66,6 +66,7 @@ impl Lab {
                 local: Ipv4Addr::new(10, 10, 1, 1),
                 dns: [None; 2],
                 wins: [None; 2],
+                parameters: crate::dhcp::Parameters::default(),
                 ranges: range.into_iter().collect(),
                 reserved: [OF_BOB.into()].into(),
                 session_limit,

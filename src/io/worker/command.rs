@@ -43,6 +43,13 @@ pub enum Command {
         /// The frame, from the protocol field (or address and control) on.
         frame: Vec<u8>,
     },
+    /// Seal an IP packet of our own and send it through a session.
+    SealIp {
+        /// Which session.
+        session: SessionId,
+        /// The packet.
+        packet: Vec<u8>,
+    },
     /// Change the tables of the data plane.
     Apply(Update),
     /// Take an L2TP message that came up as a stray once more, now that its peer is known.

@@ -381,6 +381,14 @@ impl Core {
                 session,
                 frame: frame.to_vec(),
             }),
+            Ingress::Dhcp {
+                peer,
+                session,
+                message,
+            } => self.upcalls.authenticated(peer, || FromPeer::Dhcp {
+                session,
+                message: message.to_vec(),
+            }),
             Ingress::Stray {
                 peer,
                 ports,
@@ -461,6 +469,12 @@ impl Core {
             Command::SealPpp { session, frame } => {
                 if self.load(&frame) {
                     let egress = self.plane.seal_ppp(session, &mut self.packet);
+                    self.on_egress(&egress, &self.packet);
+                }
+            }
+            Command::SealIp { session, packet } => {
+                if self.load(&packet) {
+                    let egress = self.plane.seal_ip(session, &mut self.packet);
                     self.on_egress(&egress, &self.packet);
                 }
             }

@@ -140,6 +140,7 @@ impl End {
             mru: MTU,
             acfc: false,
             pfc: false,
+            dhcp: None,
         };
         for update in [
             Update::AddPeer {
