@@ -46,6 +46,7 @@ CONF
         cat >"$etc/ipsec.conf" <<'CONF'
 config setup
     logfile=/run/ike.log
+    ikev1-policy=accept
     uniqueids=no
 CONF
     fi
@@ -97,18 +98,27 @@ knows() { # node connection
 
 # Starts the IKE daemon and waits until it knows its connections.
 ike_start() { # node last-connection
-    local node=$1
-    if is_strongswan "$node"; then
-        start "$node" starter ipsec start --nofork
-        within "$patience" knows "$node" "$2"
-    else
-        mkdir -p "/nodes/$node/run/pluto"
-        start "$node" pluto /usr/libexec/ipsec/pluto --config /etc/ipsec.conf --nofork
-        within "$patience" whack "$node" --status || return 1
-        on "$node" /usr/libexec/ipsec/addconn --config /etc/ipsec.conf --autoall \
-            >>"$logs/$node-pluto.log" 2>&1
-        within 20 whack_knows "$node" "$2"
-    fi
+    if is_strongswan "$1"; then charon_start "$@"; else pluto_start "$@"; fi && return
+    tail -n 20 "/nodes/$1/run/ike.log"
+    return 1
+}
+
+charon_start() { # node last-connection
+    start "$1" starter ipsec start --nofork
+    within "$patience" knows "$1" "$2"
+}
+
+pluto_start() { # node last-connection
+    mkdir -p "/nodes/$1/run/pluto"
+    start "$1" pluto /usr/libexec/ipsec/pluto --config /etc/ipsec.conf --nofork
+    within "$patience" whack "$1" --status || { whack "$1" --status; return 1; }
+    on "$1" /usr/libexec/ipsec/addconn --config /etc/ipsec.conf --autoall
+    within 20 whack_knows "$1" "$2"
+}
+
+# The number of strongSwan's newest SA of phase 2: those before it stay for a while.
+newest_child() { # node connection
+    stroke "$1" status | sed -n "s/^ *$2{\([0-9]*\)}:  *INSTALLED.*/\1/p" | sort -n | tail -n 1
 }
 
 whack_knows() { whack "$1" --status | grep -q "\"$2\""; }
