@@ -144,6 +144,8 @@ unsecure() { # node connection
         stroke "$1" down "$2"
     else
         whack "$1" --name "$2" --terminate
+        # Else its policy stays, and no other connection between the same hosts comes up.
+        whack "$1" --name "$2" --unroute
     fi
 }
 
