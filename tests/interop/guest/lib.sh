@@ -32,8 +32,6 @@ check() { # title command [argument…]
     return 1
 }
 
-skip() { printf 'skipped: %s\n' "$1"; }
-
 # What a test wants to have behind its title.
 because() { printf '%s' "$*" >"$why"; }
 
