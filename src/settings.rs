@@ -55,6 +55,7 @@ fn ike_config(config: &Config) -> ike::Config {
         },
         public_address: config.listen.public_address,
         respond: true,
+        fragment_size: ipsec.fragment_size,
         limits: ike::Limits {
             half_open_per_source: number(ipsec.half_open_per_source),
             half_open_total: number(ipsec.half_open),

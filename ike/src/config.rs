@@ -17,6 +17,9 @@ pub struct Config {
     /// Whether Main Modes that others start are answered. A pure client says `false`; everything
     /// unknown is then ignored.
     pub respond: bool,
+    /// Messages that make larger IP packets than this many bytes leave in fragments, if the peer
+    /// says that it can put them together; 0 leaves that to IP.
+    pub fragment_size: u16,
     /// Bounds on what unauthenticated peers can make us hold.
     pub limits: Limits,
     /// How long things take.
@@ -30,6 +33,7 @@ impl Default for Config {
             encapsulation: Encapsulation::Auto,
             public_address: None,
             respond: true,
+            fragment_size: 1280,
             limits: Limits::default(),
             timing: Timing::default(),
         }
@@ -62,6 +66,10 @@ pub struct Limits {
     pub undecryptable: u8,
     /// Bytes of a message before authentication; longer ones are dropped.
     pub message_size: usize,
+    /// Bytes that all messages may hold together of which some fragments have not come.
+    pub fragment_bytes: usize,
+    /// Such messages that one address may have before it knows a cookie of ours.
+    pub fragmented_per_source: usize,
     /// Quick Modes in progress on one IKE SA.
     pub quick_modes_per_sa: usize,
     /// Live child SAs of one IKE SA; the oldest goes when one more comes.
@@ -77,6 +85,8 @@ impl Default for Limits {
             keys_per_trial: 256,
             undecryptable: 3,
             message_size: 8192,
+            fragment_bytes: 4 << 20,
+            fragmented_per_source: 8,
             quick_modes_per_sa: 16,
             children_per_sa: 64,
         }

@@ -12,6 +12,7 @@ use wire::{Instant, Path, Rng};
 
 use crate::codec::{Cookie, MessageId};
 use crate::crypto::HashAlgorithm;
+use crate::fragment;
 use crate::habits::Rekey;
 use crate::key_history::KeyHistory;
 use crate::timers::{Owner, Timers};
@@ -36,6 +37,14 @@ pub(crate) enum Asker {
     MainMode(SaId),
     /// A Quick Mode.
     QuickMode(SaId, MessageId),
+}
+
+/// Where the messages of an IKE SA go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Route {
+    pub(crate) path: Path,
+    /// The peer can put fragments together.
+    pub(crate) fragments: bool,
 }
 
 /// What every exchange needs.
@@ -77,11 +86,27 @@ impl Context {
         self.last_id
     }
 
-    /// Sends a datagram.
+    /// Sends a datagram as it is.
     pub(crate) fn transmit(&mut self, path: Path, bytes: Vec<u8>) {
         self.counters.sent = self.counters.sent.saturating_add(1);
         trace!(%path, bytes = bytes.len(), "transmit");
         self.outputs.push_back(Output::Transmit { path, bytes });
+    }
+
+    /// Sends a message; in fragments, if it is too long for one packet and the peer takes them.
+    pub(crate) fn send(&mut self, route: Route, message: Vec<u8>) {
+        let size = self.config.fragment_size;
+        let pieces = route
+            .fragments
+            .then(|| fragment::split(&message, route.path, size));
+        let Some(pieces) = pieces.flatten() else {
+            return self.transmit(route.path, message);
+        };
+        debug!(path = %route.path, bytes = message.len(), fragments = pieces.len(), "split");
+        count(&mut self.counters.fragments.split);
+        for piece in pieces {
+            self.transmit(route.path, piece);
+        }
     }
 
     /// Reports an event.
@@ -260,7 +285,7 @@ pub(crate) fn same(ours: &[u8], theirs: &[u8]) -> bool {
 #[derive(Debug, Clone)]
 pub(crate) struct Retry {
     message: Vec<u8>,
-    pub(crate) path: Path,
+    pub(crate) route: Route,
     sent: usize,
     /// The pauses; those of the configuration if there are none.
     pauses: Option<Vec<Duration>>,
@@ -273,24 +298,24 @@ impl Retry {
     pub(crate) fn start(
         context: &mut Context,
         owner: Owner,
-        path: Path,
+        route: Route,
         message: Vec<u8>,
         what: &'static str,
         habits: &Habits,
     ) -> Self {
         let mut retry = Self {
             pauses: habits.retransmit.clone(),
-            ..Self::unsent(path, message, what)
+            ..Self::unsent(route, message, what)
         };
         retry.again(context, owner);
         retry
     }
 
     /// A message that [`again`](Self::again) sends for the first time.
-    pub(crate) const fn unsent(path: Path, message: Vec<u8>, what: &'static str) -> Self {
+    pub(crate) const fn unsent(route: Route, message: Vec<u8>, what: &'static str) -> Self {
         Self {
             message,
-            path,
+            route,
             sent: 0,
             pauses: None,
             what,
@@ -311,7 +336,7 @@ impl Retry {
         context
             .timers
             .set(owner, Timer::Retransmit, context.now + pause);
-        context.transmit(self.path, self.message.clone());
+        context.send(self.route, self.message.clone());
         self.sent = self.sent.saturating_add(1);
         true
     }

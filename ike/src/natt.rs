@@ -39,6 +39,8 @@ pub(crate) struct Announced {
     marks: Marks,
     /// The peer answers R-U-THERE.
     pub(crate) dpd: bool,
+    /// The peer can put fragments together.
+    pub(crate) fragmentation: bool,
 }
 
 impl Announced {
@@ -55,6 +57,7 @@ impl Announced {
                     self.traversal = self.traversal.max(Some(version));
                 }
                 Vendor::DeadPeerDetection => self.dpd = true,
+                Vendor::Fragmentation(_) => self.fragmentation = true,
                 _ => {}
             }
         }

@@ -11,7 +11,7 @@ use crate::codec::{
     Chain, ChainBuilder, Cookie, ExchangeType, Flags, Header, MessageId, NatTraversal,
     Notification, NotifyType, PayloadType,
 };
-use crate::context::{Answered, Context, same};
+use crate::context::{Answered, Context, Route, same};
 use crate::crypto::{Iv, Keymat, Opened};
 use crate::habits::MessageIds;
 use crate::quick_mode::QuickMode;
@@ -39,11 +39,26 @@ pub(crate) struct Frame {
     pub(crate) responder: Cookie,
     /// Where answers go: where the last authenticated new message came from.
     pub(crate) path: Path,
+    /// The peer says that it can put fragments together.
+    pub(crate) fragments: bool,
     /// When the first message came or left.
     pub(crate) started: Instant,
 }
 
 impl Frame {
+    /// Where messages go.
+    pub(crate) const fn route(&self) -> Route {
+        self.route_over(self.path)
+    }
+
+    /// The way to answer what came over `path`.
+    pub(crate) const fn route_over(&self, path: Path) -> Route {
+        Route {
+            path,
+            fragments: self.fragments,
+        }
+    }
+
     /// The cookie that we chose.
     pub(crate) const fn own_cookie(&self) -> Cookie {
         match self.role {

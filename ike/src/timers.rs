@@ -39,6 +39,8 @@ pub(crate) enum Owner {
     QuickMode(SaId, MessageId),
     /// A child SA.
     Child(ChildId),
+    /// The messages of which some fragments have not come.
+    Fragments,
 }
 
 /// All deadlines. Each owner has at most one per reason.

@@ -112,6 +112,9 @@ pub struct Ipsec {
     /// Time after which an unfinished phase 1 exchange is forgotten.
     #[serde(with = "duration")]
     pub half_open_timeout: Duration,
+    /// Phase 1 and 2 messages that make larger IP packets than this many bytes are sent in
+    /// fragments of IKE's own, to clients that take them; 0: never.
+    pub fragment_size: u16,
 }
 
 impl Default for Ipsec {
@@ -130,6 +133,7 @@ impl Default for Ipsec {
             half_open: 4096,
             half_open_per_source: 64,
             half_open_timeout: Duration::from_secs(30),
+            fragment_size: 1280,
         }
     }
 }

@@ -199,6 +199,13 @@ impl Check<'_> {
             let message = "above half-open, so one source can take all of it";
             self.warning("ipsec.half-open-per-source", message, "");
         }
+        if (1..SMALLEST_MTU).contains(&ipsec.fragment_size) {
+            let message = format!(
+                "{} is below {SMALLEST_MTU}: long messages would not fit the fragments clients take",
+                ipsec.fragment_size
+            );
+            self.error("ipsec.fragment-size", message, "try 1280, or 0 for never");
+        }
         if ipsec.half_open_timeout < Duration::from_secs(5) {
             let message = "clients on slow lines need at least five seconds";
             self.error("ipsec.half-open-timeout", message, "try \"30s\"");

@@ -150,6 +150,9 @@ fn drops(shell: &Shell) -> Tally {
         "DHCP message other than DHCPINFORM".to_owned(),
         dhcp.ignored,
     );
+    for (name, count) in ike.fragments.drops() {
+        drops.insert(name.to_owned(), count);
+    }
     drops.insert(
         "handshake message that no thread had time for".to_owned(),
         shell.unanswered(),

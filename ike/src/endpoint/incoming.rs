@@ -14,7 +14,11 @@ const MAJOR_1: u8 = 1;
 impl Endpoint {
     pub(super) fn on_datagram(&mut self, path: Path, datagram: &[u8]) {
         count(&mut self.context.counters.received);
-        let datagram = without_marker(path, datagram);
+        self.on_isakmp(path, without_marker(path, datagram), None);
+    }
+
+    /// An ISAKMP message: a datagram, or what fragments with the header `outer` make together.
+    pub(super) fn on_isakmp(&mut self, path: Path, datagram: &[u8], outer: Option<&Header>) {
         let Ok((header, body)) = Header::parse(datagram) else {
             return count(&mut self.context.counters.malformed);
         };
@@ -26,6 +30,14 @@ impl Endpoint {
                     .refuse(path, None, Make::Unknown, Refusal::Version { major, minor });
             }
             return;
+        }
+        // QUIRK(Apple): sets the encryption flag on fragments. Encrypted messages do not begin with
+        // one, so that the first payload alone tells.
+        if header.next == PayloadType::FRAGMENT {
+            return self.on_fragment(path, &header, body, outer);
+        }
+        if outer.is_some_and(|outer| !same_cookies(outer, &header)) {
+            return count(&mut self.context.counters.fragments.malformed);
         }
         match self.find(&header) {
             Some(sa) => self.on_message(sa, path, &header, body, datagram),
@@ -87,7 +99,7 @@ impl Endpoint {
                 match &established.answered {
                     Some(last) if last.request == Fingerprint::of(datagram) => {
                         count(&mut self.context.counters.repeated);
-                        self.context.transmit(sa.frame.path, last.answer.clone());
+                        self.context.send(sa.frame.route(), last.answer.clone());
                     }
                     _ => count(&mut self.context.counters.unexpected),
                 }
@@ -140,6 +152,11 @@ impl Endpoint {
             self.context.event(Event::PathChanged { sa: id, path });
         }
     }
+}
+
+/// A message belongs to the IKE SA that its fragments came for.
+fn same_cookies(outer: &Header, header: &Header) -> bool {
+    (outer.initiator, outer.responder) == (header.initiator, header.responder)
 }
 
 /// Follows a peer to another path; whether ESP follows too.

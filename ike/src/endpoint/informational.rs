@@ -141,7 +141,7 @@ impl Endpoint {
         let iv = sa.keymat.suite().exchange_iv(&sa.last_block, message_id);
         let header = frame.header(ExchangeType::INFORMATIONAL, message_id);
         let (message, _) = sa.keymat.seal(header, &chain, &iv);
-        self.context.transmit(frame.path, message);
+        self.context.send(frame.route(), message);
     }
 
     /// Asks whether the peer lives (RFC 3706 §5.3).

@@ -7,6 +7,7 @@ use wire::{Carrier, Path};
 use super::{Endpoint, Initiate};
 use crate::codec::{Chain, Cookie, Header, Trailing};
 use crate::context::count;
+use crate::fragment::Origin;
 use crate::habits::{self, InitialContact, OldSa};
 use crate::main_mode::initiator::Step as AskStep;
 use crate::main_mode::responder::{State, Step};
@@ -46,6 +47,7 @@ impl Endpoint {
             initiator: header.initiator,
             responder: self.context.cookie(),
             path,
+            fragments: false,
             started: self.context.now,
         };
         let state = match responder::begin(&mut self.context, &frame, &chain, datagram) {
@@ -151,6 +153,7 @@ impl Endpoint {
             initiator: self.context.cookie(),
             responder: Cookie::ZERO,
             path,
+            fragments: false,
             started: self.context.now,
         };
         let id = frame.id;
@@ -319,11 +322,11 @@ impl Endpoint {
         let members = self.parties.entry(established.party.clone()).or_default();
         members.sas.insert(id);
         self.established = self.established.saturating_add(1);
-        let path = sa.frame.path;
+        let route = sa.frame.route();
         sa.move_to(Phase::Established(Box::new(established)));
         self.context.event(Event::SaUp { sa: id, info });
         if let Some(message) = message {
-            self.context.transmit(path, message);
+            self.context.send(route, message);
         }
         if initial_contact {
             self.context.event(Event::InitialContact { sa: id });
@@ -421,6 +424,7 @@ impl Endpoint {
     /// SAs live on.
     pub(super) fn remove_sa(&mut self, id: SaId) -> Option<Sa> {
         let mut sa = self.sas.remove(&id)?;
+        self.fragments.forget(Origin::Sa(id));
         self.context.timers.cancel_all(Owner::Sa(id));
         match sa.frame.role {
             Role::Responder => self.responding.remove(&sa.frame.own_cookie()),

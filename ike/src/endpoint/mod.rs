@@ -1,6 +1,7 @@
 //! All IKE SAs of a host.
 
 mod children;
+mod fragments;
 mod incoming;
 mod informational;
 mod main_mode;
@@ -16,6 +17,7 @@ use wire::{Instant, Path, Rng, Secret};
 use crate::codec::{Cookie, Identity, MessageId};
 use crate::context::{Asker, Context};
 use crate::crypto::Group;
+use crate::fragment::{FragmentCounters, Reassembly};
 use crate::habits::FirstPort;
 use crate::half_open::HalfOpen;
 use crate::sa::{Party, Phase, Sa};
@@ -77,6 +79,8 @@ pub struct Counters {
     pub refused: u64,
     /// Refusals that were not reported because there were too many.
     pub refused_silently: u64,
+    /// Messages in pieces.
+    pub fragments: FragmentCounters,
 }
 
 /// A child SA that exists.
@@ -124,6 +128,7 @@ pub struct Endpoint {
     parties: BTreeMap<Party, Members>,
     /// Child SAs under way that are to replace others.
     replacing: BTreeMap<ChildId, ChildId>,
+    fragments: Reassembly,
 }
 
 impl Endpoint {
@@ -141,6 +146,7 @@ impl Endpoint {
             by_spi: BTreeMap::new(),
             parties: BTreeMap::new(),
             replacing: BTreeMap::new(),
+            fragments: Reassembly::default(),
         }
     }
 

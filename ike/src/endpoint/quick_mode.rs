@@ -35,7 +35,7 @@ impl Endpoint {
             Some(QuickMode::Done(answered)) => {
                 if answered.request == message {
                     count(&mut context.counters.repeated);
-                    context.transmit(frame.path, answered.answer.clone());
+                    context.send(frame.route(), answered.answer.clone());
                 } else {
                     count(&mut context.counters.unexpected);
                 }
@@ -44,7 +44,7 @@ impl Endpoint {
             Some(QuickMode::RespondExpectConfirm(state)) => {
                 if state.answered.request == message {
                     count(&mut context.counters.repeated);
-                    context.transmit(state.retry.path, state.answered.answer.clone());
+                    context.send(state.retry.route, state.answered.answer.clone());
                 } else if state.is_confirmed_by(sa, header, body) {
                     let child = state.child;
                     sa.quick_modes
@@ -302,9 +302,9 @@ impl Endpoint {
                 let child = agreed.child;
                 let replaces = agreed.details.replaces;
                 self.child_up(id, *agreed);
-                let path = self.sas.get(&id).map(|sa| sa.frame.path);
-                if let Some(path) = path {
-                    self.context.transmit(path, answer.clone());
+                let route = self.sas.get(&id).map(|sa| sa.frame.route());
+                if let Some(route) = route {
+                    self.context.send(route, answer.clone());
                 }
                 let answered = Answered {
                     request: message,

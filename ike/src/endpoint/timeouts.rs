@@ -26,6 +26,7 @@ impl Endpoint {
             (Owner::Child(id), Timer::Rekey) => self.on_child_rekey(id),
             (Owner::Child(id), Timer::Overlap) => self.end_child(id, CloseReason::Rekeyed),
             (Owner::Child(id), _) => self.end_child(id, CloseReason::Expired),
+            (Owner::Fragments, _) => self.on_fragments_late(),
         }
     }
 

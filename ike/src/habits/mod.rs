@@ -224,6 +224,7 @@ impl Default for Habits {
                 VendorId::draft_03(),
                 VendorId::draft_02_newline(),
                 VendorId::draft_02(),
+                VendorId::fragmentation(),
                 VendorId::dead_peer_detection(),
             ],
             first_port: FirstPort::default(),

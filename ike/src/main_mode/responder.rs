@@ -141,16 +141,16 @@ pub(crate) fn begin(
         answer.push(PayloadType::VENDOR_ID, &traversal);
     }
     let header = frame.header(ExchangeType::MAIN_MODE, MessageId::PHASE_1);
-    let dpd = VendorId::dead_peer_detection();
-    let with_dpd = answer
-        .clone()
-        .with(PayloadType::VENDOR_ID, &dpd)
-        .message(header);
-    let answer = if with_dpd.len() <= datagram.len() {
-        with_dpd
-    } else {
-        answer.message(header)
-    };
+    let fragmentation = announced.fragmentation.then(VendorId::fragmentation);
+    for id in [Some(VendorId::dead_peer_detection()), fragmentation] {
+        let longer = id.map(|id| answer.clone().with(PayloadType::VENDOR_ID, &id));
+        if let Some(longer) = longer
+            && longer.message(header).len() <= datagram.len()
+        {
+            answer = longer;
+        }
+    }
+    let answer = answer.message(header);
     context.transmit(frame.path, answer.clone());
     Ok(State::ExpectKe(Box::new(ExpectKe {
         suite: choice.suite,
@@ -234,7 +234,7 @@ impl State {
         match self {
             Self::ExpectAuth(state) if state.answered.request == message => {
                 count(&mut context.counters.repeated);
-                context.transmit(frame.path, state.answered.answer.clone());
+                context.send(frame.route(), state.answered.answer.clone());
                 Self::ExpectAuth(state)
             }
             Self::ExpectKe(state) if !header.is_encrypted() => {
@@ -283,6 +283,7 @@ impl ExpectKe {
         // Nothing proves yet who sent this, but it answers a cookie of ours: it may have come
         // through a NAT that gave it another port.
         frame.path = path;
+        frame.fragments = announced.fragmentation;
         State::AwaitKe(Box::new(AwaitKe {
             request: context.request(Asker::MainMode(frame.id), Request::Compute(job)),
             before: *self,
@@ -342,7 +343,7 @@ impl AwaitKe {
             nat = found;
         }
         let answer = chain.message(frame.header(ExchangeType::MAIN_MODE, MessageId::PHASE_1));
-        context.transmit(self.path, answer.clone());
+        context.send(frame.route_over(self.path), answer.clone());
         let before = self.before;
         State::ExpectAuth(Box::new(ExpectAuth {
             suite: before.suite,

@@ -242,7 +242,7 @@ fn ask(
         retry: Retry::start(
             context,
             owner,
-            frame.path,
+            frame.route(),
             message,
             "message 1 of Quick Mode",
             habits,

@@ -333,7 +333,7 @@ fn answer(
             request: fingerprint,
             answer: bytes.clone(),
         },
-        retry: Retry::unsent(path, bytes, "message 2 of Quick Mode"),
+        retry: Retry::unsent(frame.route_over(path), bytes, "message 2 of Quick Mode"),
         message_id,
         nonce_i,
         nonce_r,

@@ -5,6 +5,7 @@
 
 mod delete;
 mod faults;
+mod fragments;
 mod fuzz;
 mod habits;
 mod half_open;

@@ -150,7 +150,7 @@ fn send(
     habits: &Habits,
 ) -> Retry {
     let owner = Owner::Sa(frame.id);
-    Retry::start(context, owner, frame.path, message, what, habits)
+    Retry::start(context, owner, frame.route(), message, what, habits)
 }
 
 /// A message that is no good, and the state that waits on.
@@ -302,6 +302,7 @@ impl ExpectSa {
             Err(refusal) => return Err(Box::new((State::ExpectSa(self), refusal))),
         };
         frame.responder = header.responder;
+        frame.fragments = announced.fragmentation;
         context
             .timers
             .cancel(Owner::Sa(frame.id), crate::Timer::Retransmit);
