@@ -245,6 +245,7 @@ impl DataPlane {
         session: &Session,
         frame: &'a mut [u8],
     ) -> Result<Ingress<'a>, DropReason> {
+        session.on_heard();
         let (protocol, start) = ppp::parse(frame).ok_or(DropReason::BadPpp)?;
         if protocol != ppp::IP && protocol != ppp::IPV6 {
             let (peer, session) = (session.link.peer, session.link.session);

@@ -6,6 +6,7 @@ use wire::{Instant, Path, PeerId};
 
 use crate::peer::Flag;
 use crate::plane::DataPlane;
+use crate::session::SessionId;
 
 /// Something the data plane has noticed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,11 +40,17 @@ pub enum Notice {
         /// When the last one came.
         at: Instant,
     },
+    /// Data messages have come through a session since the last time. Follows
+    /// [`Notice::Heard`] of its peer, which may have several, and a dead one among them.
+    SessionHeard {
+        /// Which session.
+        session: SessionId,
+    },
 }
 
 impl DataPlane {
     /// Whether something waits in [`DataPlane::notices`] that should not wait long: anything but
-    /// [`Notice::Heard`]. Asked after each batch of packets; `true` is returned once.
+    /// signs of life. Asked after each batch of packets; `true` is returned once.
     pub fn take_urgent(&self) -> bool {
         self.urgent.load(Ordering::Relaxed) && self.urgent.swap(false, Ordering::AcqRel)
     }
@@ -80,6 +87,11 @@ impl DataPlane {
                 && let Some(at) = peer.last_heard()
             {
                 notices.push(Notice::Heard { peer: peer.id, at });
+                let sessions = peer.sessions.load();
+                let heard = sessions.iter().filter(|session| session.take_heard());
+                notices.extend(heard.map(|session| Notice::SessionHeard {
+                    session: session.link.session,
+                }));
             }
         });
         notices

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU16;
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 
 use arc_swap::ArcSwapOption;
 use wire::{PeerId, Ports};
@@ -111,6 +111,8 @@ pub(crate) struct Session {
     pub(crate) network: ArcSwapOption<Network>,
     /// The next Ns, if the peer wants them.
     pub(crate) next_ns: AtomicU16,
+    /// Data has come since the control plane asked last.
+    heard: AtomicBool,
     pub(crate) received: Meter,
     pub(crate) sent: Meter,
     /// DHCP that goes up.
@@ -124,10 +126,24 @@ impl Session {
             peer,
             network: ArcSwapOption::empty(),
             next_ns: AtomicU16::new(0),
+            heard: AtomicBool::new(false),
             received: Meter::default(),
             sent: Meter::default(),
             dhcp: Allowance::default(),
         }
+    }
+
+    /// A frame has come out of one of its data messages.
+    pub(crate) fn on_heard(&self) {
+        // Mostly it is set already, and a look is cheaper than a store.
+        if !self.heard.load(Ordering::Relaxed) {
+            self.heard.store(true, Ordering::Release);
+        }
+    }
+
+    /// Whether data has come since the last time.
+    pub(crate) fn take_heard(&self) -> bool {
+        self.heard.swap(false, Ordering::AcqRel)
     }
 
     pub(crate) fn usage(&self) -> SessionUsage {

@@ -82,6 +82,9 @@ pub struct Timing {
     /// How long a peer's tunnels outlive its last SA. On a rekey the DELETE of the old SA may come
     /// before the new one is up.
     pub grace: Duration,
+    /// Silence that is forgiven clients that sleep for long, at every layer. IKE has a setting of
+    /// its own for the same, [`ike::Timing::doze`].
+    pub doze: Duration,
     /// How long a peer that INITIAL-CONTACT made doubtful may stay silent.
     pub doubt: Duration,
     /// How long a client may take from phase 1 to its tunnel before that is reported. Nothing
@@ -93,6 +96,7 @@ impl Default for Timing {
     fn default() -> Self {
         Self {
             grace: Duration::from_secs(30),
+            doze: Duration::from_secs(600),
             doubt: Duration::from_secs(30),
             attempt: Duration::from_secs(60),
         }

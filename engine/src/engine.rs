@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rand_core::SeedableRng;
 use wire::{Instant, Path, PeerId, Rng};
@@ -22,6 +23,8 @@ pub struct Engine {
     pub(crate) config: Config,
     /// Settings of the server's links, shared by all of them.
     pub(crate) server_link: Option<Arc<ppp::Config>>,
+    /// The same for clients that sleep for long.
+    pub(crate) dozing_link: Option<Arc<ppp::Config>>,
     pub(crate) rng: Rng,
     pub(crate) ike: ike::Endpoint,
     pub(crate) l2tp: l2tp::Endpoint,
@@ -74,6 +77,10 @@ impl Engine {
         });
         Self {
             server_link: server.map(|server| Arc::new(server.link.clone())),
+            dozing_link: server.map(|server| {
+                let doze = config.timing.doze;
+                Arc::new(patient(server.link.clone(), doze))
+            }),
             ike: ike::Endpoint::new(config.ike.clone(), Rng::from_rng(&mut rng)),
             l2tp: l2tp::Endpoint::new(config.l2tp.clone(), Rng::from_rng(&mut rng)),
             spis: dataplane::SpiAllocator::new(slots, Rng::from_rng(&mut rng)),
@@ -284,4 +291,15 @@ impl Engine {
             }
         }
     }
+}
+
+/// Settings of a link that lives through a silence of `doze`: as many unanswered echo requests as
+/// go into it.
+pub(crate) fn patient(mut link: ppp::Config, doze: Duration) -> ppp::Config {
+    if let Some(interval) = link.timers.echo_interval {
+        let echoes = doze.as_secs() / interval.as_secs().max(1);
+        let echoes = u32::try_from(echoes).unwrap_or(u32::MAX);
+        link.timers.echo_failures = link.timers.echo_failures.max(echoes);
+    }
+    link
 }

@@ -8,7 +8,7 @@ use wire::{Carrier, Instant, Path, PeerId};
 
 use crate::dial::L2TP_PORT;
 use crate::engine::Pending;
-use crate::peer::{Child, Kin, Peer};
+use crate::peer::{Child, Kin, OutboundHalf, Peer};
 use crate::timers::Timer;
 use crate::{Engine, Event, Output, Reason, Request, Stage, suite};
 
@@ -28,7 +28,7 @@ impl Engine {
         }
     }
 
-    fn on_ike_event(&mut self, now: Instant, event: Ike) {
+    pub(crate) fn on_ike_event(&mut self, now: Instant, event: Ike) {
         match event {
             Ike::SaUp { sa, info } => self.on_sa_up(now, sa, info),
             Ike::SaRekeyed { old, new } => self.on_sa_rekeyed(old, new),
@@ -40,7 +40,7 @@ impl Engine {
                 self.spis.release(spi);
             }
             Ike::InitialContact { sa } => self.on_initial_contact(now, sa),
-            Ike::PathChanged { sa, path } => self.on_path_changed(sa, path),
+            Ike::PathChanged { sa, path } => self.on_path_changed(now, sa, path),
             Ike::DeadPeer { sa } => debug!(%sa, "dead peer detection has no answer"),
             Ike::Refused {
                 path,
@@ -160,7 +160,7 @@ impl Engine {
                     kilobytes,
                     initiator,
                     measuring: false,
-                    unconfirmed: Some(details),
+                    half: OutboundHalf::Unconfirmed(details),
                 },
             );
         }
@@ -176,12 +176,15 @@ impl Engine {
         let Some(peer) = self.peers.get_mut(&id) else {
             return;
         };
-        let Some(details) = peer
-            .children
-            .get_mut(&child)
-            .and_then(|c| c.unconfirmed.take())
-        else {
+        let Some(entry) = peer.children.get_mut(&child) else {
             return;
+        };
+        let details = match std::mem::replace(&mut entry.half, OutboundHalf::Active) {
+            OutboundHalf::Unconfirmed(details) => details,
+            before => {
+                entry.half = before;
+                return;
+            }
         };
         // The endpoint of an existing peer moves by authenticated traffic only; what the Quick
         // Mode travelled on is just that, unless a raw path and a UDP path change places.
@@ -199,6 +202,7 @@ impl Engine {
         if moved {
             self.plane_move_peer(id, details.path);
         }
+        self.retire_namesake(now, id, child, details.outbound.spi);
         self.plane_activate_outbound(id, &details);
         if first {
             self.progress(id, Stage::Phase2);
@@ -210,6 +214,23 @@ impl Engine {
             }
         } else if dialled {
             self.show_new_path(now, id);
+        }
+    }
+
+    /// A peer may give a number of its own a second time, while we still have the child SA that had
+    /// it first. Under that number it only knows the new keys: the old child SA is over.
+    fn retire_namesake(&mut self, now: Instant, id: PeerId, child: ike::ChildId, spi: u32) {
+        let Some(peer) = self.peers.get_mut(&id) else {
+            return;
+        };
+        let namesake = peer.children.iter_mut().find(|(name, other)| {
+            **name != child && other.outbound == spi && matches!(other.half, OutboundHalf::Active)
+        });
+        if let Some((name, other)) = namesake {
+            other.half = OutboundHalf::Retired;
+            let name = *name;
+            self.plane_remove_outbound(id, spi);
+            self.ike.delete_child(now, name);
         }
     }
 
@@ -308,15 +329,15 @@ impl Engine {
             .collect()
     }
 
-    fn on_path_changed(&mut self, sa: SaId, path: Path) {
+    fn on_path_changed(&mut self, now: Instant, sa: SaId, path: Path) {
         if let Some(id) = self.by_sa.get(&sa).copied() {
-            self.on_peer_moved(id, path);
+            self.on_peer_moved(now, id, path);
         }
     }
 
     /// Authenticated traffic, of IKE or ESP, has come from elsewhere: that is where the peer is
     /// found from now on, also by those that claim to be its continuation.
-    pub(crate) fn on_peer_moved(&mut self, id: PeerId, path: Path) {
+    pub(crate) fn on_peer_moved(&mut self, now: Instant, id: PeerId, path: Path) {
         let Some(peer) = self.peers.get_mut(&id) else {
             return;
         };
@@ -336,15 +357,24 @@ impl Engine {
             .is_some_and(|old| old.carrier == Carrier::NatT && old != path)
         {
             peer.path = Some(path);
+            let sas: Vec<SaId> = peer.sas.iter().copied().collect();
             self.plane_move_peer(id, path);
+            for sa in sas {
+                self.ike.follow(now, sa, path);
+            }
         }
     }
 
     /// Joins a provisional peer to the older one whose continuation it has proved to be.
-    pub(crate) fn join(&mut self, from: PeerId, into: PeerId) {
+    pub(crate) fn join(&mut self, now: Instant, from: PeerId, into: PeerId) {
         let Some(young) = self.peers.remove(&from) else {
             return;
         };
+        for (name, child) in &young.children {
+            if matches!(child.half, OutboundHalf::Active) {
+                self.retire_namesake(now, into, *name, child.outbound);
+            }
+        }
         debug!(peer = %from, older = %into, "a new IKE SA continues an older peer");
         self.timers.set(Timer::Grace(from), None);
         self.timers.set(Timer::Attempt(from), None);
@@ -365,11 +395,23 @@ impl Engine {
         };
         old.sas.extend(young.sas);
         old.children.extend(young.children);
+        // QUIRK(Apple): rekeys from port 500 when 4500 does not answer. Where the ESP of such a peer
+        // is found is a guess until a packet shows it; the older one knows.
+        let info = young.info.as_ref();
+        let guessed = info.is_some_and(|info| info.path.carrier == Carrier::Ike);
+        let known = old
+            .path
+            .filter(|path| guessed && path.carrier == Carrier::NatT)
+            .filter(|path| {
+                young
+                    .path
+                    .is_some_and(|young| young.carrier == path.carrier)
+            });
         let before = match young.info {
             Some(info) => old.info.replace(info),
             None => None,
         };
-        old.path = young.path.or(old.path);
+        old.path = known.or(young.path).or(old.path);
         old.suite = young.suite.or(old.suite);
         old.phase2 = young.phase2;
         old.doubtful = None;
@@ -381,6 +423,9 @@ impl Engine {
         self.unlist(into, before.as_ref());
         self.list(into);
         self.plane_join(from, into);
+        if let Some(path) = known {
+            self.plane_move_peer(into, path);
+        }
     }
 
     /// Forgets a peer: what IKE and L2TP had of it has ended.

@@ -39,6 +39,10 @@ impl Engine {
         };
         peer.tunnels.insert(up.tunnel);
         peer.introduced = up.info;
+        if peer.dozes() {
+            let patience = self.config.timing.doze;
+            self.l2tp.set_patience(up.tunnel, patience);
+        }
         self.end_doubtful_twins(id);
         self.progress(id, Stage::Tunnel);
     }
@@ -84,8 +88,10 @@ impl Engine {
 
     /// The settings of a link with `peer`: the dial's own, or those of all clients.
     fn link_config(&self, peer: PeerId) -> Option<Arc<ppp::Config>> {
-        match &self.peers.get(&peer)?.dialled {
+        let peer = self.peers.get(&peer)?;
+        match &peer.dialled {
             Some(dialled) => Some(dialled.link()),
+            None if peer.dozes() => self.dozing_link.clone(),
             None => self.server_link.clone(),
         }
     }

@@ -57,8 +57,18 @@ pub(crate) struct Child {
     pub(crate) initiator: bool,
     /// The question how much it has carried is under way, or was answered with too much.
     pub(crate) measuring: bool,
-    /// The outbound half, until the data plane has it.
-    pub(crate) unconfirmed: Option<Box<ike::ChildSa>>,
+    pub(crate) half: OutboundHalf,
+}
+
+/// Where the outbound half of a child SA is.
+#[derive(Debug)]
+pub(crate) enum OutboundHalf {
+    /// Here, until the peer has confirmed the child SA.
+    Unconfirmed(Box<ike::ChildSa>),
+    /// In the data plane.
+    Active,
+    /// Nowhere any more: the peer has given its number to a newer child SA.
+    Retired,
 }
 
 /// What two IKE SAs of one client have in common: outer address, identity and key.
@@ -111,6 +121,12 @@ impl Peer {
         self.path
             .or_else(|| self.info.as_ref().map(|info| info.path))
             .or_else(|| self.dialled.as_ref().map(|dialled| dialled.path()))
+    }
+
+    /// Whether it is a client that sleeps for minutes without answering anything.
+    pub(crate) fn dozes(&self) -> bool {
+        let make = self.info.as_ref().map(|info| info.make);
+        self.dialled.is_none() && make.is_some_and(ike::Make::dozes)
     }
 
     /// Whether nothing of L2TP has happened yet under its SAs: such a peer may turn out to be

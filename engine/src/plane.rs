@@ -6,7 +6,7 @@ use ppp::NetworkUp;
 use wire::{Instant, Path, PeerId, Ports};
 
 use crate::engine::Pending;
-use crate::peer::{Child, Kin, Peer};
+use crate::peer::{Child, Kin, OutboundHalf, Peer};
 use crate::timers::Timer;
 use crate::{Config, Engine, Output, Request, SessionId, suite};
 
@@ -77,7 +77,7 @@ impl Engine {
             }
             Upcall::Dhcp { session, message } => self.on_dhcp(session, &message),
             Upcall::Control { peer, ports, bytes } => {
-                let elder = control_ids(&bytes).and_then(|ids| self.rejoin(peer, ids));
+                let elder = control_ids(&bytes).and_then(|ids| self.rejoin(now, peer, ids));
                 let peer = elder
                     .or_else(|| self.joined.get(&peer).copied())
                     .unwrap_or(peer);
@@ -93,7 +93,7 @@ impl Engine {
                 ids,
                 bytes,
             } => {
-                if let Some(peer) = self.rejoin(peer, ids) {
+                if let Some(peer) = self.rejoin(now, peer, ids) {
                     self.output(Output::Deliver { peer, ports, bytes });
                 }
             }
@@ -103,12 +103,12 @@ impl Engine {
     /// Whose packet it is that came under the SA of `peer` and names a tunnel and a session that
     /// `peer` does not have: `None` if it is nobody's. The first such packet joins the two; those
     /// that were on their way up meanwhile still name the younger one.
-    fn rejoin(&mut self, peer: PeerId, ids: (u16, u16)) -> Option<PeerId> {
+    fn rejoin(&mut self, now: Instant, peer: PeerId, ids: (u16, u16)) -> Option<PeerId> {
         if let Some(elder) = self.joined.get(&peer).copied() {
             return self.has_call(elder, ids).then_some(elder);
         }
         let elder = self.elder(peer, ids)?;
-        self.join(peer, elder);
+        self.join(now, peer, elder);
         Some(elder)
     }
 
@@ -140,7 +140,11 @@ impl Engine {
                     self.ike.confirm_child(now, child);
                 }
             }
-            Notice::Moved { peer, path } => self.on_peer_moved(peer, path),
+            Notice::Moved { peer, path } => {
+                // It may have turned out meanwhile whose continuation the peer is.
+                let peer = self.joined.get(&peer).copied().unwrap_or(peer);
+                self.on_peer_moved(now, peer, path);
+            }
             Notice::SequenceLow { peer, spi } => {
                 let peer = self.peers.get(&peer);
                 let child = peer.and_then(|peer| {
@@ -153,7 +157,18 @@ impl Engine {
                 }
             }
             Notice::Heard { peer, at } => self.on_heard(now, peer, at),
+            Notice::SessionHeard { session } => self.on_session_heard(now, session),
         }
+    }
+
+    /// A session that carries data is alive, and its tunnel is; of other sessions of the same peer
+    /// that says nothing.
+    fn on_session_heard(&mut self, now: Instant, id: SessionId) {
+        let Some(session) = self.sessions.get(&id) else {
+            return;
+        };
+        self.l2tp.note_data(now, session.call.tunnel);
+        self.touch_link(id, |link| link.note_data(now));
     }
 
     /// A peer that sends data is alive, whatever it leaves unanswered.
@@ -166,7 +181,6 @@ impl Engine {
             self.timers.set(Timer::Doubt(id), None);
         }
         let newest = peer.children.keys().next_back().copied();
-        let sessions = peer.sessions.clone();
         let mut counted = Vec::new();
         for (child, details) in &mut peer.children {
             if details.kilobytes.is_some() && !details.measuring {
@@ -176,10 +190,6 @@ impl Engine {
         }
         if let Some(child) = newest {
             self.ike.note_traffic(now, child);
-        }
-        self.l2tp.note_data(now, id);
-        for session in sessions {
-            self.touch_link(session, |link| link.note_data(now));
         }
         for (child, inbound, outbound) in counted {
             self.request(
@@ -263,13 +273,14 @@ impl Engine {
         });
     }
 
+    pub(crate) fn plane_remove_outbound(&mut self, peer: PeerId, spi: u32) {
+        self.plane(Update::RemoveOutbound { peer, spi });
+    }
+
     /// The outbound half is there only if it was confirmed.
     pub(crate) fn plane_remove_child(&mut self, peer: PeerId, child: &Child) {
-        if child.unconfirmed.is_none() {
-            self.plane(Update::RemoveOutbound {
-                peer,
-                spi: child.outbound,
-            });
+        if matches!(child.half, OutboundHalf::Active) {
+            self.plane_remove_outbound(peer, child.outbound);
         }
         self.plane(Update::RemoveInbound { spi: child.inbound });
     }

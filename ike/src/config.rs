@@ -110,6 +110,8 @@ pub struct Timing {
     pub dpd_interval: Duration,
     /// Questions before a peer counts as dead.
     pub dpd_tries: u8,
+    /// Silence that is forgiven peers that sleep for long ([`Make::dozes`](crate::Make::dozes)).
+    pub doze: Duration,
     /// Pause between NAT keepalives (RFC 3948 §4).
     pub keepalive: Duration,
     /// Lifetime we propose for an IKE SA.
@@ -135,6 +137,7 @@ impl Default for Timing {
             dpd_idle: s(30),
             dpd_interval: s(10),
             dpd_tries: 5,
+            doze: s(600),
             keepalive: s(20),
             ike_lifetime: s(28_800),
             child_lifetime: s(3_600),

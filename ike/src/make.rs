@@ -1,7 +1,7 @@
 //! Whose implementation a peer is, told from its vendor ids and its offer.
 //!
-//! Nothing is decided by this but what an administrator reads, and how much is hidden from a
-//! client that trips over it: vendor ids are claims in clear text.
+//! Nothing is decided by this but what an administrator reads, how much is hidden from a client
+//! that trips over it, and how long its silence is borne: vendor ids are claims in clear text.
 
 use std::fmt;
 
@@ -70,6 +70,12 @@ impl Make {
     /// Any Windows.
     pub const fn is_windows(self) -> bool {
         matches!(self, Self::Windows(_))
+    }
+
+    /// Whether it is a phone, or may be one: those sleep for minutes without answering anything,
+    /// and go on afterwards as if nothing had been.
+    pub const fn dozes(self) -> bool {
+        matches!(self, Self::Apple | Self::Android)
     }
 }
 

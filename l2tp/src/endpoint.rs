@@ -267,18 +267,21 @@ impl Endpoint {
         }
     }
 
-    /// Data came from the peer: it is alive. Cheap, but meant to be called now and then, not for
-    /// each packet.
-    ///
-    /// Of several tunnels of one peer this says nothing, and HELLO asks each: a client that was
-    /// killed and has started again over the same secured path leaves one behind that its data
-    /// would keep for ever.
-    pub fn note_data(&mut self, now: Instant, peer: PeerId) {
-        let tunnels = self.tunnels.range_mut(range_of(peer));
-        let mut established = tunnels.filter(|(_, tunnel)| tunnel.is_established());
-        if let (Some((_, tunnel)), None) = (established.next(), established.next()) {
+    /// Data came through a session of this tunnel: it is alive. Cheap, but meant to be called now
+    /// and then, not for each packet.
+    pub fn note_data(&mut self, now: Instant, tunnel: TunnelId) {
+        let tunnel = self.tunnels.get_mut(&tunnel);
+        if let Some(tunnel) = tunnel.filter(|tunnel| tunnel.is_established()) {
             // The deadline stays as it is; when it is reached, the new time counts.
             tunnel.note_data(now);
+        }
+    }
+
+    /// Gives one tunnel another [`Timing::dead_after`](crate::Timing::dead_after): its peer is
+    /// known to sleep for long.
+    pub fn set_patience(&mut self, tunnel: TunnelId, patience: Duration) {
+        if let Some(tunnel) = self.tunnels.get_mut(&tunnel) {
+            tunnel.set_patience(patience);
         }
     }
 

@@ -31,7 +31,7 @@ enum Happening {
         flip: Option<u16>,
     },
     Wait(f64),
-    Data(u64),
+    Data(u8),
     Forget(u64),
     CloseTunnel(u8),
     CloseSession(u8),
@@ -54,7 +54,7 @@ fn happening() -> impl Strategy<Value = Happening> {
             Happening::Message { peer, tunnel, session, numbers, kind, flip }
         }),
         3 => (0.0..40.0f64).prop_map(Happening::Wait),
-        1 => (0..3u64).prop_map(Happening::Data),
+        1 => (0..4u8).prop_map(Happening::Data),
         1 => (0..3u64).prop_map(Happening::Forget),
         1 => (0..4u8).prop_map(Happening::CloseTunnel),
         1 => (0..4u8).prop_map(Happening::CloseSession),
@@ -175,7 +175,11 @@ proptest! {
                     script.now = now + std::time::Duration::from_secs_f64(seconds);
                     script.server.handle_timeout(script.now);
                 }
-                Happening::Data(peer) => script.server.note_data(now, PeerId(peer)),
+                Happening::Data(n) => {
+                    if let Some(tunnel) = ledger.seen_tunnels.iter().rev().nth(n.into()) {
+                        script.server.note_data(now, *tunnel);
+                    }
+                }
                 Happening::Forget(peer) => script.server.forget_peer(now, PeerId(peer)),
                 Happening::CloseTunnel(n) => {
                     if let Some(tunnel) = ledger.seen_tunnels.iter().rev().nth(n.into()) {

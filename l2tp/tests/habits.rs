@@ -122,11 +122,12 @@ fn every_client_gets_its_session_and_leaves() {
             "{name}"
         );
         assert!(!session_up(&pair, Side::Server).length, "{name}");
+        let theirs = session_up(&pair, Side::Server).session.tunnel;
         // An hour, in which data flows.
         for _ in 0..360 {
             pair.run(10.0);
-            pair.server.note_data(pair.now, PEER);
-            pair.client.note_data(pair.now, PEER);
+            pair.server.note_data(pair.now, theirs);
+            pair.client.note_data(pair.now, tunnel);
         }
         assert_eq!(pair.count(Side::Server, is_session_down), 0, "{name}");
         assert_eq!(pair.count(Side::Client, is_session_down), 0, "{name}");

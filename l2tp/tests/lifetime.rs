@@ -8,6 +8,8 @@
 
 mod common;
 
+use std::time::Duration;
+
 use common::*;
 use l2tp::codec::{Cdn, DisconnectCode, DisconnectDirection, ErrorCode, Message};
 use l2tp::{CloseReason, Config, DisconnectCause, Event, Refusal, SessionId};
@@ -83,7 +85,7 @@ fn a_dozing_phone_keeps_its_session_as_long_as_data_flows() {
     script.nr = nr;
     // Never an acknowledgement, only data, now and then.
     for _ in 0..20 {
-        script.server.note_data(script.now, script.peer);
+        script.server.note_data(script.now, session.tunnel);
         let hellos = script.wait(140.0);
         assert!(
             hellos
@@ -109,12 +111,24 @@ fn a_dozing_phone_keeps_its_session_as_long_as_data_flows() {
     );
 }
 
+/// A tunnel that is known to sleep is given more time than others, and not for ever.
+#[test]
+fn patience_with_one_tunnel_is_longer_and_ends() {
+    let (mut script, session) = with_session(Config::default());
+    let patience = Duration::from_secs(600);
+    script.server.set_patience(session.tunnel, patience);
+    script.wait(595.0);
+    assert!(script.server.has_session(session));
+    script.wait(30.0);
+    assert!(!script.server.has_session(session));
+}
+
 #[test]
 fn anything_heard_puts_the_hello_off() {
-    let (mut script, _) = with_session(Config::default());
+    let (mut script, session) = with_session(Config::default());
     for _ in 0..10 {
         assert_eq!(script.wait(59.0), []);
-        script.server.note_data(script.now, script.peer);
+        script.server.note_data(script.now, session.tunnel);
         assert_eq!(script.wait(59.0), []);
         assert!(matches!(
             script.say(0, &Message::Hello)[..],
@@ -147,7 +161,7 @@ fn data_does_not_keep_a_tunnel_that_was_left_behind() {
 
     let mut ended = Vec::new();
     for _ in 0..20 {
-        script.server.note_data(script.now, script.peer);
+        script.server.note_data(script.now, new.tunnel);
         ended.extend(script.wait(10.0));
         script.say(0, &Message::Hello);
     }

@@ -10,6 +10,8 @@ const HEARD: Notice = Notice::Heard {
     peer: PEER,
     at: Instant::from_boot(Duration::from_secs(100)),
 };
+/// The session's data came with it.
+const SESSION_HEARD: Notice = Notice::SessionHeard { session: SESSION };
 const FIRST: Notice = Notice::FirstPacket {
     spi: SERVER_SPI,
     peer: PEER,
@@ -27,10 +29,14 @@ fn the_first_packet_is_told_once() {
     assert!(!server.take_urgent());
     assert_eq!(server.notices(), []);
     let inner = packet(CLIENT, WORLD, b"hello");
-    for expected in [&[FIRST, HEARD][..], &[HEARD], &[HEARD]] {
+    for expected in [
+        &[FIRST, HEARD, SESSION_HEARD][..],
+        &[HEARD, SESSION_HEARD],
+        &[HEARD, SESSION_HEARD],
+    ] {
         receive(&server, path(Carrier::NatT), send(&client, &inner));
         receive(&server, path(Carrier::NatT), send(&client, &inner));
-        assert_eq!(server.take_urgent(), expected.len() == 2);
+        assert_eq!(server.take_urgent(), expected.len() == 3);
         assert!(!server.take_urgent());
         assert_eq!(server.notices(), expected);
         assert_eq!(server.notices(), []);
@@ -57,7 +63,7 @@ fn only_the_newest_packets_move_a_peer() {
 
     // Held back by somebody and sent from elsewhere: taken, but moves nothing.
     receive(&server, elsewhere(), delayed);
-    assert_eq!(server.notices(), [HEARD]);
+    assert_eq!(server.notices(), [HEARD, SESSION_HEARD]);
 
     let newest = send(&client, &inner);
     receive(&server, elsewhere(), newest.clone());
@@ -66,7 +72,7 @@ fn only_the_newest_packets_move_a_peer() {
         path: elsewhere(),
     };
     assert!(server.take_urgent());
-    assert_eq!(server.notices(), [moved, HEARD]);
+    assert_eq!(server.notices(), [moved, HEARD, SESSION_HEARD]);
     // Until the control plane agrees, packets go where they went.
     let mut down = buffer(&packet(WORLD, CLIENT, b"hello"));
     assert_eq!(
@@ -105,7 +111,7 @@ fn a_peer_that_comes_back_has_not_moved() {
     let inner = packet(CLIENT, WORLD, b"hello");
     receive(&server, elsewhere(), send(&client, &inner));
     receive(&server, path(Carrier::NatT), send(&client, &inner));
-    assert_eq!(server.notices(), [FIRST, HEARD]);
+    assert_eq!(server.notices(), [FIRST, HEARD, SESSION_HEARD]);
 }
 
 #[test]
@@ -122,7 +128,7 @@ fn raw_peers_never_move() {
     ] {
         receive(&server, from, send(&client, &inner));
     }
-    assert_eq!(server.notices(), [FIRST, HEARD]);
+    assert_eq!(server.notices(), [FIRST, HEARD, SESSION_HEARD]);
 }
 
 #[test]
@@ -149,4 +155,17 @@ fn running_low_of_sequence_numbers_is_told_once() {
         }]
     );
     assert_eq!(told(&server), []);
+}
+
+#[test]
+fn a_session_that_is_silent_beside_another_is_not_heard() {
+    let (client, server) = (client(CBC, Carrier::NatT), server(CBC, Carrier::NatT));
+    let silent = session(PEER, SessionId(8), [10, 21, 30, 41]);
+    apply(&server, [Update::AddSession(silent)]);
+    receive(
+        &server,
+        path(Carrier::NatT),
+        send(&client, &packet(CLIENT, WORLD, b"hello")),
+    );
+    assert_eq!(server.notices(), [FIRST, HEARD, SESSION_HEARD]);
 }

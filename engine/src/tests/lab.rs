@@ -117,7 +117,7 @@ impl Lab {
                 kilobytes: None,
                 initiator: false,
                 measuring: false,
-                unconfirmed: None,
+                half: crate::peer::OutboundHalf::Active,
             },
         );
         self.engine.peers.insert(id, Box::new(peer));

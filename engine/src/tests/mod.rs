@@ -8,3 +8,4 @@
 
 mod lab;
 mod sessions;
+mod spis;

@@ -5,7 +5,7 @@ use wire::{Carrier, Path};
 use super::Endpoint;
 use crate::codec::{Chain, ExchangeType, Header, MessageId, Notification, PayloadType, Trailing};
 use crate::context::{Fingerprint, count};
-use crate::sa::{Established, Frame, Phase, Role};
+use crate::sa::{Established, Frame, PartyKey, Phase, Role};
 use crate::{Event, Make, Refusal, SaId, make};
 
 /// Major version 1, whatever the minor one.
@@ -148,8 +148,66 @@ impl Endpoint {
             return;
         };
         established.dpd.note(now);
-        if move_path(frame, established, path) {
+        let moved = move_path(frame, established, path);
+        self.rehome(id);
+        if moved {
             self.context.event(Event::PathChanged { sa: id, path });
+        }
+    }
+
+    /// ESP of the peer has come from elsewhere.
+    pub(super) fn on_esp_moved(&mut self, id: SaId, path: Path) {
+        let Some((frame, established)) = self.sas.get_mut(&id).and_then(|sa| sa.established())
+        else {
+            return;
+        };
+        if path.carrier == Carrier::NatT && established.wants_udp() {
+            frame.path = path;
+            established.natt_path = Some(path);
+            self.rehome(id);
+        }
+    }
+
+    /// Where a peer is belongs to who it is: after a change of its address the IKE SAs that it
+    /// makes there must be able to speak for the child SAs that it has.
+    fn rehome(&mut self, id: SaId) {
+        let Some((frame, established)) = self.sas.get_mut(&id).and_then(|sa| sa.established())
+        else {
+            return;
+        };
+        let remote = frame.path.remote.ip();
+        if established.party.remote == remote {
+            return;
+        }
+        let party = PartyKey {
+            remote,
+            ..(*established.party).clone()
+        };
+        // Many share one key in the map; the new one is shared as well.
+        let known = self
+            .parties
+            .get_key_value(&party)
+            .map(|(known, _)| known.clone());
+        let party = known.unwrap_or_else(|| party.into());
+        let old = std::mem::replace(&mut established.party, party.clone());
+        let children = established.children.clone();
+        self.leave_party(&old, |members| {
+            members.sas.remove(&id);
+            members.children.retain(|child| !children.contains(child));
+        });
+        let members = self.parties.entry(party.clone()).or_default();
+        members.sas.insert(id);
+        members.children.extend(children.iter().copied());
+        for name in children {
+            let Some(child) = self.children.get_mut(&name) else {
+                continue;
+            };
+            child.party = party.clone();
+            let key = (old.clone(), child.outbound);
+            if self.by_spi.get(&key) == Some(&name) {
+                self.by_spi.remove(&key);
+                self.by_spi.insert((party.clone(), child.outbound), name);
+            }
         }
     }
 }

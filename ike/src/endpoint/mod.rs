@@ -241,6 +241,14 @@ impl Endpoint {
         self.on_confirmed(child);
     }
 
+    /// The peer's ESP comes over `path` now, and ESP to it goes there: a NAT has given it another
+    /// address or port. Questions of ours and DELETEs go there too. Answers go where the question
+    /// comes from, as always.
+    pub fn follow(&mut self, now: Instant, sa: SaId, path: Path) {
+        self.context.now = now;
+        self.on_esp_moved(sa, path);
+    }
+
     /// A valid ESP packet has come lately on `child`: the peer is alive. Calls at intervals of
     /// seconds are enough.
     pub fn note_traffic(&mut self, now: Instant, child: ChildId) {

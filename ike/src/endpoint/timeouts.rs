@@ -115,10 +115,14 @@ impl Endpoint {
             let again = sa.dpd.heard + idle;
             return self.context.timers.set(owner, Timer::Dpd, again);
         }
-        if sa.dpd.asked >= tries {
+        let exhausted = sa.dpd.asked >= tries;
+        let doze = self.context.config.timing.doze;
+        let asleep = sa.make.dozes() && now - sa.dpd.heard < doze;
+        if exhausted && !asleep {
             return self.on_dead_peer(id);
         }
-        self.context.timers.set(owner, Timer::Dpd, now + interval);
+        let pause = if exhausted { idle } else { interval };
+        self.context.timers.set(owner, Timer::Dpd, now + pause);
         self.ask_dead_peer(id);
     }
 

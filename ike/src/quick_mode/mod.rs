@@ -15,6 +15,8 @@ use crate::{ChildId, EspMode, EspSa, Identity, RequestId, Traffic};
 
 /// The UDP port of L2TP.
 pub(crate) const L2TP_PORT: u16 = 1701;
+/// The UDP port of NAT traversal (RFC 3947 §4).
+const NATT_PORT: u16 = 4500;
 /// UDP.
 pub(crate) const UDP: u8 = 17;
 
@@ -147,7 +149,7 @@ pub(crate) fn keys(
 /// How and where ESP travels.
 pub(crate) fn esp_path(udp: bool, path: Path, natt_path: Option<Path>) -> (EspMode, Path) {
     if udp {
-        return (EspMode::Udp, natt_path.unwrap_or(path));
+        return (EspMode::Udp, natt_path.unwrap_or_else(|| natt_guess(path)));
     }
     let mut raw = Path {
         carrier: Carrier::Raw,
@@ -156,6 +158,18 @@ pub(crate) fn esp_path(udp: bool, path: Path, natt_path: Option<Path>) -> (EspMo
     raw.local.set_port(0);
     raw.remote.set_port(0);
     (EspMode::Raw, raw)
+}
+
+/// Where ESP in UDP of a peer goes whose IKE has not been seen on the NAT-T port: never to port
+/// 500. A NAT may have another port for it; its first packet shows which.
+fn natt_guess(path: Path) -> Path {
+    let mut guess = path;
+    if path.carrier != Carrier::NatT {
+        guess.carrier = Carrier::NatT;
+        guess.local.set_port(NATT_PORT);
+        guess.remote.set_port(NATT_PORT);
+    }
+    guess
 }
 
 /// The traffic an identification stands for.

@@ -16,5 +16,6 @@ mod nat;
 mod refusals;
 mod rekey;
 mod repeats;
+mod spoken;
 #[path = "../support/mod.rs"]
 mod support;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rand_core::Rng as _;
 use wire::{Instant, Ports};
@@ -40,6 +41,8 @@ pub(crate) struct Tunnel {
     pub(super) created: Instant,
     /// When anything of the peer was last received.
     pub(super) last_heard: Instant,
+    /// Silence that is forgiven this tunnel, if it is not that of all.
+    pub(super) patience: Option<Duration>,
     /// Since when there has been no session.
     pub(super) empty_since: Instant,
     /// When it was closed.
@@ -80,6 +83,7 @@ impl Tunnel {
             answer: None,
             created: cx.now,
             last_heard: cx.now,
+            patience: None,
             empty_since: cx.now,
             closed: None,
             addressed_by_zero: false,

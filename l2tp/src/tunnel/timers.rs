@@ -67,7 +67,8 @@ impl Tunnel {
             return;
         }
         // Phones that doze do not answer, so silence must be long as well.
-        let dead_after = self.habits.dead_after.unwrap_or(timing.dead_after);
+        let own = self.patience.or(self.habits.dead_after);
+        let dead_after = own.unwrap_or(timing.dead_after);
         if self.channel.is_exhausted() && now >= self.last_heard + dead_after {
             return self.lose(cx, CloseReason::Unanswered);
         }
@@ -111,6 +112,11 @@ impl Tunnel {
             Role::Client => CloseReason::Unanswered,
             Role::Server => CloseReason::Refused(Refusal::HalfOpen(what)),
         }
+    }
+
+    /// Unanswered messages do not end this tunnel before so much silence.
+    pub fn set_patience(&mut self, patience: Duration) {
+        self.patience = Some(patience);
     }
 
     /// Data of the peer was seen.
