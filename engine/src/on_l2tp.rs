@@ -123,6 +123,10 @@ impl Engine {
         if peer.dialled.is_some() {
             peer.last_reason.get_or_insert(Reason::L2tp(reason));
             self.end_dialled(id);
+        } else if peer.tunnels.is_empty() && reason == CloseReason::Unanswered {
+            // Whoever is gone without a word does not delete his SAs either, and some last for
+            // hours. If he is there after all, he is told.
+            self.end_peer(id, Reason::L2tp(reason), true);
         } else {
             let reason = Reason::L2tp(reason);
             self.on_tunnel_missed(id, &reason);

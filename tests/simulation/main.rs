@@ -16,6 +16,9 @@
 //! - [`lossy`]: thousands of bad networks;
 //! - [`rekeying`]: staying in for long, with nothing lost;
 //! - [`informing`]: what clients are told once they are in;
+//! - [`staying`]: the same, as each client does it;
+//! - [`crowd`]: fifty at one address;
+//! - [`day`]: a hundred for a day;
 //! - [`returning`]: after a crash, or from elsewhere;
 //! - [`keys`]: several keys for anybody, and keys that are for one user;
 //! - [`hostile`]: garbage, forgery, floods;
@@ -33,6 +36,8 @@
 #[path = "../common/captures.rs"]
 mod captures;
 mod connecting;
+mod crowd;
+mod day;
 mod explanations;
 mod hostile;
 mod informing;
@@ -50,4 +55,5 @@ mod refusals;
 mod rekeying;
 mod returning;
 mod seeds;
+mod staying;
 mod world;
