@@ -79,8 +79,8 @@ pub enum AtLimit {
 /// Durations of an [`Engine`](crate::Engine).
 #[derive(Debug, Clone)]
 pub struct Timing {
-    /// How long a peer's tunnels outlive its last SA. On a rekey the DELETE of the old SA may come
-    /// before the new one is up.
+    /// How long a peer's tunnels outlive its last SA, and its child SAs the last tunnel and the last
+    /// IKE SA. On a rekey the DELETE of the old SA may come before the new one is up.
     pub grace: Duration,
     /// Silence that is forgiven clients that sleep for long, at every layer. IKE has a setting of
     /// its own for the same, [`ike::Timing::doze`].

@@ -265,21 +265,37 @@ impl Engine {
         self.spis.release(child.inbound);
     }
 
-    /// Ends a peer that has nothing left to be secured by; one with tunnels has some grace,
-    /// because on a rekey the DELETE of the old SA may come before the new one is up.
+    /// Ends a peer that has nothing left to be secured by, or nothing left to secure: a client that
+    /// deletes its IKE SA and has no tunnel is gone, and its DELETE of the child SAs may have been
+    /// lost. Where something of it is left there is some grace, because on a rekey the DELETE of
+    /// the old SA may come before the new one is up.
     pub(crate) fn check_peer(&mut self, now: Instant, id: PeerId, reason: Reason) {
         let Some(peer) = self.peers.get(&id) else {
             return;
         };
-        if !peer.children.is_empty() {
-            return;
+        let (bare, idle) = (peer.children.is_empty(), peer.tunnels.is_empty());
+        let unled = peer.sas.is_empty();
+        match (bare, unled, idle) {
+            (true, ..) if peer.dialled.is_some() => self.end_peer(id, reason, false),
+            (false, ..) if peer.dialled.is_some() => {}
+            (true, true, true) => self.end_peer(id, reason, false),
+            (true, _, false) | (false, true, true) => {
+                let end = now + self.config.timing.grace;
+                self.timers.set(Timer::Grace(id), Some(end));
+            }
+            (true, false, true) | (false, ..) => {}
         }
-        let (dialled, idle) = (peer.dialled.is_some(), peer.tunnels.is_empty());
-        if dialled || (peer.sas.is_empty() && idle) {
-            self.end_peer(id, reason, false);
-        } else if !idle {
-            self.timers
-                .set(Timer::Grace(id), Some(now + self.config.timing.grace));
+    }
+
+    /// The grace of a peer is over. It may have been given for the want of a tunnel, and one is
+    /// there now, or somebody who may open one.
+    pub(crate) fn on_grace(&mut self, id: PeerId) {
+        let Some(peer) = self.peers.get(&id) else {
+            return;
+        };
+        let wanted = !peer.tunnels.is_empty() || !peer.sas.is_empty();
+        if !wanted || peer.children.is_empty() {
+            self.end_peer(id, Reason::PathGone, false);
         }
     }
 

@@ -115,7 +115,7 @@ impl Engine {
         match timer {
             Timer::Link(id) => self.touch_link(id, |link| link.handle_timeout(now)),
             Timer::Inform(id) => self.on_inform(now, id),
-            Timer::Grace(peer) => self.end_peer(peer, Reason::PathGone, false),
+            Timer::Grace(peer) => self.on_grace(peer),
             Timer::Doubt(peer) => self.end_peer(peer, Reason::StartedAgain, false),
             Timer::Attempt(peer) => self.on_attempt_overdue(now, peer),
         }

@@ -13,7 +13,7 @@ pub(crate) enum Timer {
     Link(SessionId),
     /// A DHCPINFORM is to be sent, first or again.
     Inform(SessionId),
-    /// A peer without SAs has had its grace.
+    /// A peer without SAs, or without anything else, has had its grace.
     Grace(PeerId),
     /// A doubtful peer has had its time.
     Doubt(PeerId),

@@ -133,7 +133,7 @@ impl Day {
             return (Realm::INTERNET, address);
         }
         let address = format!("198.51.{}.{}", number / 250, number % 250 + 1);
-        let behaviour = if number % 4 == 0 {
+        let behaviour = if number.is_multiple_of(4) {
             Behaviour::SYMMETRIC
         } else {
             Behaviour::HOME
