@@ -9,10 +9,10 @@ use ppp::Method;
 
 use crate::link::Conditions;
 use crate::matrix::{affordable, dial};
-use crate::nat::Behaviour;
+use crate::nat::{Behaviour, Rebind};
 use crate::net::{NatId, Realm};
 use crate::party::{Layer, client_config, long_ping, pings, server_config};
-use crate::world::{Index, SERVER, World};
+use crate::world::{Index, SERVER, World, ip};
 
 const WAN: Conditions = Conditions::delayed(Duration::from_millis(20));
 
@@ -168,6 +168,48 @@ fn a_phase_1_rekey_that_has_no_answer_on_4500_comes_from_500() {
     let sessions = world.server().sessions();
     assert_eq!(sessions.len(), 1, "{}", world.report());
     assert_eq!(sessions[0].tunnel_ids, tunnel, "it is the same session");
+}
+
+#[test]
+fn every_client_survives_a_translator_that_changes_its_mind() {
+    for profile in Profile::ALL {
+        let (mut world, nat, client) = behind_nat(7);
+        connect(&mut world, client, profile.habits());
+        assert!(world.ping(client, 1));
+        let elsewhere = Rebind::Address(ip("198.51.100.77"));
+        for (number, event) in (2..).zip([Rebind::Ports, elsewhere, Rebind::Forget]) {
+            world.net.rebind(nat, event);
+            // The reply to the first packet from elsewhere may still go to the old place.
+            world.ping(client, 100);
+            let heard = world.ping(client, number);
+            assert!(heard, "{profile}, {event:?}\n{}", world.report());
+            world.run_for(Duration::from_secs(300));
+        }
+        // The next rekeys come from the new place.
+        world.run_for(Duration::from_secs(8 * 3600));
+        assert!(world.ping(client, 50), "{profile}\n{}", world.report());
+        assert_eq!(world.server().sessions().len(), 1, "{profile}");
+    }
+}
+
+/// A phone in a pocket hears nothing and says nothing.
+#[test]
+fn a_phone_may_sleep_for_two_minutes() {
+    for profile in [Profile::Ios, Profile::Android, Profile::MacOs] {
+        let (mut world, _, client) = behind_nat(8);
+        connect(&mut world, client, profile.habits());
+        for number in 0..10 {
+            world.party(client).asleep = true;
+            world.run_for(Duration::from_secs(120));
+            world.party(client).asleep = false;
+            // Its mapping has gone meanwhile; its own first packet makes another.
+            world.ping(client, 100);
+            let heard = world.ping(client, number);
+            assert!(heard, "{profile}, {number}\n{}", world.report());
+            world.run_for(Duration::from_secs(60));
+        }
+        assert_eq!(world.server().sessions().len(), 1, "{profile}");
+    }
 }
 
 /// One that slept too long has been given up, and gets in again at once.
