@@ -116,6 +116,11 @@ fn a_server_behind_a_port_forward_is_reached() {
         info.identity, "198.51.100.1",
         "the identity is the public address"
     );
+    assert!(
+        info.nat.here && !info.nat.peer,
+        "the client sees a NAT before itself only: {:?}",
+        info.nat
+    );
     assert_eq!(
         info.path.carrier,
         Carrier::NatT,

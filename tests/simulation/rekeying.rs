@@ -176,3 +176,72 @@ fn a_client_that_vanishes_is_cleared_away() {
     assert_eq!(world.server().sessions().len(), 0, "{}", world.report());
     assert_eq!(world.server().engine.addresses_in_use(), 0);
 }
+
+/// As Windows under load, which rekeys after every 250 megabytes: some Quick Modes a minute, and
+/// Main Modes between them.
+#[test]
+fn rekeying_several_times_a_minute_loses_nothing() {
+    for nat in [false, true] {
+        let mut config = client_config();
+        config.ike.timing.lifetime_floor = Duration::from_secs(5);
+        config.ike.timing.ike_lifetime = Duration::from_secs(30);
+        config.ike.timing.child_lifetime = Duration::from_secs(10);
+        let mut world = World::new(7, server_config(&[Method::MsChapV2]), WAN);
+        let client = if nat {
+            let nat = world.add_nat("198.51.100.9", Behaviour::HOME, WAN);
+            world.add(nat.realm(), "192.168.1.10", config, Conditions::IDEAL)
+        } else {
+            world.add(Realm::INTERNET, "203.0.113.5", config, WAN)
+        };
+        world.dial(client, |_| {});
+        assert!(world.run_until(Duration::from_secs(10), |world| world.is_up(client)));
+        let (from_client, from_server) =
+            ping_all_along(&mut world, client, Duration::from_secs(180));
+        let counters = world.server().engine.ike_counters();
+        assert!(
+            counters.quick_modes >= 15 && counters.main_modes >= 5,
+            "{counters:?}"
+        );
+        assert_eq!(
+            (from_client, from_server),
+            (vec![], vec![]),
+            "{}",
+            world.report()
+        );
+        let peers: Vec<_> = world.server().engine.peers().collect();
+        assert!(
+            peers.iter().map(|peer| peer.child_sas).sum::<usize>() < 8,
+            "old child SAs go: {peers:?}"
+        );
+    }
+}
+
+/// IKE itself has said nothing since: its questions follow the ESP.
+#[test]
+fn dead_peer_detection_asks_where_esp_comes_from() {
+    let mut config = server_config(&[Method::MsChapV2]);
+    config.ike.timing.dpd_idle = Duration::from_secs(5);
+    let mut world = World::new(9, config, WAN);
+    let nat = world.add_nat("198.51.100.9", Behaviour::HOME, WAN);
+    let mut config = client_config();
+    config.ike.timing.dpd_idle = Duration::ZERO;
+    let client = world.add(nat.realm(), "192.168.1.10", config, Conditions::IDEAL);
+    world.dial(client, |_| {});
+    assert!(world.run_until(Duration::from_secs(10), |world| world.is_up(client)));
+    let before = world.server().sessions()[0].path.remote;
+    world.net.rebind(nat, Rebind::Ports);
+    world.ping(client, 1);
+    assert!(world.ping(client, 2), "{}", world.report());
+    let after = world.server().sessions()[0].path.remote;
+    assert_ne!(before, after);
+    world.server().tap = Some(Vec::new());
+    world.run_for(Duration::from_secs(20));
+    let asked = world.server().tap.take().unwrap();
+    assert!(!asked.is_empty());
+    assert!(
+        asked.iter().all(|datagram| datagram.dst == after),
+        "{asked:?}"
+    );
+    world.run_for(Duration::from_secs(600));
+    assert!(world.ping(client, 3), "{}", world.report());
+}
