@@ -115,6 +115,8 @@ teardown() {
 
 cleanup() {
     local status=$?
+    # A child that is told to end before it has become its command.
+    [[ $BASHPID == "$$" ]] || exit "$status"
     trap - EXIT INT TERM HUP
     teardown
     rm -rf "$work"
@@ -188,16 +190,19 @@ topology_nat() {
 # server 192.0.2.1 --- 192.0.2.254 nat 100.64.1.1 --- 100.64.1.2 home1 192.168.7.1 --- 192.168.7.2 client1
 #                                      100.64.2.1 --- 100.64.2.2 home2 192.168.7.1 --- 192.168.7.2 client2
 topology_homes() {
-    local home
     namespace server && namespace nat &&
         join server eth0 192.0.2.1/24 nat outside 192.0.2.254/24 &&
-        masquerade nat outside || return 1
-    for home in 1 2; do
-        namespace "home$home" && namespace "client$home" &&
-            join nat "inside$home" "100.64.$home.1/24" "home$home" outside "100.64.$home.2/24" &&
-            join "home$home" inside 192.168.7.1/24 "client$home" eth0 192.168.7.2/24 &&
-            masquerade "home$home" outside &&
-            default_route "home$home" "100.64.$home.1" &&
-            default_route "client$home" 192.168.7.1 || return 1
-    done
+        masquerade nat outside &&
+        attach_home 1 && attach_home 2
+}
+
+# One more home, with a client in it, behind the translator `nat`.
+attach_home() { # number
+    local home=$1
+    namespace "home$home" && namespace "client$home" &&
+        join nat "inside$home" "100.64.$home.1/24" "home$home" outside "100.64.$home.2/24" &&
+        join "home$home" inside 192.168.7.1/24 "client$home" eth0 192.168.7.2/24 &&
+        masquerade "home$home" outside &&
+        default_route "home$home" "100.64.$home.1" &&
+        default_route "client$home" 192.168.7.1
 }
