@@ -4,6 +4,7 @@
 helper.py echo ADDRESS PORT         answers each datagram with its source, as "address port"
 helper.py ask ADDRESS PORT LOCAL    sends a datagram from the port LOCAL and prints the answer
 helper.py garbage ADDRESS COUNT     sends COUNT datagrams of nonsense to ports 500, 4500 and 1701
+helper.py nobody USER               whether no session of the status report on standard input is of USER
 helper.py contains TEXT...          whether each TEXT is in some string of the JSON document on
                                     standard input, an address also with a port behind it
 helper.py round-trips               the shortest round trip of the report on standard input
@@ -92,6 +93,13 @@ def contains(*texts):
     return 1 if missing else 0
 
 
+def nobody(user):
+    sessions = [s for s in json.load(sys.stdin)["sessions"] if s["user"] == user]
+    for session in sessions:
+        print(f"{user} is still there: {session}")
+    return 1 if sessions else 0
+
+
 def numbers(value):
     if isinstance(value, dict):
         value = list(value.values())
@@ -137,6 +145,7 @@ COMMANDS = {
     "ask": ask,
     "garbage": garbage,
     "contains": contains,
+    "nobody": nobody,
     "round-trips": round_trips,
     "rate": rate,
 }

@@ -80,7 +80,12 @@ in_ns() { # namespace command [argument…]
 start() { # name namespace command [argument…]
     local name=$1 namespace=$2
     shift 2
-    ip netns exec "$namespace" "$@" >>"$work/$name.log" 2>&1 &
+    # Our traps are not the child's: a signal that came before it has become the command would be
+    # caught, and lost.
+    (
+        trap - EXIT INT TERM HUP
+        exec ip netns exec "$namespace" "$@" >>"$work/$name.log" 2>&1
+    ) &
     started=$!
     processes+=("$started")
 }
