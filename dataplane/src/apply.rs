@@ -55,6 +55,21 @@ impl DataPlane {
                 entry.use_newest();
                 Ok(())
             }
+            Update::DetectTruncation { spi } => {
+                // Asked for twice, it is the same.
+                self.inbound_sa(spi)?.truncation.get_or_init(Arc::default);
+                Ok(())
+            }
+            Update::FollowTruncation { peer, spi, inbound } => {
+                let inbound = self.inbound_sa(inbound)?;
+                let entry = books.entry(peer)?;
+                let outbound = entry.outbound.iter().find(|sa| sa.sealer.spi() == spi);
+                let outbound = outbound.ok_or(UpdateError::UnknownSpi(spi))?;
+                if let Some(found) = inbound.truncation.get() {
+                    outbound.truncation.get_or_init(|| Arc::clone(found));
+                }
+                Ok(())
+            }
             Update::RemoveInbound { spi } => self.remove_inbound(books, spi),
             Update::RemoveOutbound { peer, spi } => {
                 let entry = books.entry(peer)?;
@@ -162,11 +177,18 @@ impl DataPlane {
         Ok(())
     }
 
+    fn inbound_sa(&self, spi: u32) -> Result<Arc<InboundSa>, UpdateError> {
+        let found = self.inbound_slot(spi).and_then(|slot| slot.load_full());
+        found
+            .filter(|sa| sa.spi == spi)
+            .ok_or(UpdateError::UnknownSpi(spi))
+    }
+
     fn remove_inbound(&self, books: &mut Books, spi: u32) -> Outcome {
-        let unknown = UpdateError::UnknownSpi(spi);
-        let slot = self.inbound_slot(spi).ok_or(unknown)?;
-        let sa = slot.load_full().filter(|sa| sa.spi == spi).ok_or(unknown)?;
-        slot.store(None);
+        let sa = self.inbound_sa(spi)?;
+        if let Some(slot) = self.inbound_slot(spi) {
+            slot.store(None);
+        }
         if let Some(entry) = books.peers.get_mut(&sa.peer.load().id) {
             entry.inbound.remove(&spi);
         }

@@ -12,7 +12,7 @@ use crate::drops::DropReason;
 use crate::fragment::Fragments;
 use crate::l2tp;
 use crate::mss;
-use crate::net::ip::{self, Header};
+use crate::net::ip::Header;
 use crate::net::{icmp, udp};
 use crate::peer::{Flag, Peer};
 use crate::plane::DataPlane;
@@ -235,8 +235,7 @@ impl DataPlane {
             .map_err(|Exhausted| DropReason::SequenceExhausted)?;
         let (bytes, range) = buffer.parts();
         let sealed = sa
-            .sealer
-            .seal(sequence, ip::UDP, bytes, range)
+            .seal(sequence, bytes, range)
             .map_err(|_: SealError| DropReason::NoRoom)?;
         sa.meter.count(sealed.len());
         buffer.set_range(sealed);

@@ -132,7 +132,7 @@ impl DataPlane {
             .ok_or(DropReason::UnknownSpi)?;
 
         sa.window.check(sequence.into()).map_err(refused)?;
-        let opened = sa.opener.open(packet).map_err(|error| match error {
+        let opened = sa.open(packet).map_err(|error| match error {
             OpenError::Length => DropReason::BadEspLength,
             OpenError::Integrity => DropReason::BadIntegrity,
             OpenError::Padding => DropReason::BadPadding,

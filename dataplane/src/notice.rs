@@ -17,6 +17,9 @@ pub enum Notice {
         spi: u32,
         /// Whose it is.
         peer: PeerId,
+        /// Its check value of SHA-256 was cut to 96 bits, as [`crate::Update::DetectTruncation`]
+        /// admits.
+        truncated: bool,
     },
     /// Authentic packets come from elsewhere than where the peer's packets go. The data plane
     /// changes nothing by itself: [`crate::Update::MovePeer`] does.
@@ -64,7 +67,11 @@ impl DataPlane {
                 return;
             };
             let peer = sa.peer.load().id;
-            notices.push(Notice::FirstPacket { spi: sa.spi, peer });
+            notices.push(Notice::FirstPacket {
+                spi: sa.spi,
+                peer,
+                truncated: sa.is_truncated(),
+            });
         });
         self.dirty_peers.drain(|index| {
             let Some(peer) = self.peers.get(index).and_then(|slot| slot.load_full()) else {

@@ -1,12 +1,16 @@
 //! Security associations.
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
-use esp::{KeyError, Keys, Opener, ReplayWindow, Sealer, SequenceCounter, Suite};
+use esp::{
+    KeyError, Keys, OpenError, Opened, Opener, ReplayWindow, SealError, Sealer, SequenceCounter, Suite,
+};
 use wire::Carrier;
 
+use crate::net::ip;
 use crate::peer::Peer;
 use crate::traffic::{Meter, Traffic};
 
@@ -19,10 +23,55 @@ pub struct SaUsage {
     pub sequence: u64,
 }
 
+/// How long the check values of a pair of associations are: fixed for both by the first packet
+/// that is authentic.
+///
+/// QUIRK(Android 6, 7): their kernels cut HMAC-SHA-256 to 96 bits instead of 128.
+#[derive(Debug, Default)]
+pub(crate) struct Truncation(AtomicU8);
+
+impl Truncation {
+    const UNKNOWN: u8 = 0;
+    const ABSENT: u8 = 1;
+    const PRESENT: u8 = 2;
+
+    pub(crate) fn is_present(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == Self::PRESENT
+    }
+
+    /// What comes first holds.
+    fn settle(&self, value: u8) {
+        let _ = self
+            .0
+            .compare_exchange(Self::UNKNOWN, value, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// A failed check leaves the packet as it was, so that it can be made twice.
+    fn open(&self, opener: &Opener, packet: &mut [u8]) -> Result<Opened, OpenError> {
+        match self.0.load(Ordering::Relaxed) {
+            Self::ABSENT => return opener.open(packet),
+            Self::PRESENT => return opener.open_truncated(packet),
+            _ => {}
+        }
+        let (opened, found) = match opener.open(packet) {
+            Err(OpenError::Length | OpenError::Integrity) => {
+                (opener.open_truncated(packet), Self::PRESENT)
+            }
+            opened => (opened, Self::ABSENT),
+        };
+        if matches!(opened, Ok(_) | Err(OpenError::Padding)) {
+            self.settle(found);
+        }
+        opened
+    }
+}
+
 /// One direction, towards us.
 pub(crate) struct InboundSa {
     pub(crate) spi: u32,
-    pub(crate) opener: Opener,
+    opener: Opener,
+    /// Set where a truncated check value is looked for.
+    pub(crate) truncation: OnceLock<Arc<Truncation>>,
     pub(crate) window: ReplayWindow,
     /// Can change once: when a provisional peer turns out to be an older one.
     pub(crate) peer: ArcSwap<Peer>,
@@ -44,12 +93,26 @@ impl InboundSa {
         Ok(Self {
             spi,
             opener: Opener::new(suite, keys)?,
+            truncation: OnceLock::new(),
             window: ReplayWindow::new(),
             peer: ArcSwap::new(peer),
             carrier,
             used: AtomicBool::new(false),
             meter: Meter::default(),
         })
+    }
+
+    /// Opens a packet in place.
+    pub(crate) fn open(&self, packet: &mut [u8]) -> Result<Opened, OpenError> {
+        match self.truncation.get() {
+            None => self.opener.open(packet),
+            Some(truncation) => truncation.open(&self.opener, packet),
+        }
+    }
+
+    /// Whether its peer has turned out to truncate.
+    pub(crate) fn is_truncated(&self) -> bool {
+        self.truncation.get().is_some_and(|found| found.is_present())
     }
 
     pub(crate) fn usage(&self) -> SaUsage {
@@ -63,6 +126,8 @@ impl InboundSa {
 /// One direction, towards the peer.
 pub(crate) struct OutboundSa {
     pub(crate) sealer: Sealer,
+    /// That of the inbound association of the pair, if it is looked for.
+    pub(crate) truncation: OnceLock<Arc<Truncation>>,
     pub(crate) sequence: SequenceCounter,
     /// That the numbers run low has been noticed.
     pub(crate) low: AtomicBool,
@@ -73,10 +138,26 @@ impl OutboundSa {
     pub(crate) fn new(spi: u32, suite: Suite, keys: &Keys) -> Result<Self, KeyError> {
         Ok(Self {
             sealer: Sealer::new(suite, spi, keys)?,
+            truncation: OnceLock::new(),
             sequence: SequenceCounter::new(),
             low: AtomicBool::new(false),
             meter: Meter::default(),
         })
+    }
+
+    /// Seals the UDP packet that lies at `payload`.
+    pub(crate) fn seal(
+        &self,
+        sequence: u32,
+        bytes: &mut [u8],
+        payload: Range<usize>,
+    ) -> Result<Range<usize>, SealError> {
+        match self.truncation.get() {
+            Some(truncation) if truncation.is_present() => {
+                self.sealer.seal_truncated(sequence, ip::UDP, bytes, payload)
+            }
+            _ => self.sealer.seal(sequence, ip::UDP, bytes, payload),
+        }
     }
 
     pub(crate) fn usage(&self) -> SaUsage {

@@ -67,6 +67,21 @@ pub enum Update {
         /// With which keys.
         keys: Keys,
     },
+    /// Packets with this SPI may have check values of SHA-256 cut to 96 bits instead of 128: the
+    /// first authentic one decides, for good. Nothing changes with other hashes.
+    DetectTruncation {
+        /// Our number.
+        spi: u32,
+    },
+    /// An outbound association uses what was found on the inbound one of its pair.
+    FollowTruncation {
+        /// Whose it is.
+        peer: PeerId,
+        /// The peer's number.
+        spi: u32,
+        /// Our number of the pair.
+        inbound: u32,
+    },
     /// Packets with this SPI are nobody's.
     RemoveInbound {
         /// Our number.

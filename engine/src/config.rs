@@ -20,6 +20,9 @@ pub struct Config {
     /// Size of the largest IP packet that the outer path carries, in bytes. The inner MTU of a
     /// session is what its suite leaves of it.
     pub outer_mtu: u16,
+    /// Our own packets have SHA-256 cut to 96 bits, and we want the same: what Android 6 and 7 do,
+    /// for tests of servers.
+    pub truncate_sha256: bool,
     /// Durations.
     pub timing: Timing,
 }
@@ -31,6 +34,7 @@ impl Default for Config {
             l2tp: l2tp::Config::default(),
             server: None,
             outer_mtu: 1500,
+            truncate_sha256: false,
             timing: Timing::default(),
         }
     }

@@ -10,7 +10,7 @@ use crate::dial::L2TP_PORT;
 use crate::engine::Pending;
 use crate::peer::{Child, Kin, OutboundHalf, Peer};
 use crate::timers::Timer;
-use crate::{Engine, Event, Output, Reason, Request, Stage, suite};
+use crate::{Engine, Event, Output, Reason, Request, Stage};
 
 impl Engine {
     pub(crate) fn on_ike_output(&mut self, now: Instant, output: ike::Output) {
@@ -134,6 +134,7 @@ impl Engine {
         let Some(id) = self.by_sa.get(&sa).copied() else {
             return;
         };
+        let agreed = self.suite_of(&details);
         let Some(peer) = self.peers.get_mut(&id) else {
             return;
         };
@@ -142,8 +143,8 @@ impl Engine {
         if new {
             peer.path = Some(details.path);
         }
-        peer.phase2 = details.suite.to_string();
-        peer.suite = Some(suite::suite(details.suite));
+        peer.phase2 = agreed.to_string();
+        peer.suite = Some(agreed);
         if new {
             let ports = self.peers.get(&id).and_then(|peer| peer.dialled.as_ref());
             let port = ports.map_or(L2TP_PORT, |dialled| dialled.ports().local);

@@ -135,8 +135,11 @@ impl Engine {
 
     pub(crate) fn on_notice(&mut self, now: Instant, notice: Notice) {
         match notice {
-            Notice::FirstPacket { spi, .. } => {
+            Notice::FirstPacket { spi, truncated, .. } => {
                 if let Some(child) = self.by_spi.get(&spi).copied() {
+                    if truncated {
+                        self.on_truncated(child);
+                    }
                     self.ike.confirm_child(now, child);
                 }
             }
@@ -169,6 +172,33 @@ impl Engine {
         };
         self.l2tp.note_data(now, session.call.tunnel);
         self.touch_link(id, |link| link.note_data(now));
+    }
+
+    /// The first packet of a child SA has shown that the peer cuts SHA-256. The data plane does the
+    /// same from now on; here it is a matter of names, and of sizes, if the child is the newest.
+    fn on_truncated(&mut self, child: ike::ChildId) {
+        let peer = self.by_child.get(&child).copied();
+        let Some(peer) = peer.and_then(|peer| self.peers.get_mut(&peer)) else {
+            return;
+        };
+        let newest = peer.children.keys().next_back() == Some(&child);
+        if let Some(suite) = peer.suite.and_then(esp::Suite::truncated).filter(|_| newest) {
+            peer.suite = Some(suite);
+            peer.phase2 = suite.to_string();
+        }
+    }
+
+    /// The algorithms of a child SA, as we use them.
+    pub(crate) fn suite_of(&self, child: &ike::ChildSa) -> esp::Suite {
+        let suite = suite::suite(child.suite);
+        let truncated = suite.truncated().filter(|_| self.config.truncate_sha256);
+        truncated.unwrap_or(suite)
+    }
+
+    /// Whether the peer may cut SHA-256 under a child SA.
+    fn may_be_truncated(&self, child: &ike::ChildSa) -> bool {
+        self.config.ike.policy.is_on(ike::LegacyOption::EspSha256Cut)
+            && self.suite_of(child).truncated().is_some()
     }
 
     /// A peer that sends data is alive, whatever it leaves unanswered.
@@ -258,19 +288,30 @@ impl Engine {
         self.plane(Update::InstallInbound {
             spi: child.inbound.spi,
             peer,
-            suite: suite::suite(child.suite),
+            suite: self.suite_of(child),
             keys: suite::keys(&child.inbound),
             carrier: child.path.carrier,
         });
+        if self.may_be_truncated(child) {
+            let spi = child.inbound.spi;
+            self.plane(Update::DetectTruncation { spi });
+        }
     }
 
     pub(crate) fn plane_activate_outbound(&mut self, peer: PeerId, child: &ike::ChildSa) {
         self.plane(Update::ActivateOutbound {
             peer,
             spi: child.outbound.spi,
-            suite: suite::suite(child.suite),
+            suite: self.suite_of(child),
             keys: suite::keys(&child.outbound),
         });
+        if self.may_be_truncated(child) {
+            self.plane(Update::FollowTruncation {
+                peer,
+                spi: child.outbound.spi,
+                inbound: child.inbound.spi,
+            });
+        }
     }
 
     pub(crate) fn plane_remove_outbound(&mut self, peer: PeerId, spi: u32) {

@@ -30,7 +30,7 @@ impl Authenticator {
         match integrity {
             Integrity::HmacMd5_96 => absorb(key).map(Self::Md5),
             Integrity::HmacSha1_96 => absorb(key).map(Self::Sha1),
-            Integrity::HmacSha256_128 => absorb(key).map(Self::Sha256),
+            Integrity::HmacSha256_128 | Integrity::HmacSha256_96 => absorb(key).map(Self::Sha256),
             Integrity::HmacSha384_192 => absorb(key).map(Box::new).map(Self::Sha384),
             Integrity::HmacSha512_256 => absorb(key).map(Box::new).map(Self::Sha512),
         }

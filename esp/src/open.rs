@@ -94,15 +94,30 @@ impl Opener {
     /// See [`OpenError`]. The check value is verified, in constant time, before a byte is
     /// decrypted or looked at.
     pub fn open(&self, packet: &mut [u8]) -> Result<Opened, OpenError> {
+        self.open_as(self.suite, packet)
+    }
+
+    /// Opens a packet of a peer that cuts SHA-256 to 96 bits ([`Suite::truncated`]). To be tried
+    /// only while nothing else has opened, and then for good: the shorter check value is easier
+    /// to guess.
+    ///
+    /// # Errors
+    /// As for [`Self::open`]; [`OpenError::Length`] for every packet if the suite has no such form.
+    pub fn open_truncated(&self, packet: &mut [u8]) -> Result<Opened, OpenError> {
+        let suite = self.suite.truncated().ok_or(OpenError::Length)?;
+        self.open_as(suite, packet)
+    }
+
+    fn open_as(&self, suite: Suite, packet: &mut [u8]) -> Result<Opened, OpenError> {
         let (_, sequence) = peek(packet).ok_or(OpenError::Length)?;
         let at = packet
             .len()
-            .checked_sub(self.suite.icv_len())
+            .checked_sub(suite.icv_len())
             .ok_or(OpenError::Length)?;
         let (message, icv) = packet.split_at_mut_checked(at).ok_or(OpenError::Length)?;
-        let header = self.suite.header_len();
+        let header = suite.header_len();
         let body_len = message.len().checked_sub(header).ok_or(OpenError::Length)?;
-        let alignment = self.suite.cipher.alignment();
+        let alignment = suite.cipher.alignment();
         // At least the trailer must be there. Whole blocks: of the cipher (RFC 3602 §2.4), or the
         // four bytes that RFC 4303 §2.4 wants of every cipher.
         if body_len < 2 || !body_len.is_multiple_of(alignment) {

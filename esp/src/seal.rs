@@ -105,6 +105,33 @@ impl Sealer {
         buffer: &mut [u8],
         payload: Range<usize>,
     ) -> Result<Range<usize>, SealError> {
+        self.seal_as(self.suite, sequence, next_header, buffer, payload)
+    }
+
+    /// Seals for a peer that cuts SHA-256 to 96 bits ([`Suite::truncated`]); with any other hash
+    /// like [`Self::seal`].
+    ///
+    /// # Errors
+    /// As for [`Self::seal`].
+    pub fn seal_truncated(
+        &self,
+        sequence: u32,
+        next_header: u8,
+        buffer: &mut [u8],
+        payload: Range<usize>,
+    ) -> Result<Range<usize>, SealError> {
+        let suite = self.suite.truncated().unwrap_or(self.suite);
+        self.seal_as(suite, sequence, next_header, buffer, payload)
+    }
+
+    fn seal_as(
+        &self,
+        suite: Suite,
+        sequence: u32,
+        next_header: u8,
+        buffer: &mut [u8],
+        payload: Range<usize>,
+    ) -> Result<Range<usize>, SealError> {
         if sequence == 0 {
             return Err(SealError::Sequence);
         }
@@ -112,13 +139,13 @@ impl Sealer {
             .end
             .checked_sub(payload.start)
             .ok_or(SealError::Payload)?;
-        let padding = self.suite.padding_len(len);
-        let header = self.suite.header_len();
+        let padding = suite.padding_len(len);
+        let header = suite.header_len();
         let start = payload
             .start
             .checked_sub(header)
             .ok_or(SealError::Headroom)?;
-        let end = payload.end.saturating_add(self.suite.trailer_len(len));
+        let end = payload.end.saturating_add(suite.trailer_len(len));
         if payload.end > buffer.len() {
             return Err(SealError::Payload);
         }
@@ -126,7 +153,7 @@ impl Sealer {
 
         let at = packet
             .len()
-            .checked_sub(self.suite.icv_len())
+            .checked_sub(suite.icv_len())
             .ok_or(SealError::Tailroom)?;
         let (message, icv) = packet.split_at_mut_checked(at).ok_or(SealError::Tailroom)?;
         let (head, body) = message

@@ -85,6 +85,9 @@ pub enum Integrity {
     HmacSha1_96,
     /// HMAC-SHA2-256-128 (RFC 4868).
     HmacSha256_128,
+    /// HMAC-SHA2-256 cut to 96 bits, as a draft before RFC 4868 had it and Android 6 and 7 still
+    /// do. Never negotiated.
+    HmacSha256_96,
     /// HMAC-SHA2-384-192 (RFC 4868).
     HmacSha384_192,
     /// HMAC-SHA2-512-256 (RFC 4868).
@@ -97,7 +100,7 @@ impl Integrity {
         match self {
             Self::HmacMd5_96 => 16,
             Self::HmacSha1_96 => 20,
-            Self::HmacSha256_128 => 32,
+            Self::HmacSha256_128 | Self::HmacSha256_96 => 32,
             Self::HmacSha384_192 => 48,
             Self::HmacSha512_256 => 64,
         }
@@ -106,7 +109,7 @@ impl Integrity {
     /// Bytes of the integrity check value at the end of each packet.
     pub const fn icv_len(self) -> usize {
         match self {
-            Self::HmacMd5_96 | Self::HmacSha1_96 => 12,
+            Self::HmacMd5_96 | Self::HmacSha1_96 | Self::HmacSha256_96 => 12,
             Self::HmacSha256_128 => 16,
             Self::HmacSha384_192 => 24,
             Self::HmacSha512_256 => 32,
@@ -120,6 +123,7 @@ impl fmt::Display for Integrity {
             Self::HmacMd5_96 => "md5",
             Self::HmacSha1_96 => "sha1",
             Self::HmacSha256_128 => "sha256",
+            Self::HmacSha256_96 => "sha256-96",
             Self::HmacSha384_192 => "sha384",
             Self::HmacSha512_256 => "sha512",
         })
@@ -171,10 +175,11 @@ impl Suite {
             Cipher::TripleDesCbc,
         ];
         const GCM: [Cipher; 3] = [Cipher::AesGcm128, Cipher::AesGcm192, Cipher::AesGcm256];
-        const MACS: [Integrity; 5] = [
+        const MACS: [Integrity; 6] = [
             Integrity::HmacMd5_96,
             Integrity::HmacSha1_96,
             Integrity::HmacSha256_128,
+            Integrity::HmacSha256_96,
             Integrity::HmacSha384_192,
             Integrity::HmacSha512_256,
         ];
@@ -184,6 +189,17 @@ impl Suite {
                     .map(move |mac| Self::new(cipher, Some(mac)))
             })
             .chain(GCM.into_iter().map(|cipher| Self::new(cipher, None)))
+    }
+
+    /// What a peer that cuts SHA-256 to 96 bits makes of this suite; `None` for any other hash.
+    pub const fn truncated(self) -> Option<Self> {
+        match self.integrity {
+            Some(Integrity::HmacSha256_128) => Some(Self {
+                integrity: Some(Integrity::HmacSha256_96),
+                ..self
+            }),
+            _ => None,
+        }
     }
 
     /// Whether cipher and integrity algorithm belong together.
@@ -357,8 +373,8 @@ mod tests {
     }
 
     #[test]
-    fn there_are_23_suites_and_all_fit() {
-        assert_eq!(Suite::all().count(), 23);
+    fn there_are_27_suites_and_all_fit() {
+        assert_eq!(Suite::all().count(), 27);
         assert!(Suite::all().all(|suite| suite.check().is_ok()));
         assert!(Suite::new(Cipher::AesCbc128, None).check().is_err());
         assert!(
@@ -366,6 +382,25 @@ mod tests {
                 .check()
                 .is_err()
         );
+    }
+
+    #[test]
+    fn only_sha_256_is_truncated() {
+        let names: Vec<String> = Suite::all()
+            .filter_map(Suite::truncated)
+            .map(|suite| suite.to_string())
+            .collect();
+        assert_eq!(
+            names,
+            ["aes128-sha256-96", "aes192-sha256-96", "aes256-sha256-96", "3des-sha256-96"]
+        );
+        for suite in Suite::all() {
+            if let Some(truncated) = suite.truncated() {
+                assert_eq!(truncated.key_lengths(), suite.key_lengths());
+                assert_eq!((truncated.icv_len(), suite.icv_len()), (12, 16));
+                assert_eq!(truncated.truncated(), None);
+            }
+        }
     }
 
     #[test]

@@ -206,7 +206,7 @@ mod tests {
     #[test]
     fn the_names_in_hints_are_names() {
         let toml = "legacy = [\"legacy-android\", \"legacy-modp1536\", \"legacy-3des\", \
-                    \"legacy-md5\", \"pfs-modp1024\"]\n\
+                    \"legacy-md5\", \"pfs-modp1024\", \"esp-sha256-96\"]\n\
                     groups = [\"modp1024\", \"modp1536\", \"modp2048\", \"modp3072\", \
                     \"modp4096\", \"ecp256\", \"ecp384\", \"ecp521\"]\n\
                     ciphers = [\"aes128\", \"aes192\", \"aes256\", \"3des\"]\n\
@@ -230,7 +230,7 @@ mod tests {
         assert_eq!(
             error("legacy = [\"weak\"]"),
             "\"weak\" is not a legacy option; known are legacy-android, legacy-modp1536, \
-             legacy-3des, legacy-md5, pfs-modp1024"
+             legacy-3des, legacy-md5, pfs-modp1024, esp-sha256-96"
         );
     }
 }

@@ -23,7 +23,8 @@
 //! - [`keys`]: several keys for anybody, and keys that are for one user;
 //! - [`hostile`]: garbage, forgery, floods;
 //! - [`malformed`]: what others have recorded to break parsers with;
-//! - [`mutations`]: whole handshakes with everything in them changed ([`mutator`]).
+//! - [`mutations`]: whole handshakes with everything in them changed ([`mutator`]);
+//! - [`truncating`]: phones that cut SHA-256 short.
 //!
 //! One number decides everything that happens, and the same number makes it happen again.
 #![allow(
@@ -56,4 +57,5 @@ mod rekeying;
 mod returning;
 mod seeds;
 mod staying;
+mod truncating;
 mod world;

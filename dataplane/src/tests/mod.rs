@@ -6,6 +6,7 @@ mod drops;
 mod notices;
 mod packets;
 mod properties;
+mod truncation;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;

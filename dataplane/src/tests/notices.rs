@@ -15,6 +15,7 @@ const SESSION_HEARD: Notice = Notice::SessionHeard { session: SESSION };
 const FIRST: Notice = Notice::FirstPacket {
     spi: SERVER_SPI,
     peer: PEER,
+    truncated: false,
 };
 
 fn elsewhere() -> Path {

@@ -29,16 +29,19 @@ pub enum LegacyOption {
     Md5,
     /// `pfs-modp1024`: group 2 for perfect forward secrecy.
     PfsModp1024,
+    /// `esp-sha256-96`: SHA-256 in ESP cut to 96 bits, for peers whose first packets show it.
+    EspSha256Cut,
 }
 
 impl LegacyOption {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Android,
         Self::Modp1536,
         Self::TripleDes,
         Self::Md5,
         Self::PfsModp1024,
+        Self::EspSha256Cut,
     ];
 
     /// The name in the configuration.
@@ -49,6 +52,7 @@ impl LegacyOption {
             Self::TripleDes => "legacy-3des",
             Self::Md5 => "legacy-md5",
             Self::PfsModp1024 => "pfs-modp1024",
+            Self::EspSha256Cut => "esp-sha256-96",
         }
     }
 
@@ -60,6 +64,9 @@ impl LegacyOption {
             Self::TripleDes => "3DES has blocks of 64 bits, which leak after some gigabytes",
             Self::Md5 => "MD5 is broken as a hash; as HMAC it is merely old",
             Self::PfsModp1024 => "1024-bit forward secrecy adds little to a stronger phase 1",
+            Self::EspSha256Cut => {
+                "check values of 96 bits are easier to forge than the 128 that are agreed on"
+            }
         }
     }
 }
@@ -289,7 +296,8 @@ impl Policy {
         &self.esp
     }
 
-    fn is_on(&self, option: LegacyOption) -> bool {
+    /// Whether an option is on.
+    pub fn is_on(&self, option: LegacyOption) -> bool {
         self.options.contains(&option)
     }
 }

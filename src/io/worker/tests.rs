@@ -274,6 +274,7 @@ async fn the_first_packet_rings_the_bell() {
     let first = Notice::FirstPacket {
         spi: 0x1001,
         peer: PEER,
+        truncated: false,
     };
     assert!(server.plane.notices().contains(&first));
 }
