@@ -6,7 +6,8 @@ use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use esp::{
-    KeyError, Keys, OpenError, Opened, Opener, ReplayWindow, SealError, Sealer, SequenceCounter, Suite,
+    KeyError, Keys, OpenError, Opened, Opener, ReplayWindow, SealError, Sealer, SequenceCounter,
+    Suite,
 };
 use wire::Carrier;
 
@@ -112,7 +113,9 @@ impl InboundSa {
 
     /// Whether its peer has turned out to truncate.
     pub(crate) fn is_truncated(&self) -> bool {
-        self.truncation.get().is_some_and(|found| found.is_present())
+        self.truncation
+            .get()
+            .is_some_and(|found| found.is_present())
     }
 
     pub(crate) fn usage(&self) -> SaUsage {
@@ -154,7 +157,8 @@ impl OutboundSa {
     ) -> Result<Range<usize>, SealError> {
         match self.truncation.get() {
             Some(truncation) if truncation.is_present() => {
-                self.sealer.seal_truncated(sequence, ip::UDP, bytes, payload)
+                self.sealer
+                    .seal_truncated(sequence, ip::UDP, bytes, payload)
             }
             _ => self.sealer.seal(sequence, ip::UDP, bytes, payload),
         }

@@ -182,7 +182,11 @@ impl Engine {
             return;
         };
         let newest = peer.children.keys().next_back() == Some(&child);
-        if let Some(suite) = peer.suite.and_then(esp::Suite::truncated).filter(|_| newest) {
+        if let Some(suite) = peer
+            .suite
+            .and_then(esp::Suite::truncated)
+            .filter(|_| newest)
+        {
             peer.suite = Some(suite);
             peer.phase2 = suite.to_string();
         }
@@ -197,7 +201,10 @@ impl Engine {
 
     /// Whether the peer may cut SHA-256 under a child SA.
     fn may_be_truncated(&self, child: &ike::ChildSa) -> bool {
-        self.config.ike.policy.is_on(ike::LegacyOption::EspSha256Cut)
+        self.config
+            .ike
+            .policy
+            .is_on(ike::LegacyOption::EspSha256Cut)
             && self.suite_of(child).truncated().is_some()
     }
 

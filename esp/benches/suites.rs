@@ -152,7 +152,9 @@ fn mac(suite: Suite) -> Option<Work> {
     Some(match suite.integrity? {
         Integrity::HmacMd5_96 => authenticating::<Hmac<md5::Md5>>(suite),
         Integrity::HmacSha1_96 => authenticating::<Hmac<sha1::Sha1>>(suite),
-        Integrity::HmacSha256_128 => authenticating::<Hmac<sha2::Sha256>>(suite),
+        Integrity::HmacSha256_128 | Integrity::HmacSha256_96 => {
+            authenticating::<Hmac<sha2::Sha256>>(suite)
+        }
         Integrity::HmacSha384_192 => authenticating::<Hmac<sha2::Sha384>>(suite),
         Integrity::HmacSha512_256 => authenticating::<Hmac<sha2::Sha512>>(suite),
     })

@@ -392,7 +392,12 @@ mod tests {
             .collect();
         assert_eq!(
             names,
-            ["aes128-sha256-96", "aes192-sha256-96", "aes256-sha256-96", "3des-sha256-96"]
+            [
+                "aes128-sha256-96",
+                "aes192-sha256-96",
+                "aes256-sha256-96",
+                "3des-sha256-96"
+            ]
         );
         for suite in Suite::all() {
             if let Some(truncated) = suite.truncated() {

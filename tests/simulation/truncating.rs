@@ -15,7 +15,9 @@ fn world(options: &[LegacyOption]) -> (World, Index) {
     server.ike.policy = Policy::new(options);
     let mut phone = client_config();
     phone.truncate_sha256 = true;
-    phone.ike.policy = Policy::new(&[]).with_esp(&["aes256-sha256"]).expect("a suite");
+    phone.ike.policy = Policy::new(&[])
+        .with_esp(&["aes256-sha256"])
+        .expect("a suite");
     let conditions = Conditions::delayed(Duration::from_millis(20));
     let mut world = World::new(1, server, conditions);
     let client = world.add(Realm::INTERNET, "198.51.100.7", phone, conditions);
@@ -56,7 +58,9 @@ fn others_notice_nothing() {
     let mut server = server_config(&[ppp::Method::MsChapV2]);
     server.ike.policy = Policy::new(&[LegacyOption::EspSha256Cut]);
     let mut laptop = client_config();
-    laptop.ike.policy = Policy::new(&[]).with_esp(&["aes256-sha256"]).expect("a suite");
+    laptop.ike.policy = Policy::new(&[])
+        .with_esp(&["aes256-sha256"])
+        .expect("a suite");
     let conditions = Conditions::delayed(Duration::from_millis(20));
     let mut world = World::new(1, server, conditions);
     let client = world.add(Realm::INTERNET, "198.51.100.7", laptop, conditions);

@@ -13,7 +13,10 @@ fn tolerate(plane: &DataPlane) {
         spi: CLIENT_SPI,
         inbound: SERVER_SPI,
     };
-    apply(plane, [Update::DetectTruncation { spi: SERVER_SPI }, follow]);
+    apply(
+        plane,
+        [Update::DetectTruncation { spi: SERVER_SPI }, follow],
+    );
 }
 
 fn up() -> Vec<u8> {
@@ -44,27 +47,39 @@ fn first(plane: &DataPlane) -> Option<bool> {
 fn both_directions_follow_the_first_packet() {
     let (server, phone) = (server(FULL, Carrier::NatT), client(CUT, Carrier::NatT));
     tolerate(&server);
-    assert_eq!(receive(&server, path(Carrier::NatT), send(&phone, &up())), up());
+    assert_eq!(
+        receive(&server, path(Carrier::NatT), send(&phone, &up())),
+        up()
+    );
     assert_eq!(first(&server), Some(true));
     let sent = send(&server, &down());
     assert_eq!(sent.len(), CUT.sealed_len(down().len() + 4 + 6 + 8));
     let there = reversed(path(Carrier::NatT));
     assert_eq!(receive(&phone, there, sent), down());
-    assert_eq!(receive(&server, path(Carrier::NatT), send(&phone, &up())), up());
+    assert_eq!(
+        receive(&server, path(Carrier::NatT), send(&phone, &up())),
+        up()
+    );
 }
 
 #[test]
 fn a_peer_that_does_it_right_is_left_alone() {
     let (server, pc) = (server(FULL, Carrier::NatT), client(FULL, Carrier::NatT));
     tolerate(&server);
-    assert_eq!(receive(&server, path(Carrier::NatT), send(&pc, &up())), up());
+    assert_eq!(
+        receive(&server, path(Carrier::NatT), send(&pc, &up())),
+        up()
+    );
     assert_eq!(first(&server), Some(false));
     let sent = send(&server, &down());
     assert_eq!(sent.len(), FULL.sealed_len(down().len() + 4 + 6 + 8));
     // From now on 96 bits are not enough, whoever can make them.
     let forger = client(CUT, Carrier::NatT);
     send(&forger, &up());
-    assert_eq!(arrives(&server, send(&forger, &up())), Err(DropReason::BadEspLength));
+    assert_eq!(
+        arrives(&server, send(&forger, &up())),
+        Err(DropReason::BadEspLength)
+    );
     assert_eq!(arrives(&server, send(&pc, &up())), Ok(()));
 }
 
@@ -95,23 +110,36 @@ fn after_96_bits_128_are_not_looked_for() {
     assert_eq!(arrives(&server, send(&phone, &up())), Ok(()));
     let pc = client(FULL, Carrier::NatT);
     send(&pc, &up());
-    assert_eq!(arrives(&server, send(&pc, &up())), Err(DropReason::BadEspLength));
+    assert_eq!(
+        arrives(&server, send(&pc, &up())),
+        Err(DropReason::BadEspLength)
+    );
 }
 
 #[test]
 fn off_by_default_and_for_no_other_hash() {
     let (server, phone) = (server(FULL, Carrier::NatT), client(CUT, Carrier::NatT));
-    assert_eq!(arrives(&server, send(&phone, &up())), Err(DropReason::BadEspLength));
+    assert_eq!(
+        arrives(&server, send(&phone, &up())),
+        Err(DropReason::BadEspLength)
+    );
 
     let long = Suite::new(Cipher::AesCbc256, Some(Integrity::HmacSha384_192));
     for suite in [CBC, GCM, long] {
-        let (server, peer) = (super::server(suite, Carrier::NatT), client(suite, Carrier::NatT));
+        let (server, peer) = (
+            super::server(suite, Carrier::NatT),
+            client(suite, Carrier::NatT),
+        );
         tolerate(&server);
         let mut short = send(&peer, &up());
         short.truncate(short.len() - 4);
         assert!(arrives(&server, short).is_err(), "{suite}");
         assert_eq!(arrives(&server, send(&peer, &up())), Ok(()), "{suite}");
         let sent = send(&server, &down());
-        assert_eq!(sent.len(), suite.sealed_len(down().len() + 4 + 6 + 8), "{suite}");
+        assert_eq!(
+            sent.len(),
+            suite.sealed_len(down().len() + 4 + 6 + 8),
+            "{suite}"
+        );
     }
 }
