@@ -425,22 +425,24 @@ fn config() -> Config {
 #[test]
 fn strange_payloads_in_messages_3_and_5_change_nothing() {
     let mut host = Host::new(config());
-    let mut ways = Ways::default();
-    ways.message_3 = vec![
-        vendor(XAUTH),
-        vendor("00112233445566778899aabbccddeeff"),
-        (PayloadType::NAT_D_DRAFT_02, vec![1; 20]),
-        (PayloadType::NAT_D_DRAFT_02, vec![2; 20]),
-        (PayloadType(200), vec![3; 5]),
-    ];
-    ways.message_5 = vec![
-        vendor(XAUTH),
-        vendor("ff"),
-        (
-            PayloadType::NOTIFICATION,
-            Notification::bare(NotifyType(31_000)).to_body(),
-        ),
-    ];
+    let ways = Ways {
+        message_3: vec![
+            vendor(XAUTH),
+            vendor("00112233445566778899aabbccddeeff"),
+            (PayloadType::NAT_D_DRAFT_02, vec![1; 20]),
+            (PayloadType::NAT_D_DRAFT_02, vec![2; 20]),
+            (PayloadType(200), vec![3; 5]),
+        ],
+        message_5: vec![
+            vendor(XAUTH),
+            vendor("ff"),
+            (
+                PayloadType::NOTIFICATION,
+                Notification::bare(NotifyType(31_000)).to_body(),
+            ),
+        ],
+        ..Ways::default()
+    };
     let client = host.connect(1, &ways);
     assert_eq!(host.nat(), ike::Nat::default());
     let mut asked = Asked::new(1);
@@ -452,8 +454,10 @@ fn strange_payloads_in_messages_3_and_5_change_nothing() {
 #[test]
 fn aes_without_a_key_length_is_aes_128() {
     let mut host = Host::new(config());
-    let mut ways = Ways::default();
-    ways.key_length = false;
+    let ways = Ways {
+        key_length: false,
+        ..Ways::default()
+    };
     let client = host.connect(1, &ways);
     let mut asked = Asked::new(1);
     asked.key_length = false;
@@ -557,8 +561,10 @@ fn a_new_ike_sa_speaks_for_the_child_sas_of_the_old_one() {
         let old = host.connect(1, &Ways::default());
         host.quick_mode(&old, &Asked::new(1));
         // From port 500 again, as Apple does when 4500 does not answer; or on 4500 at once.
-        let mut ways = Ways::default();
-        ways.port = if before { 500 } else { 4500 };
+        let ways = Ways {
+            port: if before { 500 } else { 4500 },
+            ..Ways::default()
+        };
         let new = host.connect(2, &ways);
         let delete = |host: &mut Host| {
             let chain = ChainBuilder::new()
@@ -587,8 +593,10 @@ fn a_new_ike_sa_speaks_for_the_child_sas_of_the_old_one() {
 /// place, and a new IKE SA from there speaks for what the old one made.
 #[test]
 fn requests_follow_esp_to_another_address() {
-    let mut ways = Ways::default();
-    ways.server = PUBLIC;
+    let mut ways = Ways {
+        server: PUBLIC,
+        ..Ways::default()
+    };
     ways.vendor_ids.push(VendorId::dead_peer_detection().0);
     let mut host = Host::new(Config::default());
     let client = host.connect(1, &ways);
@@ -651,8 +659,10 @@ fn a_server_behind_nat_is_shown_as_its_clients_take_it() {
             public_address,
             ..config()
         });
-        let mut ways = Ways::default();
-        ways.server = PUBLIC;
+        let mut ways = Ways {
+            server: PUBLIC,
+            ..Ways::default()
+        };
         ways.vendor_ids.push(vendor(id).1);
         let client = host.connect(1, &ways);
         // The receiver's end comes first (RFC 3947 §3.2).
@@ -695,8 +705,10 @@ fn a_server_behind_nat_is_shown_as_its_clients_take_it() {
 fn silence_is_forgiven_those_who_sleep() {
     for (id, dozes, lasts) in [(APPLE, true, 600), (XAUTH, false, 80)] {
         let mut host = Host::new(Config::default());
-        let mut ways = Ways::default();
-        ways.server = PUBLIC;
+        let mut ways = Ways {
+            server: PUBLIC,
+            ..Ways::default()
+        };
         ways.vendor_ids.push(vendor(id).1);
         ways.vendor_ids.push(VendorId::dead_peer_detection().0);
         let client = host.connect(1, &ways);
