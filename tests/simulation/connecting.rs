@@ -224,7 +224,9 @@ fn a_fixed_address_that_was_taken_from_its_user_is_gone_at_the_next_login() {
     if let Some(bob) = world.server().users.get_mut("bob") {
         bob.address = engine::AddressPolicy::Pool;
     }
-    // A Configure-Request makes both negotiate anew within the same session (RFC 1661 §4.3).
+    // A Configure-Request makes both negotiate anew within the same session (RFC 1661 §4.3), when
+    // it cannot be a late copy any more.
+    world.run_for(Duration::from_secs(60));
     let upcall = engine::Upcall::Ppp {
         session: session.session,
         frame: vec![0xff, 0x03, 0xc0, 0x21, 1, 0x77, 0, 4],
