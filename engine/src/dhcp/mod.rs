@@ -4,8 +4,8 @@
 //! needed, and nothing is leased.
 //!
 //! The codec is our own: the well-kept one brings a resolver's name parser, the Unicode tables
-//! behind it and a random number generator along, sorts the options, of which clients' habits are
-//! made, and refuses the hardware type with no address that Windows uses here.
+//! behind it and a random number generator along, and sorts the options, of whose order clients'
+//! habits are made.
 
 pub mod habits;
 mod inform;
