@@ -126,7 +126,10 @@ impl ControlSocket {
         let listener = StdListener::bind(&hidden).map_err(io("binding"))?;
         let prepare = || -> io::Result<(u64, u64)> {
             listener.set_nonblocking(true)?;
-            chown(&hidden, None, group)?;
+            // Not even asked for when nothing is to change: the service's sandbox refuses the call.
+            if group.is_some() {
+                chown(&hidden, None, group)?;
+            }
             fs::set_permissions(&hidden, fs::Permissions::from_mode(mode.0))?;
             let identity = identity(&hidden)?;
             fs::rename(&hidden, path)?;
