@@ -8,6 +8,9 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/adit-netns.XXXXXX") || exit 1
 # An unprivileged client has to reach its files in here.
 chmod 711 "$work"
 
+# What the system calls this shell: "run".
+read -r our_name <"/proc/$$/comm"
+
 passed=0
 failed=0
 skipped=0
@@ -80,14 +83,16 @@ in_ns() { # namespace command [argument…]
 start() { # name namespace command [argument…]
     local name=$1 namespace=$2
     shift 2
-    # Our traps are not the child's: a signal that came before it has become the command would be
-    # caught, and lost.
-    (
-        trap - EXIT INT TERM HUP
-        exec ip netns exec "$namespace" "$@" >>"$work/$name.log" 2>&1
-    ) &
+    ip netns exec "$namespace" "$@" >>"$work/$name.log" 2>&1 &
     started=$!
     processes+=("$started")
+    # A signal that comes before the child has become the command is caught by our traps, and lost.
+    while is_still_us "$started"; do sleep 0.005; done
+}
+
+is_still_us() { # process
+    local name
+    { read -r name <"/proc/$1/comm"; } 2>/dev/null && [[ $name == "$our_name" ]]
 }
 
 # Asks a process to end, and insists after the time is up. Fails if it had to insist.

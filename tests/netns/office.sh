@@ -106,10 +106,8 @@ coming_and_going() {
 
 everybody_leaves() {
     local home
-    for ((home = 1; home <= office_size; home++)); do
-        kill -TERM "${office_pids[home]}" 2>/dev/null
-    done
-    for ((home = 1; home <= office_size; home++)); do
+    kill -TERM "${office_pids[@]}"
+    for home in "${!office_pids[@]}"; do
         leave "$home" || return 1
     done
     within 10 status_shows_nobody home1 && status_shows_nobody "home$office_size"
