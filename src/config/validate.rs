@@ -43,20 +43,12 @@ pub(super) struct Check<'a> {
 impl Check<'_> {
     pub(super) fn error(&mut self, path: &str, message: impl std::fmt::Display, hint: &str) {
         let found = Diagnostic::error(self.origins.of(path), format!("{path}: {message}"));
-        self.findings.push(if hint.is_empty() {
-            found
-        } else {
-            found.hint(hint)
-        });
+        self.add(found, hint);
     }
 
     fn warning(&mut self, path: &str, message: impl std::fmt::Display, hint: &str) {
         let found = Diagnostic::warning(self.origins.of(path), format!("{path}: {message}"));
-        self.findings.push(if hint.is_empty() {
-            found
-        } else {
-            found.hint(hint)
-        });
+        self.add(found, hint);
     }
 
     pub(super) fn element_error(
@@ -67,12 +59,7 @@ impl Check<'_> {
         hint: &str,
     ) {
         let place = self.origins.of_element(path, index);
-        let found = Diagnostic::error(place, format!("{path}: {message}"));
-        self.findings.push(if hint.is_empty() {
-            found
-        } else {
-            found.hint(hint)
-        });
+        self.add(Diagnostic::error(place, format!("{path}: {message}")), hint);
     }
 
     pub(super) fn element_warning(
@@ -83,8 +70,19 @@ impl Check<'_> {
         hint: &str,
     ) {
         let place = self.origins.of_element(path, index);
-        let found = Diagnostic::warning(place, format!("{path}: {message}"));
-        self.findings.push(found.hint(hint));
+        self.add(
+            Diagnostic::warning(place, format!("{path}: {message}")),
+            hint,
+        );
+    }
+
+    /// `hint` may be empty.
+    fn add(&mut self, found: Diagnostic, hint: &str) {
+        self.findings.push(if hint.is_empty() {
+            found
+        } else {
+            found.hint(hint)
+        });
     }
 
     fn listen(&mut self, config: &Config) {

@@ -63,20 +63,14 @@ pub fn apple() -> Habits {
         .map(transform)
     };
     Habits {
-        vendor_ids: vec![
-            VendorId::rfc_3947(),
-            VendorId::apple_nat_traversal(),
-            VendorId::draft_08(),
-            VendorId::draft_07(),
-            VendorId::draft_06(),
-            VendorId::draft_05(),
-            VendorId::draft_04(),
-            VendorId::draft_03(),
-            VendorId::draft_02(),
-            VendorId::draft_02_newline(),
-            VendorId::fragmentation_of_main_mode(),
-            VendorId::dead_peer_detection(),
-        ],
+        vendor_ids: [VendorId::rfc_3947(), VendorId::apple_nat_traversal()]
+            .into_iter()
+            .chain(racoon_drafts())
+            .chain([
+                VendorId::fragmentation_of_main_mode(),
+                VendorId::dead_peer_detection(),
+            ])
+            .collect(),
         ike_proposal: Some(IkeProposal {
             transforms: [
                 group(
@@ -142,4 +136,18 @@ pub fn apple() -> Habits {
         rekeys_again_on_ike_port: true,
         ..Habits::default()
     }
+}
+
+/// The drafts of NAT traversal that racoon names, in its order.
+pub(super) fn racoon_drafts() -> [VendorId; 8] {
+    [
+        VendorId::draft_08(),
+        VendorId::draft_07(),
+        VendorId::draft_06(),
+        VendorId::draft_05(),
+        VendorId::draft_04(),
+        VendorId::draft_03(),
+        VendorId::draft_02(),
+        VendorId::draft_02_newline(),
+    ]
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::apple::racoon_drafts;
 use super::apple::{AT_SOFT_LIFETIME, PHASE_1, PHASE_2};
 use super::{
     DeadPeers, Durations, EspProposal, EspTransform, Habits, IkeProposal, IkeTransform,
@@ -16,18 +17,11 @@ pub fn mikrotik() -> Habits {
     let groups = [GroupId::MODP_2048, GroupId::MODP_1024];
     let probe = Duration::from_secs(120);
     Habits {
-        vendor_ids: vec![
-            VendorId::rfc_3947(),
-            VendorId::draft_08(),
-            VendorId::draft_07(),
-            VendorId::draft_06(),
-            VendorId::draft_05(),
-            VendorId::draft_04(),
-            VendorId::draft_03(),
-            VendorId::draft_02(),
-            VendorId::draft_02_newline(),
-            VendorId::dead_peer_detection(),
-        ],
+        vendor_ids: [VendorId::rfc_3947()]
+            .into_iter()
+            .chain(racoon_drafts())
+            .chain([VendorId::dead_peer_detection()])
+            .collect(),
         ike_proposal: Some(IkeProposal {
             transforms: [
                 groups.map(|group| IkeTransform::aes(128, HashId::SHA1, group)),

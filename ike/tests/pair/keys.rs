@@ -86,22 +86,14 @@ fn forged_messages_5_neither_end_the_exchange_nor_move_its_state() {
     let mut pair = pair(4, 3);
     pair.key = key(2).secret;
     pair.connect();
-    while fifth(&pair).is_empty() {
-        pair.run_for(seconds(1) / 1000);
-    }
-    let real = fifth(&pair).remove(0);
-    let path = wire::Path {
-        local: real.path.remote,
-        remote: real.path.local,
-        carrier: real.path.carrier,
-    };
+    let (path, real) = until_message_5(&mut pair);
     assert_eq!(
         (path.local.ip(), path.remote.ip()),
         (ip(SERVER), ip(CLIENT))
     );
     // Two of them arrive before the real one.
     for flipped in [40, 60] {
-        let mut forged = real.bytes.clone();
+        let mut forged = real.clone();
         forged[flipped] ^= 1;
         pair.inject(Side::Server, path, &forged);
     }
@@ -114,18 +106,10 @@ fn forged_messages_5_neither_end_the_exchange_nor_move_its_state() {
 fn after_three_messages_5_that_no_key_opens_the_keys_are_not_tried_again() {
     let mut pair = pair(5, 3);
     pair.connect();
-    while fifth(&pair).is_empty() {
-        pair.run_for(seconds(1) / 1000);
-    }
-    let real = fifth(&pair).remove(0);
-    let path = wire::Path {
-        local: real.path.remote,
-        remote: real.path.local,
-        carrier: real.path.carrier,
-    };
+    let (path, real) = until_message_5(&mut pair);
     let mut trials = 0;
     for flipped in 40..50 {
-        let mut forged = real.bytes.clone();
+        let mut forged = real.clone();
         forged[flipped] ^= 1;
         pair.server.handle_datagram(pair.now, path, &forged);
         while let Some(output) = pair.server.poll_output() {
@@ -142,6 +126,21 @@ fn after_three_messages_5_that_no_key_opens_the_keys_are_not_tried_again() {
         (1, 0),
         "half-open until its time is over"
     );
+}
+
+/// Lets the client come as far as message 5, which is on its way: where it will arrive, and what it
+/// is.
+fn until_message_5(pair: &mut Pair) -> (wire::Path, Vec<u8>) {
+    while fifth(pair).is_empty() {
+        pair.run_for(seconds(1) / 1000);
+    }
+    let real = fifth(pair).remove(0);
+    let path = wire::Path {
+        local: real.path.remote,
+        remote: real.path.local,
+        carrier: real.path.carrier,
+    };
+    (path, real.bytes)
 }
 
 fn is_trial(job: &Job) -> bool {
