@@ -4,6 +4,7 @@
 //! with its line, and the rest of the file counts.
 
 pub mod chap_secrets;
+pub mod include;
 pub mod ipsec_secrets;
 mod words;
 
