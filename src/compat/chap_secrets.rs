@@ -10,6 +10,7 @@ use std::path::Path;
 
 use wire::Secret;
 
+use super::InsecurePermissions;
 use super::words::{Record as Words, Word, records};
 use crate::diagnostic::{Diagnostic, Place};
 
@@ -254,8 +255,12 @@ impl ChapSecrets {
 }
 
 /// Reads the file at `path`; none if it cannot be read.
-pub fn load(path: &Path, findings: &mut Vec<Diagnostic>) -> Option<ChapSecrets> {
-    let bytes = super::read_secret_file(path, findings)?;
+pub fn load(
+    path: &Path,
+    insecure: InsecurePermissions,
+    findings: &mut Vec<Diagnostic>,
+) -> Option<ChapSecrets> {
+    let bytes = super::read_secret_file(path, insecure, findings)?;
     Some(parse(&Place::file(path), &bytes, findings))
 }
 

@@ -11,6 +11,7 @@ use std::path::Path;
 use wire::Secret;
 use zeroize::Zeroizing;
 
+use super::InsecurePermissions;
 use crate::diagnostic::{Diagnostic, Place};
 
 /// Shorter keys can be guessed from a recorded handshake in reasonable time.
@@ -66,8 +67,12 @@ pub struct Entry {
 }
 
 /// Reads the file at `path`; none if it cannot be read.
-pub fn load(path: &Path, findings: &mut Vec<Diagnostic>) -> Option<Vec<Entry>> {
-    let bytes = super::read_secret_file(path, findings)?;
+pub fn load(
+    path: &Path,
+    insecure: InsecurePermissions,
+    findings: &mut Vec<Diagnostic>,
+) -> Option<Vec<Entry>> {
+    let bytes = super::read_secret_file(path, insecure, findings)?;
     Some(parse(&Place::file(path), &bytes, findings))
 }
 

@@ -11,7 +11,7 @@ use super::layers::{Loaded, Origins, Sources, load};
 use super::model::Config;
 use super::psk::{self, NamedKey};
 use crate::compat::chap_secrets::{self, ChapSecrets, Name};
-use crate::compat::{ipsec_secrets, read_secret_file};
+use crate::compat::{InsecurePermissions, ipsec_secrets, read_secret_file};
 use crate::diagnostic::{Diagnostic, Place, any_error};
 
 /// Everything that was read.
@@ -43,18 +43,19 @@ impl Bundle {
         let Some(config) = config else {
             return (None, findings);
         };
+        let insecure = config.secrets.insecure_permissions;
         let keys = if needs_secrets_file(&config, &origins) {
-            ipsec_secrets::load(&config.ipsec.secrets, &mut findings)
+            ipsec_secrets::load(&config.ipsec.secrets, insecure, &mut findings)
         } else {
             Some(Vec::new())
         };
         let named_keys = psk::load(&config, &origins, &mut findings);
-        let users = chap_secrets::load(&config.ppp.secrets, &mut findings);
+        let users = chap_secrets::load(&config.ppp.secrets, insecure, &mut findings);
         let tunnel_secret = config
             .l2tp
             .secret_file
             .as_deref()
-            .and_then(|path| first_line(path, &mut findings));
+            .and_then(|path| first_line(path, insecure, &mut findings));
         if let Some(keys) = &keys
             && keys.is_empty()
             && config.psk.is_empty()
@@ -99,8 +100,12 @@ fn needs_secrets_file(config: &Config, origins: &Origins) -> bool {
 }
 
 /// The first line of a file that holds one secret, without its end.
-pub(crate) fn first_line(path: &Path, findings: &mut Vec<Diagnostic>) -> Option<Secret> {
-    let bytes: Zeroizing<Vec<u8>> = read_secret_file(path, findings)?;
+pub(crate) fn first_line(
+    path: &Path,
+    insecure: InsecurePermissions,
+    findings: &mut Vec<Diagnostic>,
+) -> Option<Secret> {
+    let bytes: Zeroizing<Vec<u8>> = read_secret_file(path, insecure, findings)?;
     let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or(&[]);
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     (!line.is_empty()).then(|| Secret::from(line))

@@ -12,6 +12,7 @@ use super::algorithms::legacy;
 use super::network::Network;
 use super::psk::Psk;
 use super::values::{AddressRange, SocketMode, duration, optional};
+use crate::compat::InsecurePermissions;
 
 /// The whole configuration.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -21,6 +22,8 @@ pub struct Config {
     pub listen: Listen,
     /// `[ipsec]`: keys and algorithms.
     pub ipsec: Ipsec,
+    /// `[secrets]`: how files of keys and passwords are treated.
+    pub secrets: Secrets,
     /// `[l2tp]`: tunnels.
     pub l2tp: L2tp,
     /// `[ppp]`: users and what they are given.
@@ -136,6 +139,14 @@ impl Default for Ipsec {
             fragment_size: 1280,
         }
     }
+}
+
+/// `[secrets]`
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct Secrets {
+    /// What becomes of a file that others can change.
+    pub insecure_permissions: InsecurePermissions,
 }
 
 /// `[l2tp]`

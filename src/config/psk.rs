@@ -195,6 +195,7 @@ pub(super) fn load(
     origins: &Origins,
     findings: &mut Vec<Diagnostic>,
 ) -> Vec<NamedKey> {
+    let insecure = config.secrets.insecure_permissions;
     let mut keys = Vec::new();
     for (index, psk) in config.psk.iter().enumerate() {
         let place = origins.of_element("psk", index);
@@ -202,7 +203,7 @@ pub(super) fn load(
         let (secret, place) = match (&psk.secret_file, &psk.secret) {
             (Some(path), _) => {
                 let before = findings.len();
-                let Some(secret) = first_line(path, findings) else {
+                let Some(secret) = first_line(path, insecure, findings) else {
                     // Unless it could not be read, which is a finding already.
                     if !findings.iter().skip(before).any(Diagnostic::is_error) {
                         findings.push(empty(Place::file(path), name));
@@ -212,7 +213,7 @@ pub(super) fn load(
                 (secret, Place::file(path).at_line(1))
             }
             (None, Some(secret)) => {
-                findings.extend(permissions(Path::new(&place.file)));
+                findings.extend(permissions(Path::new(&place.file), insecure));
                 (secret.0.clone(), place)
             }
             (None, None) => continue,
