@@ -2,6 +2,7 @@
 //!
 //! - [`config`], [`compat`]: what operators write, with [`diagnostic`]s for what is wrong with it,
 //! - [`cli`], [`quickstart`], [`logging`]: what they see,
+//! - [`manual`]: manual pages and completions, made from those definitions,
 //! - [`control`]: the socket through which a running server is asked,
 //! - [`io`]: sockets, TUN and threads,
 //! - [`shell`]: the control loop around the engine; [`server`] and [`client`] are its two uses,
@@ -19,6 +20,7 @@ pub mod control;
 pub mod diagnostic;
 pub mod io;
 pub mod logging;
+pub mod manual;
 pub mod quickstart;
 pub mod server;
 pub mod settings;

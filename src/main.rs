@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use adit::cli::{Cli, Command, ConfigFile, Failure, check, explain, session, status};
 use adit::config::{Bundle, Config, Sources};
 use adit::diagnostic::Diagnostic;
-use adit::{client, logging, quickstart, server};
+use adit::{client, logging, manual, quickstart, server};
 use clap::Parser;
 
 fn main() -> ExitCode {
@@ -58,6 +58,8 @@ fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Session(command) => session::run(&command, &command.asking().sources(), out)?,
         Command::Reload(asking) => session::reload(&asking, &asking.sources(), out)?,
         Command::Explain(arguments) => explain::run(&arguments, out)?,
+        Command::Completions(arguments) => manual::completions(&arguments, out)?,
+        Command::Man(arguments) => manual::man(&arguments, out)?,
         Command::Connect(arguments) => {
             log(&Config::default())?;
             client::connect(&arguments)?;

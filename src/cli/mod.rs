@@ -57,6 +57,10 @@ pub enum Command {
     Explain(Explain),
     /// Connect to a server as a client
     Connect(Box<Connect>),
+    /// Print a manual page, or write all of them into a folder
+    Man(Man),
+    /// Print what a shell is to read so that it completes commands and options
+    Completions(Completions),
 }
 
 /// Where the configuration is.
@@ -121,6 +125,27 @@ pub struct Explain {
     /// Print the page docs/errors.md
     #[arg(long, hide = true, conflicts_with = "what")]
     pub markdown: bool,
+}
+
+/// `adit man`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The pages are for man: `adit man serve | man -l -`.")]
+pub struct Man {
+    /// A command, such as "session list", or "adit.toml"
+    #[arg(value_name = "PAGE", default_value = "adit")]
+    pub page: Vec<String>,
+    /// Write all pages into this folder, which is made if it is not there
+    #[arg(long, value_name = "DIR", conflicts_with = "page")]
+    pub dir: Option<PathBuf>,
+}
+
+/// `adit completions`
+#[derive(Debug, Args)]
+pub struct Completions {
+    /// Which shell
+    #[arg(value_name = "SHELL")]
+    pub shell: clap_complete::Shell,
 }
 
 /// Why a command did not do what it was asked. `Display` is the sentence for standard error.

@@ -39,7 +39,9 @@ fn the_commands() {
             "session",
             "reload",
             "explain",
-            "connect"
+            "connect",
+            "man",
+            "completions"
         ]
     );
 }
