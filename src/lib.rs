@@ -1,6 +1,7 @@
 //! The parts of the program `adit`, as a library for the program itself and its tests.
 //!
 //! - [`config`], [`compat`]: what operators write, with [`diagnostic`]s for what is wrong with it,
+//! - [`import`]: from the files of other programs to our configuration,
 //! - [`cli`], [`quickstart`], [`logging`]: what they see,
 //! - [`manual`]: manual pages and completions, made from those definitions,
 //! - [`control`]: the socket through which a running server is asked,
@@ -18,6 +19,7 @@ pub mod compat;
 pub mod config;
 pub mod control;
 pub mod diagnostic;
+pub mod import;
 pub mod io;
 pub mod logging;
 pub mod manual;

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::net::IpAddr;
 use std::process::ExitCode;
 
-use adit::cli::{Cli, Command, ConfigFile, Failure, check, explain, session, status};
+use adit::cli::{Cli, Command, ConfigFile, Failure, check, explain, import, session, status};
 use adit::config::{Bundle, Config, Sources};
 use adit::diagnostic::Diagnostic;
 use adit::{client, logging, manual, quickstart, server};
@@ -53,6 +53,9 @@ fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Check(arguments) => {
             let code = check::run(&arguments, &sources(&arguments.config), out);
             return Ok(code.map_err(anyhow::Error::from)?);
+        }
+        Command::Import(arguments) => {
+            return import::run(&arguments, out, &mut std::io::stderr().lock());
         }
         Command::Status(asking) => status::run(&asking, &asking.sources(), out)?,
         Command::Session(command) => session::run(&command, &command.asking().sources(), out)?,

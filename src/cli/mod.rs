@@ -6,6 +6,7 @@ pub mod asking;
 pub mod check;
 pub mod connect;
 pub mod explain;
+pub mod import;
 mod output;
 pub mod secrets;
 pub mod session;
@@ -47,6 +48,8 @@ pub enum Command {
     Quickstart(Quickstart),
     /// Read the configuration and the secrets, and print everything that is wrong with them
     Check(Check),
+    /// Make a configuration of the files of xl2tpd, pppd, strongSwan, libreswan and racoon
+    Import(import::Arguments),
     /// Show who is connected to the running server
     Status(Asking),
     /// Look at single sessions of the running server, or close them

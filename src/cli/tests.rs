@@ -35,6 +35,7 @@ fn the_commands() {
             "serve",
             "quickstart",
             "check",
+            "import",
             "status",
             "session",
             "reload",

@@ -105,6 +105,22 @@ pub fn load(sources: &Sources) -> Loaded {
         .map(|(name, value)| (name.as_str(), value.as_str()));
     layers.push(settings_of_environment(variables, &mut findings));
 
+    merged(layers, files, findings)
+}
+
+/// What `text` is as the only layer, though it is in no file yet: `file` is where it will be.
+pub(crate) fn judge(file: &Path, text: &str) -> Loaded {
+    let mut findings = Vec::new();
+    let layer = layer_of_file(file, text, &mut findings);
+    merged(vec![layer], vec![file.to_owned()], findings)
+}
+
+/// Merges and validates what was read.
+fn merged(
+    mut layers: Vec<Vec<Setting>>,
+    files: Vec<PathBuf>,
+    mut findings: Vec<Diagnostic>,
+) -> Loaded {
     gather_keys(&mut layers);
 
     let mut origins = Origins::default();

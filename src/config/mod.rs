@@ -9,7 +9,7 @@ pub mod layers;
 pub mod model;
 mod network;
 pub mod psk;
-mod tree;
+pub(crate) mod tree;
 pub mod validate;
 pub mod values;
 

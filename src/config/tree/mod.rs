@@ -28,7 +28,7 @@ pub(super) const KEYS: &str = "psk";
 
 /// One `key = value` of a layer.
 #[derive(Clone, Debug)]
-pub(super) struct Setting {
+pub(crate) struct Setting {
     /// `section.key`.
     pub path: String,
     pub value: toml::Value,
@@ -53,7 +53,7 @@ fn is_known(section: &str, key: &str) -> bool {
 }
 
 /// Takes a TOML file apart.
-pub(super) fn settings_of_file(
+pub(crate) fn settings_of_file(
     file: &Place,
     text: &str,
     findings: &mut Vec<Diagnostic>,

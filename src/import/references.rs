@@ -1,0 +1,70 @@
+//! Files that adit reads as they are: the configuration names them, and every line counts as it
+//! stands there.
+
+use super::{Import, Kind, Source};
+use crate::compat::{chap_secrets, ipsec_secrets};
+use crate::diagnostic::{Diagnostic, Severity};
+
+pub(super) fn map(source: Source, import: &mut Import) {
+    let mut findings = Vec::new();
+    let place = source.place();
+    let setting = match source.kind {
+        Kind::IpsecSecrets => {
+            ipsec_secrets::parse(&place, &source.bytes, &mut findings);
+            "ipsec.secrets"
+        }
+        Kind::ChapSecrets => {
+            chap_secrets::parse(&place, &source.bytes, &mut findings);
+            "ppp.secrets"
+        }
+        _ => return unread(source, import),
+    };
+    let mut ids = Vec::new();
+    for (number, line) in lines(&source.bytes) {
+        let id = import
+            .report
+            .add(&place.at_line(number), number, "(secret)");
+        let of_line = |finding: &&Diagnostic| finding.place.line == Some(number);
+        match findings
+            .iter()
+            .filter(of_line)
+            .find(|finding| is_skipped(finding))
+        {
+            Some(finding) => import
+                .report
+                .dropped_for_clients(id, finding.message.clone()),
+            None => {
+                import.report.kept(id, "read as it is");
+                ids.push(id);
+            }
+        }
+        let _ = line;
+    }
+    import.assume(setting, source.path.display().to_string(), "read as it is");
+    import.report.findings.append(&mut findings);
+}
+
+/// Whether a finding says that its line does not count.
+fn is_skipped(finding: &Diagnostic) -> bool {
+    finding.severity == Severity::Error
+}
+
+/// A file that nothing here reads.
+pub(super) fn unread(source: Source, import: &mut Import) {
+    for (number, _) in lines(&source.bytes) {
+        let id = import
+            .report
+            .add(&source.place().at_line(number), number, "");
+        import
+            .report
+            .dropped_for_clients(id, "files of this kind are not read");
+    }
+}
+
+/// The lines with something in them, and their numbers.
+fn lines(bytes: &[u8]) -> impl Iterator<Item = (u32, &[u8])> {
+    let lines = bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    (1u32..)
+        .zip(lines)
+        .filter(|(_, line)| !line.is_empty() && !line.starts_with(b"#"))
+}
