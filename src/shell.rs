@@ -277,6 +277,10 @@ impl Shell {
         if !self.worker.finish() {
             debug!("the packet thread did not end orderly");
         }
+        // The tables have room for everybody who may come. Taking them apart, slot by slot with a
+        // look at every thread that might be reading, can take longer than all the goodbyes did;
+        // whoever finishes is about to end, and then the kernel takes them back at once.
+        std::mem::forget(self.plane);
     }
 }
 

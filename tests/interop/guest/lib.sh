@@ -124,7 +124,8 @@ world() {
 }
 
 plug() { # node interface address/length switch-node bridge
-    ip link add "$2" netns "$1" type veth peer name "to-$1" netns "$4"
+    # Added on the switch: that no interface here has the name already is looked up where it is added.
+    ip -n "$4" link add "to-$1" type veth peer name "$2" netns "$1"
     ip -n "$4" link set "to-$1" master "$5" up
     ip -n "$1" address add "$3" dev "$2"
     ip -n "$1" link set "$2" up
