@@ -7,9 +7,14 @@ use glob::MatchOptions;
 
 use crate::diagnostic::{Diagnostic, Place};
 
+/// Opens the files that an include names: in which file it stands, where there, and the pattern.
+/// What it gives are files that were not read before, each with its contents, in their order.
+pub type Open<'a> =
+    dyn FnMut(&Path, &Place, &str, &mut Vec<Diagnostic>) -> Vec<(PathBuf, Vec<u8>)> + 'a;
+
 /// How deep files may include one another. libreswan's limit; strongSwan's is higher, and nobody
 /// gets near either.
-const DEEPEST: usize = 10;
+pub(super) const DEEPEST: usize = 10;
 
 /// Files that one import or one set of secrets may consist of.
 const MOST_FILES: usize = 1000;
@@ -51,14 +56,13 @@ impl Includes {
         place: &Place,
         findings: &mut Vec<Diagnostic>,
     ) -> Vec<PathBuf> {
+        if self.depth >= DEEPEST {
+            findings.push(too_deep(place, pattern));
+            return Vec::new();
+        }
         let mut warn = |message: String, hint: &str| {
             findings.push(Diagnostic::warning(place.clone(), message).hint(hint));
         };
-        if self.depth >= DEEPEST {
-            let message = format!("{pattern} is not read: includes are nested {DEEPEST} deep");
-            warn(message, "do the files include one another?");
-            return Vec::new();
-        }
         let whole = folder.join(pattern);
         let paths = match glob::glob_with(&whole.to_string_lossy(), MATCHING) {
             Ok(paths) => paths,
@@ -113,6 +117,12 @@ impl Includes {
     pub fn leave(&mut self) {
         self.depth = self.depth.saturating_sub(1);
     }
+}
+
+/// Includes that are nested too deep.
+pub(super) fn too_deep(place: &Place, pattern: &str) -> Diagnostic {
+    let message = format!("{pattern} is not read: includes are nested {DEEPEST} deep");
+    Diagnostic::warning(place.clone(), message).hint("do the files include one another?")
 }
 
 /// Links to one file are that file.

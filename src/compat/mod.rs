@@ -5,7 +5,12 @@
 
 pub mod chap_secrets;
 pub mod include;
+pub mod ipsec_conf;
 pub mod ipsec_secrets;
+pub mod psk_txt;
+pub mod racoon;
+pub mod setkey;
+pub mod swanctl;
 mod words;
 
 use std::fs::{File, Metadata};
