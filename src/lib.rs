@@ -23,6 +23,7 @@ pub mod import;
 pub mod io;
 pub mod logging;
 pub mod manual;
+mod nat;
 pub mod quickstart;
 pub mod server;
 pub mod settings;

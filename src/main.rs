@@ -40,7 +40,13 @@ fn run(cli: Cli) -> Result<u8, Failure> {
             let host = quickstart::Host::of_this(own_address().into_iter().collect());
             let environment = Sources::of_process(None).environment;
             let mut rng = server::generator()?;
-            let prepared = quickstart::prepare(&arguments.dir, &host, environment, &mut rng)?;
+            let prepared = quickstart::prepare(
+                &arguments.dir,
+                &host,
+                arguments.masquerade,
+                environment,
+                &mut rng,
+            )?;
             let program = std::env::args().next().unwrap_or_else(|| "adit".to_owned());
             let address = server_address(&prepared.bundle.config);
             let text = prepared.instructions(&address, &format!("sudo {program}"));

@@ -100,6 +100,9 @@ pub struct Quickstart {
     /// Where adit.toml, ipsec.secrets and chap-secrets are, or are made; nothing is overwritten
     #[arg(long, value_name = "DIR", default_value = "/etc/adit")]
     pub dir: PathBuf,
+    /// Let clients reach what this host reaches: `masquerade = true` in [nat] of the adit.toml made
+    #[arg(long)]
+    pub masquerade: bool,
 }
 
 /// `adit check`

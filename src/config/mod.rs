@@ -7,6 +7,7 @@ pub mod bundle;
 mod clients;
 pub mod layers;
 pub mod model;
+pub(crate) mod nat;
 mod network;
 pub mod psk;
 pub(crate) mod tree;
@@ -20,6 +21,7 @@ pub use model::{
     Authentication, Clients, Config, Control, Encapsulation, Ipsec, L2tp, Listen, Log, LogFormat,
     OnLimit, Pool, Ppp, Tun,
 };
+pub use nat::Nat;
 pub use network::Network;
 pub use psk::{NamedKey, Psk};
 pub use values::{AddressRange, SocketMode};

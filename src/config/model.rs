@@ -9,6 +9,7 @@ use ike::LegacyOption;
 use serde::{Deserialize, Serialize};
 
 use super::algorithms::legacy;
+use super::nat::Nat;
 use super::network::Network;
 use super::psk::Psk;
 use super::values::{AddressRange, SocketMode, duration, optional};
@@ -32,6 +33,8 @@ pub struct Config {
     pub pool: Pool,
     /// `[tun]`: the interface of all clients.
     pub tun: Tun,
+    /// `[nat]`: what other networks see of clients.
+    pub nat: Nat,
     /// `[clients]`: what clients may do and are told.
     pub clients: Clients,
     /// `[control]`: the socket of `adit status`.

@@ -27,6 +27,7 @@ pub fn validate(config: &Config, origins: &Origins, findings: &mut Vec<Diagnosti
     check.ppp(config);
     check.pool(config);
     check.tun(config);
+    check.nat(config);
     check.clients(config);
     check.rest(config);
     super::psk::validate(&config.psk, origins, &mut found);
@@ -46,7 +47,7 @@ impl Check<'_> {
         self.add(found, hint);
     }
 
-    fn warning(&mut self, path: &str, message: impl std::fmt::Display, hint: &str) {
+    pub(super) fn warning(&mut self, path: &str, message: impl std::fmt::Display, hint: &str) {
         let found = Diagnostic::warning(self.origins.of(path), format!("{path}: {message}"));
         self.add(found, hint);
     }

@@ -88,6 +88,24 @@ pub enum SetupError {
         /// What the kernel said.
         source: io::Error,
     },
+    /// The table that masquerades clients, without the right to make it.
+    #[error(
+        "The nftables table \"ip adit\" that masquerades clients cannot be made: this needs \
+         CAP_NET_ADMIN or root, and no other adit may have it (`nft list table ip adit`)"
+    )]
+    NatNotAllowed,
+    /// The same, for other reasons.
+    #[error(
+        "Masquerading clients failed ({0}): the kernel needs nftables with NAT (`modprobe -a \
+         nft_chain_nat nft_masq`); else set nat.masquerade = false and let something else do it"
+    )]
+    Nat(io::Error),
+    /// Forwarding is off and stays so.
+    #[error(
+        "IPv4 forwarding is off and cannot be turned on ({0}): run `sysctl -w \
+         net.ipv4.ip_forward=1` as root (for a container: `--sysctl net.ipv4.ip_forward=1`)"
+    )]
+    Forwarding(io::Error),
     /// A thread or its means of waking could not be made.
     #[error("Starting a packet thread failed ({what}): {source}")]
     Thread {

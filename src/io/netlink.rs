@@ -18,18 +18,20 @@ use rustix::net::{recv, send, socket_with};
 use super::prefix::Prefix;
 
 // linux/rtnetlink.h, linux/netlink.h, linux/if_link.h, linux/if_addr.h.
-const NLMSG_ERROR: u16 = 2;
-const RTM_NEWLINK: u16 = 16;
+pub(super) const NLMSG_ERROR: u16 = 2;
+pub(super) const NLMSG_DONE: u16 = 3;
+pub(super) const RTM_NEWLINK: u16 = 16;
 const RTM_GETLINK: u16 = 18;
 const RTM_NEWADDR: u16 = 20;
 const RTM_NEWROUTE: u16 = 24;
 const RTM_DELROUTE: u16 = 25;
 const RTM_GETROUTE: u16 = 26;
-const NLM_F_REQUEST: u16 = 0x001;
-const NLM_F_ACK: u16 = 0x004;
+pub(super) const NLM_F_REQUEST: u16 = 0x001;
+pub(super) const NLM_F_ACK: u16 = 0x004;
+pub(super) const NLM_F_DUMP: u16 = 0x300;
 const NLM_F_REPLACE: u16 = 0x100;
 const NLM_F_EXCL: u16 = 0x200;
-const NLM_F_CREATE: u16 = 0x400;
+pub(super) const NLM_F_CREATE: u16 = 0x400;
 const IFF_UP: u32 = 1;
 const IFLA_MTU: u16 = 4;
 const IFLA_CARRIER: u16 = 33;
@@ -44,11 +46,11 @@ const RTPROT_STATIC: u8 = 4;
 const RT_SCOPE_UNIVERSE: u8 = 0;
 const RT_SCOPE_LINK: u8 = 253;
 const RTN_UNICAST: u8 = 1;
-const AF_INET: u8 = 2;
+pub(super) const AF_INET: u8 = 2;
 const AF_INET6: u8 = 10;
 
 /// Bytes of `nlmsghdr`.
-const HEADER: usize = 16;
+pub(super) const HEADER: usize = 16;
 /// Bytes of `ifinfomsg`.
 const IFINFOMSG: usize = 16;
 /// Bytes of `rtmsg`.
@@ -193,7 +195,7 @@ impl Netlink {
 
     /// Sends one request and returns the body of the answer, which is empty for a mere
     /// acknowledgement.
-    fn request(&mut self, kind: u16, flags: u16, body: &[u8]) -> io::Result<Vec<u8>> {
+    pub(super) fn request(&mut self, kind: u16, flags: u16, body: &[u8]) -> io::Result<Vec<u8>> {
         self.sequence = self.sequence.wrapping_add(1);
         // A question is answered by its answer; everything else by an acknowledgement.
         let ack = if matches!(kind, RTM_GETROUTE | RTM_GETLINK) {
@@ -201,14 +203,7 @@ impl Netlink {
         } else {
             NLM_F_ACK
         };
-        let length = u32::try_from(HEADER + body.len()).map_err(io::Error::other)?;
-        let mut message = Vec::with_capacity(HEADER + body.len());
-        message.extend(length.to_ne_bytes());
-        message.extend(kind.to_ne_bytes());
-        message.extend((NLM_F_REQUEST | ack | flags).to_ne_bytes());
-        message.extend(self.sequence.to_ne_bytes());
-        message.extend(0_u32.to_ne_bytes()); // port id: the kernel fills it in
-        message.extend(body);
+        let message = message(kind, NLM_F_REQUEST | ack | flags, self.sequence, body);
         send(&self.socket, &message, SendFlags::empty())?;
 
         let mut buffer = [0_u8; 8192];
@@ -223,11 +218,75 @@ impl Netlink {
             if kind != Some(NLMSG_ERROR) {
                 return Ok(body.to_vec());
             }
-            return match number::<4>(body, 0).map(i32::from_ne_bytes) {
-                Some(0) => Ok(Vec::new()),
-                Some(code) => Err(Errno::from_raw_os_error(code.saturating_neg()).into()),
-                None => Err(io::Error::other("an unreadable rtnetlink answer")),
-            };
+            return verdict(body).map(|()| Vec::new());
+        }
+    }
+
+    /// Asks for everything of a kind, and returns the bodies of all answers.
+    pub(super) fn dump(&mut self, kind: u16, body: &[u8]) -> io::Result<Vec<Vec<u8>>> {
+        self.sequence = self.sequence.wrapping_add(1);
+        dump(&self.socket, kind, self.sequence, body)
+    }
+}
+
+/// One netlink message.
+pub(super) fn message(kind: u16, flags: u16, sequence: u32, body: &[u8]) -> Vec<u8> {
+    // No message of ours comes near the limit; a wrong length is refused by the kernel.
+    let length = u32::try_from(HEADER.saturating_add(body.len())).unwrap_or(u32::MAX);
+    let mut message = Vec::with_capacity(HEADER.saturating_add(body.len()));
+    message.extend(length.to_ne_bytes());
+    message.extend(kind.to_ne_bytes());
+    message.extend(flags.to_ne_bytes());
+    message.extend(sequence.to_ne_bytes());
+    message.extend(0_u32.to_ne_bytes()); // port id: the kernel fills it in
+    message.extend(body);
+    message.resize(message.len().next_multiple_of(4), 0);
+    message
+}
+
+/// What the body of an `NLMSG_ERROR` says: zero is an acknowledgement.
+pub(super) fn verdict(body: &[u8]) -> io::Result<()> {
+    match number::<4>(body, 0).map(i32::from_ne_bytes) {
+        Some(0) => Ok(()),
+        Some(code) => Err(Errno::from_raw_os_error(code.saturating_neg()).into()),
+        None => Err(io::Error::other("an unreadable netlink answer")),
+    }
+}
+
+/// Kind, sequence number and body of each message in a datagram, up to the first that does not fit.
+pub(super) fn messages_of(mut rest: &[u8]) -> impl Iterator<Item = (u16, u32, &[u8])> {
+    std::iter::from_fn(move || {
+        let length = usize::try_from(u32::from_ne_bytes(number(rest, 0)?)).ok()?;
+        let kind = u16::from_ne_bytes(number(rest, 4)?);
+        let sequence = u32::from_ne_bytes(number(rest, 8)?);
+        let body = rest.get(HEADER..length)?;
+        rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+        Some((kind, sequence, body))
+    })
+}
+
+/// Sends a request for everything of a kind through `socket`, and collects the bodies of the
+/// answers.
+pub(super) fn dump(
+    socket: &OwnedFd,
+    kind: u16,
+    sequence: u32,
+    body: &[u8],
+) -> io::Result<Vec<Vec<u8>>> {
+    let request = message(kind, NLM_F_REQUEST | NLM_F_DUMP, sequence, body);
+    send(socket, &request, SendFlags::empty())?;
+    let mut bodies = Vec::new();
+    // linux/netlink.h: the kernel fills no more than this into one datagram of a dump.
+    let mut buffer = vec![0_u8; 32 * 1024];
+    loop {
+        let (length, _) = recv(socket, &mut buffer[..], RecvFlags::empty())?;
+        for (kind, number, body) in messages_of(buffer.get(..length).unwrap_or_default()) {
+            match kind {
+                _ if number != sequence => {}
+                NLMSG_DONE => return Ok(bodies),
+                NLMSG_ERROR => verdict(body)?,
+                _ => bodies.push(body.to_vec()),
+            }
         }
     }
 }
@@ -271,7 +330,7 @@ fn parse_next_hop(reply: &[u8]) -> Option<NextHop> {
 }
 
 /// Types and values of attributes, up to the first that does not fit.
-fn attributes_of(mut rest: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+pub(super) fn attributes_of(mut rest: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     std::iter::from_fn(move || {
         let length = usize::from(u16::from_ne_bytes(number(rest, 0)?));
         let kind = u16::from_ne_bytes(number(rest, 2)?);
@@ -289,11 +348,11 @@ fn address(value: &[u8]) -> Option<IpAddr> {
     }
 }
 
-fn number<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
+pub(super) fn number<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
     bytes.get(at..)?.first_chunk().copied()
 }
 
-fn attribute(body: &mut Vec<u8>, kind: u16, value: &[u8]) {
+pub(super) fn attribute(body: &mut Vec<u8>, kind: u16, value: &[u8]) {
     let length = u16::try_from(value.len().saturating_add(4)).unwrap_or(u16::MAX);
     body.extend(length.to_ne_bytes());
     body.extend(kind.to_ne_bytes());

@@ -250,7 +250,7 @@ fn explain(name: &str, source: io::Error) -> SetupError {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use std::net::UdpSocket;
     use std::process::Command;
     use std::time::Duration;
@@ -262,7 +262,7 @@ pub(super) mod tests {
 
     /// Runs `body` in a network namespace that is gone afterwards: the test starts itself again
     /// there, by its full name. Where that cannot be done, says so.
-    pub(in crate::io) fn in_a_namespace(test: &str, body: fn()) {
+    pub(crate) fn in_a_namespace(test: &str, body: fn()) {
         if std::env::var_os(INSIDE).is_some() {
             return body();
         }

@@ -111,19 +111,26 @@ impl Prepared {
         ));
 
         line(format_args!(
-            "The firewall must let UDP {} and {} and IP protocol 50 (ESP) in. For clients to reach more than",
+            "The firewall must let UDP {} and {} and IP protocol 50 (ESP) in, and let forwarded packets",
             config.listen.ike_port, config.listen.natt_port
         ));
         line(format_args!(
-            "  this host: sysctl net.ipv4.ip_forward=1, and translate their addresses:"
-        ));
-        line(format_args!(
-            "  nft 'add table ip adit; add chain ip adit nat {{ type nat hook postrouting priority 100; }};"
-        ));
-        line(format_args!(
-            "    add rule ip adit nat iifname \"{0}\" oifname != \"{0}\" masquerade'",
+            "  pass from and to {}; `adit doctor` tells what is in the way.",
             config.tun.name
         ));
+        if config.nat.masquerade {
+            line(format_args!(
+                "Clients reach what this host reaches, with its address (masquerade = true in [nat])."
+            ));
+        } else {
+            line(format_args!(
+                "Clients reach this host only. For them to reach what it reaches, with its address, put"
+            ));
+            line(format_args!(
+                "  masquerade = true into [nat] of {} (a first run with --masquerade writes it).",
+                self.file.display()
+            ));
+        }
         text
     }
 

@@ -124,10 +124,12 @@ impl std::fmt::Debug for Shown {
 }
 
 /// Makes what is missing in `dir`, and reads everything back as `serve` would. `environment` is
-/// the layer above the files.
+/// the layer above the files. With `masquerade` the configuration that is made says so; one that
+/// exists must say so already.
 pub fn prepare(
     dir: &Path,
     host: &Host,
+    masquerade: bool,
     environment: Vec<(String, String)>,
     rng: &mut wire::Rng,
 ) -> Result<Prepared, Failure> {
@@ -159,6 +161,13 @@ pub fn prepare(
     } else {
         let loaded = load(&sources);
         match loaded.config {
+            Some(config) if masquerade && !config.nat.masquerade => {
+                return Err(Failure::Usage(format!(
+                    "{} is there already and --masquerade does not change it: write masquerade = \
+                     true below [nat] there",
+                    file.display()
+                )));
+            }
             Some(config) => (config.ipsec.secrets, config.ppp.secrets, config.ppp.name),
             None => return Err(Failure::Configuration(loaded.findings)),
         }
@@ -173,7 +182,7 @@ pub fn prepare(
     }
     // Last, so that whoever finds it finds the files it names.
     if is_new {
-        make(&file, &configuration_text(host), 0o644)?;
+        make(&file, &configuration_text(host, masquerade), 0o644)?;
     }
 
     let (bundle, findings) = Bundle::load(&sources);
@@ -279,7 +288,7 @@ fn quoted(word: &str) -> String {
     format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-fn configuration_text(host: &Host) -> String {
+fn configuration_text(host: &Host, masquerade: bool) -> String {
     let dns: Vec<String> = host
         .dns_for_clients()
         .iter()
@@ -302,7 +311,11 @@ fn configuration_text(host: &Host) -> String {
          \n\
          [pool]\n\
          local = \"{}\"\n\
-         ranges = [\"{}-{}\"]\n",
+         ranges = [\"{}-{}\"]\n\
+         \n\
+         [nat]\n\
+         # true: clients reach what this host reaches, with its address.\n\
+         masquerade = {masquerade}\n",
         dns.join(", "),
         inner(1),
         inner(2),

@@ -16,7 +16,7 @@ fn prepare_in(dir: &Path) -> Result<Prepared, Failure> {
         addresses: vec![[10, 10, 0, 5].into()],
         dns: vec![[10, 10, 0, 2].into()],
     };
-    prepare(dir, &host, Vec::new(), &mut rng())
+    prepare(dir, &host, false, Vec::new(), &mut rng())
 }
 
 fn listing(dir: &Path) -> Vec<String> {
@@ -187,6 +187,32 @@ fn the_instructions() {
     let prepared = prepare_in(folder.path()).unwrap();
     let text = prepared.instructions("203.0.113.9", "./target/release/adit");
     insta::assert_snapshot!(text.replace(&*folder.path().to_string_lossy(), "/etc/adit"));
+}
+
+#[test]
+fn masquerading_is_written_into_what_is_made_and_nowhere_else() {
+    let with = |dir: &Path| prepare(dir, &Host::default(), true, Vec::new(), &mut rng());
+    let folder = tempfile::tempdir().unwrap();
+    let prepared = with(folder.path()).unwrap();
+    assert!(prepared.bundle.config.nat.masquerade);
+    let text = prepared.instructions("203.0.113.9", "adit");
+    assert!(
+        text.contains("Clients reach what this host reaches"),
+        "{text}"
+    );
+    // What exists already says so.
+    assert!(with(folder.path()).unwrap().made.is_empty());
+
+    let other = tempfile::tempdir().unwrap();
+    prepare_in(other.path()).unwrap();
+    let failure = with(other.path()).unwrap_err();
+    assert_eq!(failure.exit_code(), 2);
+    assert!(
+        failure
+            .to_string()
+            .contains("masquerade = true below [nat]"),
+        "{failure}"
+    );
 }
 
 #[test]

@@ -23,6 +23,7 @@ use crate::io::capability::Needs;
 use crate::io::udp::{self, ListenPorts};
 use crate::io::worker::Inside;
 use crate::io::{clock, prefix::Prefix, raw::RawSocket, tun::Tun};
+use crate::nat::Masquerade;
 use crate::settings;
 use crate::shell::{Host, Shell, Wiring};
 
@@ -63,6 +64,8 @@ struct Server {
     calls: mpsc::Receiver<Call>,
     /// Removed with its addresses and routes when this is dropped.
     tun: Tun,
+    /// Removed likewise.
+    nat: Masquerade,
     _claims: udp::Claims,
 }
 
@@ -107,6 +110,7 @@ impl Server {
         };
         let calls = control_socket(&config)?;
         let (tun, mut queues) = tun(&config, &bundle.users)?;
+        let nat = Masquerade::start(&config, &bundle.users)?;
         let queue = queues
             .pop()
             .ok_or_else(|| anyhow!("the TUN device has no queue"))?;
@@ -140,6 +144,7 @@ impl Server {
             started,
             calls,
             tun,
+            nat,
             _claims: listeners.claims,
         })
     }
@@ -263,6 +268,10 @@ impl Operator for Server {
             .engine
             .set_keys(Arc::new(settings::keyring(&bundle)));
         self.shell.engine.set_reserved(fixed);
+        self.desk.config.nat.clone_from(&bundle.config.nat);
+        if let Err(error) = self.nat.follow(&self.desk.config, &bundle.users) {
+            warn!("{error}");
+        }
         let keys = bundle.keys.len() + bundle.named_keys.len();
         let users = bundle.users.records().len();
         // The server has the name it was started with until it is started again.

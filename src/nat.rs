@@ -1,0 +1,106 @@
+//! `[nat]`: forwarding and masquerading while the server runs.
+
+use std::net::IpAddr;
+
+use rustix::io::Errno;
+use tracing::info;
+
+use crate::compat::chap_secrets::ChapSecrets;
+use crate::config::Config;
+use crate::io::SetupError;
+use crate::io::forwarding::Forwarding;
+use crate::io::nftables::{Range, Table};
+use crate::settings;
+
+/// What was set up of it, if it is wanted. Gone when dropped.
+#[derive(Debug, Default)]
+pub struct Masquerade {
+    active: Option<Active>,
+}
+
+#[derive(Debug)]
+struct Active {
+    table: Table,
+    clients: Vec<Range>,
+    forwarding: Forwarding,
+}
+
+impl Masquerade {
+    /// Sets up what `config` wants. The interface of the clients must be there already.
+    ///
+    /// # Errors
+    /// As a sentence.
+    pub fn start(config: &Config, users: &ChapSecrets) -> Result<Self, SetupError> {
+        let mut masquerade = Self::default();
+        masquerade.follow(config, users)?;
+        Ok(masquerade)
+    }
+
+    /// Does what has changed: it is wanted or not, and clients have other addresses.
+    ///
+    /// # Errors
+    /// As a sentence; then everything is as before.
+    pub fn follow(&mut self, config: &Config, users: &ChapSecrets) -> Result<(), SetupError> {
+        if !config.nat.masquerade {
+            if self.active.take().is_some() {
+                info!("clients are no longer masqueraded");
+            }
+            return Ok(());
+        }
+        let clients = addresses(config, users);
+        match &mut self.active {
+            Some(active) => active.follow(clients),
+            None => {
+                self.active = Some(Active::start(clients)?);
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Active {
+    fn start(clients: Vec<Range>) -> Result<Self, SetupError> {
+        let table = Table::install(&clients).map_err(explain)?;
+        let forwarding = Forwarding::turn_on().map_err(SetupError::Forwarding)?;
+        if forwarding.is_by_interface() {
+            info!(
+                "net.ipv4.ip_forward cannot be written here, so forwarding is on for the \
+                 interfaces that are there now; for later ones put net.ipv4.ip_forward = 1 into \
+                 /etc/sysctl.d/"
+            );
+        }
+        info!("clients are masqueraded (nftables table ip adit)");
+        Ok(Self {
+            table,
+            clients,
+            forwarding,
+        })
+    }
+
+    fn follow(&mut self, clients: Vec<Range>) -> Result<(), SetupError> {
+        if clients != self.clients {
+            self.table.replace(&clients).map_err(explain)?;
+            self.clients = clients;
+        }
+        self.forwarding.cover().map_err(SetupError::Forwarding)
+    }
+}
+
+fn explain(error: std::io::Error) -> SetupError {
+    match Errno::from_io_error(&error) {
+        Some(Errno::PERM | Errno::ACCESS) => SetupError::NatNotAllowed,
+        _ => SetupError::Nat(error),
+    }
+}
+
+/// Every address that a client can have.
+fn addresses(config: &Config, users: &ChapSecrets) -> Vec<Range> {
+    let fixed = settings::fixed_addresses(users);
+    let fixed = fixed.into_iter().map(|address| (address, address));
+    let ranges = config.pool.ranges.iter().map(|r| (r.first, r.last));
+    let both = |(first, last)| match (first, last) {
+        (IpAddr::V4(first), IpAddr::V4(last)) => Some((first, last)),
+        _ => None,
+    };
+    ranges.chain(fixed).filter_map(both).collect()
+}
