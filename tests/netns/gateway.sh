@@ -120,7 +120,7 @@ gateway() {
 
 # On other ports, with a device of its own, but there is one table.
 second_gateway() {
-    { sed -e "s|adit0|adit1|; s|control.sock|other.sock|; s|10.10.1|10.10.2|" -e '/^\[listen\]/a ike-port = 1500\nnatt-port = 14500' \
+    { sed -e "s|adit0|adit1|; s|control.sock|other.sock|; s|10.10.1|10.10.2|g" -e '/^\[listen\]/a ike-port = 1500\nnatt-port = 14500' \
         "$work/gateway.toml"; } >"$work/second.toml"
     fails_saying 1 "no other adit may have it" -- \
         ip netns exec "$(ns server)" "$adit" serve --config "$work/second.toml" && reaches_world
