@@ -14,6 +14,7 @@ use des::TdesEde3;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
+use crate::lanes::{self, cbc::Lane};
 use crate::suite::{Cipher, KeyError};
 
 /// Something did not have the length its caller had promised.
@@ -147,6 +148,16 @@ impl CbcEncrypt {
         }
     }
 
+    /// Writes the vectors of packets with these numbers and encrypts their bodies, side by side.
+    pub(crate) fn encrypt_lanes(&self, lanes: &mut [Lane<'_>]) -> Result<(), LengthError> {
+        match self {
+            Self::Aes128(cipher) => lanes::cbc::encrypt(cipher, lanes),
+            Self::Aes192(cipher) => lanes::cbc::encrypt(cipher, lanes),
+            Self::Aes256(cipher) => lanes::cbc::encrypt(cipher, lanes),
+            Self::TripleDes(cipher) => lanes::cbc::encrypt(&**cipher, lanes),
+        }
+    }
+
     /// Encrypts `body`, whole blocks.
     pub(crate) fn encrypt(&self, iv: &[u8], body: &mut [u8]) -> Result<(), LengthError> {
         match self {
@@ -164,9 +175,18 @@ fn vector<C: BlockCipherEncrypt>(
     iv: &mut [u8],
 ) -> Result<(), LengthError> {
     let block = <&mut Array<u8, C::BlockSize>>::try_from(iv).map_err(|_| LengthError)?;
+    number(block, sequence)?;
+    cipher.encrypt_block(block);
+    Ok(())
+}
+
+/// What the vector of packet `sequence` is before it is encrypted.
+pub(crate) fn number<B: ArraySize>(
+    block: &mut Array<u8, B>,
+    sequence: u32,
+) -> Result<(), LengthError> {
     block.fill(0);
     *block.last_chunk_mut::<4>().ok_or(LengthError)? = sequence.to_be_bytes();
-    cipher.encrypt_block(block);
     Ok(())
 }
 

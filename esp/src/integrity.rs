@@ -6,13 +6,15 @@ use sha1::Sha1;
 use sha2::{Sha256, Sha384, Sha512};
 
 use crate::MAX_ICV_LEN;
+use crate::lanes::LANES;
+use crate::lanes::sha1::LaneHmac;
 use crate::suite::{Integrity, KeyError};
 
 /// HMAC states that have taken in the two padded keys; each packet works on a copy, which saves
 /// two of the compressions.
 pub(crate) enum Authenticator {
     Md5(Hmac<Md5>),
-    Sha1(Hmac<Sha1>),
+    Sha1(Hmac<Sha1>, Option<LaneHmac>),
     Sha256(Hmac<Sha256>),
     Sha384(Box<Hmac<Sha384>>),
     Sha512(Box<Hmac<Sha512>>),
@@ -29,7 +31,9 @@ impl Authenticator {
         }
         match integrity {
             Integrity::HmacMd5_96 => absorb(key).map(Self::Md5),
-            Integrity::HmacSha1_96 => absorb(key).map(Self::Sha1),
+            Integrity::HmacSha1_96 => {
+                absorb(key).map(|state| Self::Sha1(state, LaneHmac::new(key)))
+            }
             Integrity::HmacSha256_128 | Integrity::HmacSha256_96 => absorb(key).map(Self::Sha256),
             Integrity::HmacSha384_192 => absorb(key).map(Box::new).map(Self::Sha384),
             Integrity::HmacSha512_256 => absorb(key).map(Box::new).map(Self::Sha512),
@@ -40,11 +44,35 @@ impl Authenticator {
     pub(crate) fn icv(&self, message: &[u8]) -> [u8; MAX_ICV_LEN] {
         match self {
             Self::Md5(state) => sum(state, message),
-            Self::Sha1(state) => sum(state, message),
+            Self::Sha1(state, _) => sum(state, message),
             Self::Sha256(state) => sum(state, message),
             Self::Sha384(state) => sum(&**state, message),
             Self::Sha512(state) => sum(&**state, message),
         }
+    }
+
+    /// The check values over at most [`LANES`] messages.
+    pub(crate) fn icvs(&self, messages: &[&[u8]]) -> [[u8; MAX_ICV_LEN]; LANES] {
+        let mut icvs = [[0; MAX_ICV_LEN]; LANES];
+        match self {
+            Self::Sha1(_, Some(lanes))
+                if lanes.is_worthwhile(messages.iter().map(|message| message.len())) =>
+            {
+                let mut all = [&[][..]; LANES];
+                all.iter_mut()
+                    .zip(messages)
+                    .for_each(|(to, from)| *to = from);
+                for (icv, digest) in icvs.iter_mut().zip(lanes.sum(&all)) {
+                    icv.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
+                }
+            }
+            _ => {
+                for (icv, message) in icvs.iter_mut().zip(messages) {
+                    *icv = self.icv(message);
+                }
+            }
+        }
+        icvs
     }
 }
 

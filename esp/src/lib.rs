@@ -3,7 +3,7 @@
 //!
 //! - [`Suite`] names a cipher with its integrity algorithm and knows every length,
 //! - [`Sealer`] and [`Opener`] hold the prepared keys of one security association and transform
-//!   packets in place,
+//!   packets in place, one by one or in batches side by side,
 //! - [`SequenceCounter`] and [`ReplayWindow`] are the two counters of RFC 4303 §3.3.3 and §3.4.3.
 //!
 //! Nothing here allocates, locks or draws random numbers per packet.
@@ -39,6 +39,7 @@
 
 mod cipher;
 mod integrity;
+mod lanes;
 mod open;
 mod replay;
 mod seal;
@@ -47,9 +48,9 @@ mod suite;
 #[cfg(test)]
 mod tests;
 
-pub use open::{OpenError, Opened, Opener, peek};
+pub use open::{Incoming, OpenError, Opened, Opener, peek};
 pub use replay::{Acceptance, ReplayError, ReplayWindow};
-pub use seal::{SealError, Sealer};
+pub use seal::{SealError, Sealer, Unsealed};
 pub use sequence::{Exhausted, SequenceCounter};
 pub use suite::{Cipher, Integrity, KeyError, KeyLengths, Keys, Suite};
 

@@ -5,6 +5,7 @@ use std::ops::Range;
 use crate::HEADER_LEN;
 use crate::cipher::{Aead, CbcDecrypt, equal};
 use crate::integrity::Authenticator;
+use crate::lanes::LANES;
 use crate::suite::{KeyError, Keys, Suite};
 
 /// Opens the packets of one inbound security association.
@@ -36,6 +37,25 @@ pub struct Opened {
     pub next_header: u8,
     /// Where in the packet the payload lies now, in clear.
     pub payload: Range<usize>,
+}
+
+/// A packet for [`Opener::open_batch`].
+#[derive(Debug)]
+pub struct Incoming<'a> {
+    /// The packet, from the SPI to the check value.
+    pub packet: &'a mut [u8],
+    /// What it held, or why it did not open.
+    pub outcome: Result<Opened, OpenError>,
+}
+
+impl<'a> Incoming<'a> {
+    /// A packet that has not been looked at.
+    pub const fn new(packet: &'a mut [u8]) -> Self {
+        Self {
+            packet,
+            outcome: Err(OpenError::Length),
+        }
+    }
 }
 
 /// Why a packet does not open.
@@ -108,55 +128,128 @@ impl Opener {
         self.open_as(suite, packet)
     }
 
-    fn open_as(&self, suite: Suite, packet: &mut [u8]) -> Result<Opened, OpenError> {
-        let (_, sequence) = peek(packet).ok_or(OpenError::Length)?;
-        let at = packet
-            .len()
-            .checked_sub(suite.icv_len())
-            .ok_or(OpenError::Length)?;
-        let (message, icv) = packet.split_at_mut_checked(at).ok_or(OpenError::Length)?;
-        let header = suite.header_len();
-        let body_len = message.len().checked_sub(header).ok_or(OpenError::Length)?;
-        let alignment = suite.cipher.alignment();
-        // At least the trailer must be there. Whole blocks: of the cipher (RFC 3602 §2.4), or the
-        // four bytes that RFC 4303 §2.4 wants of every cipher.
-        if body_len < 2 || !body_len.is_multiple_of(alignment) {
-            return Err(OpenError::Length);
+    /// Opens packets in place, each as [`Self::open`] does; with HMAC-SHA1 their check values are
+    /// computed side by side, which is much faster from a handful of packets on.
+    pub fn open_batch(&self, packets: &mut [Incoming<'_>]) {
+        for group in packets.chunks_mut(LANES) {
+            match &self.transform {
+                Transform::Cbc(cipher, authenticator) if group.len() > 1 => {
+                    self.open_lanes(cipher, authenticator, group);
+                }
+                _ => {
+                    for incoming in group {
+                        incoming.outcome = self.open(incoming.packet);
+                    }
+                }
+            }
         }
+    }
 
+    fn open_lanes(
+        &self,
+        cipher: &CbcDecrypt,
+        authenticator: &Authenticator,
+        group: &mut [Incoming<'_>],
+    ) {
+        let suite = self.suite;
+        let mut messages = [&[][..]; LANES];
+        for (message, incoming) in messages.iter_mut().zip(group.iter()) {
+            // What has no valid length is found out below.
+            let at = incoming.packet.len().saturating_sub(suite.icv_len());
+            *message = incoming.packet.get(..at).unwrap_or_default();
+        }
+        let icvs = authenticator.icvs(messages.get(..group.len()).unwrap_or_default());
+        for (incoming, sum) in group.iter_mut().zip(icvs) {
+            incoming.outcome = cut(suite, incoming.packet)
+                .and_then(|sealed| open_cbc(suite, sealed, cipher, &sum));
+        }
+    }
+
+    fn open_as(&self, suite: Suite, packet: &mut [u8]) -> Result<Opened, OpenError> {
+        let sealed = cut(suite, packet)?;
         match &self.transform {
             Transform::Cbc(cipher, authenticator) => {
-                let sum = authenticator.icv(message);
-                if !equal(sum.get(..icv.len()).ok_or(OpenError::Length)?, icv) {
-                    return Err(OpenError::Integrity);
-                }
-                let (head, body) = message
-                    .split_at_mut_checked(header)
-                    .ok_or(OpenError::Length)?;
-                let iv = head.get(HEADER_LEN..).ok_or(OpenError::Length)?;
-                cipher.decrypt(iv, body).map_err(|_| OpenError::Length)?;
+                let sum = authenticator.icv(sealed.message);
+                open_cbc(suite, sealed, cipher, &sum)
             }
-            Transform::Aead(aead) => {
-                let (head, body) = message
-                    .split_at_mut_checked(header)
-                    .ok_or(OpenError::Length)?;
-                let (aad, iv) = head.split_at_checked(HEADER_LEN).ok_or(OpenError::Length)?;
-                let iv = iv.first_chunk::<8>().ok_or(OpenError::Length)?;
-                let icv = icv.first_chunk::<16>().ok_or(OpenError::Length)?;
-                if !aead.decrypt(iv, aad, body, icv) {
-                    return Err(OpenError::Integrity);
-                }
-            }
+            Transform::Aead(aead) => open_aead(suite, sealed, aead),
         }
-
-        let body = message.get(header..).ok_or(OpenError::Length)?;
-        let (payload_len, next_header) = read_trailer(body)?;
-        Ok(Opened {
-            sequence,
-            next_header,
-            payload: header..header.saturating_add(payload_len),
-        })
     }
+}
+
+/// A packet whose length is one of its suite's.
+struct Sealed<'a> {
+    sequence: u32,
+    /// What is authenticated: everything but the check value.
+    message: &'a mut [u8],
+    icv: &'a [u8],
+}
+
+fn cut(suite: Suite, packet: &mut [u8]) -> Result<Sealed<'_>, OpenError> {
+    let (_, sequence) = peek(packet).ok_or(OpenError::Length)?;
+    let at = packet
+        .len()
+        .checked_sub(suite.icv_len())
+        .ok_or(OpenError::Length)?;
+    let (message, icv) = packet.split_at_mut_checked(at).ok_or(OpenError::Length)?;
+    let body_len = message
+        .len()
+        .checked_sub(suite.header_len())
+        .ok_or(OpenError::Length)?;
+    // At least the trailer must be there. Whole blocks: of the cipher (RFC 3602 §2.4), or the
+    // four bytes that RFC 4303 §2.4 wants of every cipher.
+    if body_len < 2 || !body_len.is_multiple_of(suite.cipher.alignment()) {
+        return Err(OpenError::Length);
+    }
+    Ok(Sealed {
+        sequence,
+        message,
+        icv,
+    })
+}
+
+/// `sum` is the check value that the message should have, in front.
+fn open_cbc(
+    suite: Suite,
+    sealed: Sealed<'_>,
+    cipher: &CbcDecrypt,
+    sum: &[u8],
+) -> Result<Opened, OpenError> {
+    let sum = sum.get(..sealed.icv.len()).ok_or(OpenError::Length)?;
+    if !equal(sum, sealed.icv) {
+        return Err(OpenError::Integrity);
+    }
+    let (head, body) = sealed
+        .message
+        .split_at_mut_checked(suite.header_len())
+        .ok_or(OpenError::Length)?;
+    let iv = head.get(HEADER_LEN..).ok_or(OpenError::Length)?;
+    cipher.decrypt(iv, body).map_err(|_| OpenError::Length)?;
+    opened(suite, sealed.sequence, body)
+}
+
+fn open_aead(suite: Suite, sealed: Sealed<'_>, aead: &Aead) -> Result<Opened, OpenError> {
+    let (head, body) = sealed
+        .message
+        .split_at_mut_checked(suite.header_len())
+        .ok_or(OpenError::Length)?;
+    let (aad, iv) = head.split_at_checked(HEADER_LEN).ok_or(OpenError::Length)?;
+    let iv = iv.first_chunk::<8>().ok_or(OpenError::Length)?;
+    let icv = sealed.icv.first_chunk::<16>().ok_or(OpenError::Length)?;
+    if !aead.decrypt(iv, aad, body, icv) {
+        return Err(OpenError::Integrity);
+    }
+    opened(suite, sealed.sequence, body)
+}
+
+fn opened(suite: Suite, sequence: u32, body: &[u8]) -> Result<Opened, OpenError> {
+    let (payload_len, next_header) = read_trailer(body)?;
+    let header = suite.header_len();
+    Ok(Opened {
+        sequence,
+        next_header,
+        payload: header..header.saturating_add(payload_len),
+    })
 }
 
 /// Length of the payload, and the next header. RFC 4303 §2.4: the padding should be inspected.

@@ -5,6 +5,8 @@ use std::ops::Range;
 use crate::HEADER_LEN;
 use crate::cipher::{Aead, CbcEncrypt, LengthError};
 use crate::integrity::Authenticator;
+use crate::lanes::LANES;
+use crate::lanes::cbc::Lane;
 use crate::suite::{KeyError, Keys, Suite};
 
 /// Seals the packets of one outbound security association.
@@ -26,6 +28,16 @@ impl std::fmt::Debug for Sealer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Sealer({}, spi {:#010x})", self.suite, self.spi)
     }
+}
+
+/// A packet for [`Sealer::seal_batch`].
+#[derive(Debug, Default)]
+pub struct Unsealed<'a> {
+    /// Where the ESP packet will be: [`Suite::sealed_len`] bytes, with the payload behind the
+    /// first [`Suite::header_len`].
+    pub room: &'a mut [u8],
+    /// Bytes of the payload.
+    pub payload: usize,
 }
 
 /// A packet that cannot be sealed where it lies.
@@ -124,6 +136,86 @@ impl Sealer {
         self.seal_as(suite, sequence, next_header, buffer, payload)
     }
 
+    /// Seals packets with the numbers `first`, `first + 1` …, side by side: with CBC and with
+    /// HMAC-SHA1 that is much faster than one after another, from a handful of packets of about
+    /// the same length on. The result is the same, byte for byte.
+    ///
+    /// # Errors
+    /// If the room of a packet is not what its payload takes, or the numbers do not suffice:
+    /// then nothing is sealed.
+    pub fn seal_batch(
+        &self,
+        first: u32,
+        next_header: u8,
+        packets: &mut [Unsealed<'_>],
+    ) -> Result<(), SealError> {
+        let suite = self.suite;
+        if packets
+            .iter()
+            .any(|packet| packet.room.len() != suite.sealed_len(packet.payload))
+        {
+            return Err(SealError::Payload);
+        }
+        let count = u32::try_from(packets.len()).map_err(|_| SealError::Sequence)?;
+        let end = u64::from(first).saturating_add(count.into());
+        if first == 0 || end > u64::from(u32::MAX).saturating_add(1) {
+            return Err(SealError::Sequence);
+        }
+        let mut numbers = first..=u32::MAX;
+        for group in packets.chunks_mut(LANES) {
+            let numbers = numbers.by_ref().take(group.len());
+            match &self.transform {
+                Transform::Cbc(cipher, authenticator) if group.len() > 1 => {
+                    self.seal_lanes(cipher, authenticator, numbers, next_header, group)?;
+                }
+                _ => {
+                    for (packet, sequence) in group.iter_mut().zip(numbers) {
+                        let room = &mut *packet.room;
+                        self.seal_packet(suite, sequence, next_header, room, packet.payload)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn seal_lanes(
+        &self,
+        cipher: &CbcEncrypt,
+        authenticator: &Authenticator,
+        numbers: impl Iterator<Item = u32>,
+        next_header: u8,
+        group: &mut [Unsealed<'_>],
+    ) -> Result<(), SealError> {
+        let mut lanes: [Lane<'_>; LANES] = std::array::from_fn(|_| Lane::default());
+        let lanes = lanes.get_mut(..group.len()).ok_or(SealError::Payload)?;
+        for ((lane, packet), sequence) in lanes.iter_mut().zip(group.iter_mut()).zip(numbers) {
+            let payload = packet.payload;
+            let frame = self.frame(self.suite, sequence, next_header, packet.room, payload)?;
+            *lane = Lane {
+                sequence,
+                iv: frame.iv,
+                body: frame.body,
+            };
+        }
+        cipher.encrypt_lanes(lanes)?;
+
+        let icv_len = self.suite.icv_len();
+        let mut messages = [&[][..]; LANES];
+        for (message, packet) in messages.iter_mut().zip(group.iter()) {
+            let len = packet.room.len().saturating_sub(icv_len);
+            *message = packet.room.get(..len).ok_or(SealError::Tailroom)?;
+        }
+        let messages = messages.get(..group.len()).ok_or(SealError::Payload)?;
+        let icvs = authenticator.icvs(messages);
+        for (packet, icv) in group.iter_mut().zip(icvs) {
+            let at = packet.room.len().saturating_sub(icv_len);
+            let room = packet.room.get_mut(at..).ok_or(SealError::Tailroom)?;
+            room.copy_from_slice(icv.get(..icv_len).ok_or(SealError::Tailroom)?);
+        }
+        Ok(())
+    }
+
     fn seal_as(
         &self,
         suite: Suite,
@@ -132,58 +224,97 @@ impl Sealer {
         buffer: &mut [u8],
         payload: Range<usize>,
     ) -> Result<Range<usize>, SealError> {
-        if sequence == 0 {
-            return Err(SealError::Sequence);
-        }
         let len = payload
             .end
             .checked_sub(payload.start)
             .ok_or(SealError::Payload)?;
-        let padding = suite.padding_len(len);
-        let header = suite.header_len();
         let start = payload
             .start
-            .checked_sub(header)
+            .checked_sub(suite.header_len())
             .ok_or(SealError::Headroom)?;
         let end = payload.end.saturating_add(suite.trailer_len(len));
         if payload.end > buffer.len() {
             return Err(SealError::Payload);
         }
         let packet = buffer.get_mut(start..end).ok_or(SealError::Tailroom)?;
+        self.seal_packet(suite, sequence, next_header, packet, len)?;
+        Ok(start..end)
+    }
 
-        let at = packet
-            .len()
-            .checked_sub(suite.icv_len())
-            .ok_or(SealError::Tailroom)?;
-        let (message, icv) = packet.split_at_mut_checked(at).ok_or(SealError::Tailroom)?;
-        let (head, body) = message
-            .split_at_mut_checked(header)
-            .ok_or(SealError::Headroom)?;
-        write_trailer(body, padding, next_header)?;
-        let (head, iv) = head
-            .split_at_mut_checked(HEADER_LEN)
-            .ok_or(SealError::Headroom)?;
-        let (spi, number) = head.split_at_mut_checked(4).ok_or(SealError::Headroom)?;
-        spi.copy_from_slice(&self.spi.to_be_bytes());
-        number.copy_from_slice(&sequence.to_be_bytes());
-
+    /// Seals what lies in its place in `packet`, which is as long as it has to be.
+    fn seal_packet(
+        &self,
+        suite: Suite,
+        sequence: u32,
+        next_header: u8,
+        packet: &mut [u8],
+        payload: usize,
+    ) -> Result<(), SealError> {
+        let frame = self.frame(suite, sequence, next_header, packet, payload)?;
         match &self.transform {
             Transform::Cbc(cipher, authenticator) => {
-                cipher.vector(sequence, iv)?;
-                cipher.encrypt(iv, body)?;
+                cipher.vector(sequence, frame.iv)?;
+                cipher.encrypt(frame.iv, frame.body)?;
+                let at = packet.len().saturating_sub(suite.icv_len());
+                let (message, icv) = packet.split_at_mut_checked(at).ok_or(SealError::Tailroom)?;
                 let sum = authenticator.icv(message);
                 icv.copy_from_slice(sum.get(..icv.len()).ok_or(SealError::Tailroom)?);
             }
             Transform::Aead(aead) => {
                 // RFC 4106 §3.1: the vector must never repeat under one key; a counter will do.
                 let vector = u64::from(sequence).to_be_bytes();
-                iv.copy_from_slice(&vector);
-                let sum = aead.encrypt(&vector, head, body)?;
-                icv.copy_from_slice(&sum);
+                frame.iv.copy_from_slice(&vector);
+                let sum = aead.encrypt(&vector, frame.head, frame.body)?;
+                frame.icv.copy_from_slice(&sum);
             }
         }
-        Ok(start..end)
+        Ok(())
     }
+
+    /// Writes header and trailer, and tells where everything is.
+    fn frame<'a>(
+        &self,
+        suite: Suite,
+        sequence: u32,
+        next_header: u8,
+        packet: &'a mut [u8],
+        payload: usize,
+    ) -> Result<Frame<'a>, SealError> {
+        if sequence == 0 {
+            return Err(SealError::Sequence);
+        }
+        let at = packet
+            .len()
+            .checked_sub(suite.icv_len())
+            .ok_or(SealError::Tailroom)?;
+        let (message, icv) = packet.split_at_mut_checked(at).ok_or(SealError::Tailroom)?;
+        let (head, body) = message
+            .split_at_mut_checked(suite.header_len())
+            .ok_or(SealError::Headroom)?;
+        write_trailer(body, suite.padding_len(payload), next_header)?;
+        let (head, iv) = head
+            .split_at_mut_checked(HEADER_LEN)
+            .ok_or(SealError::Headroom)?;
+        let (spi, number) = head.split_at_mut_checked(4).ok_or(SealError::Headroom)?;
+        spi.copy_from_slice(&self.spi.to_be_bytes());
+        number.copy_from_slice(&sequence.to_be_bytes());
+        Ok(Frame {
+            head,
+            iv,
+            body,
+            icv,
+        })
+    }
+}
+
+/// The parts of a packet.
+struct Frame<'a> {
+    /// SPI and sequence number.
+    head: &'a [u8],
+    iv: &'a mut [u8],
+    /// What is encrypted.
+    body: &'a mut [u8],
+    icv: &'a mut [u8],
 }
 
 /// Padding 1, 2, 3 …, its length, and the next header (RFC 4303 §2.4 to §2.6).

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::{MAX_HEADROOM, MAX_TAILROOM, OpenError, Opener, Sealer};
+use crate::{Incoming, MAX_HEADROOM, MAX_TAILROOM, OpenError, Opener, SealError, Sealer, Unsealed};
 
 fn suites() -> impl Strategy<Value = Suite> {
     proptest::sample::select(Suite::all().collect::<Vec<_>>())
@@ -86,5 +86,97 @@ proptest! {
     ) {
         let opener = Opener::new(suite, &some_keys(suite, 1)).unwrap();
         prop_assert!(opener.open(&mut packet).is_err());
+    }
+
+    /// Batches of all sizes, of packets of one length and of mixed ones.
+    #[test]
+    fn a_batch_is_what_its_packets_are(
+        suite in suites(), first in 1_u32..1_000_000,
+        lengths in prop_oneof![
+            (0_usize..1500, 1_usize..70).prop_map(|(len, count)| vec![len; count]),
+            proptest::collection::vec(0_usize..1500, 0..40),
+        ],
+        damaged: proptest::sample::Index,
+    ) {
+        let payloads: Vec<Vec<u8>> = lengths
+            .iter()
+            .enumerate()
+            .map(|(number, len)| (0..*len).map(|n| (n * 7 + number) as u8).collect())
+            .collect();
+        let expected: Vec<Vec<u8>> = payloads
+            .iter()
+            .zip(first..)
+            .map(|(payload, sequence)| sealed(suite, sequence, payload))
+            .collect();
+
+        let mut rooms: Vec<Vec<u8>> = payloads
+            .iter()
+            .map(|payload| {
+                let mut room = vec![0xa5; suite.sealed_len(payload.len())];
+                let start = suite.header_len();
+                room[start..start + payload.len()].copy_from_slice(payload);
+                room
+            })
+            .collect();
+        let mut batch: Vec<_> = rooms
+            .iter_mut()
+            .zip(&payloads)
+            .map(|(room, payload)| Unsealed { room, payload: payload.len() })
+            .collect();
+        let sealer = Sealer::new(suite, 0x8000_0001, &some_keys(suite, 1)).unwrap();
+        sealer.seal_batch(first, 17, &mut batch).unwrap();
+        prop_assert_eq!(&rooms, &expected);
+
+        // One of them is not as it was sent; the others open all the same.
+        let damaged = (!rooms.is_empty()).then(|| damaged.index(rooms.len()));
+        if let Some(damaged) = damaged {
+            rooms[damaged][9] ^= 1;
+        }
+        let opener = Opener::new(suite, &some_keys(suite, 1)).unwrap();
+        let mut batch: Vec<_> = rooms.iter_mut().map(|room| Incoming::new(room)).collect();
+        opener.open_batch(&mut batch);
+        for (number, ((incoming, payload), sequence)) in
+            batch.iter().zip(&payloads).zip(first..).enumerate()
+        {
+            if Some(number) == damaged {
+                prop_assert_eq!(&incoming.outcome, &Err(OpenError::Integrity));
+                continue;
+            }
+            let opened = incoming.outcome.as_ref().unwrap();
+            prop_assert_eq!((opened.sequence, opened.next_header), (sequence, 17));
+            prop_assert_eq!(&incoming.packet[opened.payload.clone()], payload);
+        }
+    }
+}
+
+#[test]
+fn a_batch_that_cannot_be_is_refused_as_a_whole() {
+    let suite = Suite::new(Cipher::AesCbc256, Some(Integrity::HmacSha1_96));
+    let sealer = Sealer::new(suite, 256, &some_keys(suite, 1)).unwrap();
+    let seal = |first, lengths: [usize; 2]| {
+        let mut rooms = lengths.map(|len| vec![0xa5; len]);
+        let before = rooms.clone();
+        let [a, b] = &mut rooms;
+        let mut batch = [a, b].map(|room| Unsealed { room, payload: 10 });
+        let outcome = sealer.seal_batch(first, 17, &mut batch);
+        assert_eq!(outcome.is_err(), rooms == before, "all or nothing");
+        outcome
+    };
+    let len = suite.sealed_len(10);
+    assert_eq!(seal(1, [len, len + 1]), Err(SealError::Payload));
+    assert_eq!(seal(1, [0, len]), Err(SealError::Payload));
+    assert_eq!(seal(0, [len, len]), Err(SealError::Sequence));
+    assert_eq!(seal(u32::MAX, [len, len]), Err(SealError::Sequence));
+    assert_eq!(seal(u32::MAX - 1, [len, len]), Ok(()));
+}
+
+#[test]
+fn runts_in_a_batch_do_not_open() {
+    for suite in Suite::all() {
+        let mut packets: Vec<Vec<u8>> = (0..40).map(|len| vec![7; len]).collect();
+        let mut batch: Vec<_> = packets.iter_mut().map(|p| Incoming::new(p)).collect();
+        let opener = Opener::new(suite, &some_keys(suite, 1)).unwrap();
+        opener.open_batch(&mut batch);
+        assert!(batch.iter().all(|incoming| incoming.outcome.is_err()));
     }
 }

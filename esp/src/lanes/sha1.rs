@@ -1,0 +1,301 @@
+//! HMAC-SHA1 (RFC 2104, FIPS 180-4 §6.1) of up to [`LANES`] messages side by side, in the lanes of
+//! vectors. Where the processor has no wide ones, the `sha1` crate with one message after another
+//! is faster: [`LaneHmac::new`] says so.
+
+use fearless_simd::{Level, Simd, dispatch, prelude::*, u32x16};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use super::LANES;
+
+/// Bytes of a block (FIPS 180-4 §5.2.1).
+const BLOCK: usize = 64;
+/// Bytes of a digest.
+const DIGEST: usize = 20;
+/// Bytes that padding adds at least: a one bit, and the length in bits (FIPS 180-4 §5.1.1).
+const PADDING: usize = 9;
+
+/// The initial hash value (FIPS 180-4 §5.3.1).
+const INITIAL: State = [
+    0x6745_2301,
+    0xefcd_ab89,
+    0x98ba_dcfe,
+    0x1032_5476,
+    0xc3d2_e1f0,
+];
+
+/// The five words of one lane.
+type State = [u32; 5];
+
+/// The five words of all lanes.
+type States<S> = [u32x16<S>; 5];
+
+/// The two hash states that have taken in the padded key.
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub(crate) struct LaneHmac {
+    inner: State,
+    outer: State,
+    #[zeroize(skip)]
+    level: Level,
+    /// So many messages are worth a pass: fewer are quicker one after another.
+    #[zeroize(skip)]
+    threshold: usize,
+}
+
+impl LaneHmac {
+    /// Absorbs a key of at most a block; `None` where lanes would be no faster.
+    pub(crate) fn new(key: &[u8]) -> Option<Self> {
+        let level = Level::new();
+        // A pass costs the same however many of its lanes are in use. Measured against the SHA
+        // instructions, which processors with such vectors mostly have.
+        let threshold = if level.as_avx512().is_some() {
+            6
+        } else if level.as_avx2().is_some() {
+            12
+        } else {
+            return None;
+        };
+        Some(Self {
+            inner: absorb(level, key, 0x36)?,
+            outer: absorb(level, key, 0x5c)?,
+            level,
+            threshold,
+        })
+    }
+
+    /// Whether messages of these lengths are worth a pass: so many that the lanes are filled, and
+    /// not one long message beside short ones.
+    pub(crate) fn is_worthwhile(&self, lengths: impl Iterator<Item = usize>) -> bool {
+        let (mut longest, mut sum) = (0_usize, 0_usize);
+        for length in lengths {
+            longest = longest.max(length);
+            sum = sum.saturating_add(length);
+        }
+        sum >= longest.saturating_mul(self.threshold)
+    }
+
+    /// The check values of the messages; those of lanes that are not used mean nothing.
+    pub(crate) fn sum(&self, messages: &[&[u8]; LANES]) -> [[u8; DIGEST]; LANES] {
+        let mut digests = [[0; DIGEST]; LANES];
+        dispatch!(self.level, simd => hmac(simd, &self.inner, &self.outer, messages, &mut digests));
+        digests
+    }
+}
+
+/// One block of key material on top of the initial value.
+fn absorb(level: Level, key: &[u8], pad: u8) -> Option<State> {
+    let mut block = Zeroizing::new([pad; BLOCK]);
+    block
+        .get_mut(..key.len())?
+        .iter_mut()
+        .zip(key)
+        .for_each(|(byte, key)| *byte ^= key);
+    let blocks = [&*block; LANES];
+    let mut states = [[0; LANES]; 5];
+    dispatch!(level, simd => {
+        let mut lanes = INITIAL.map(|word| u32x16::splat(simd, word));
+        compress(&mut lanes, load(simd, blocks));
+        states = lanes.map(|lanes| *lanes);
+    });
+    let state = states.map(|[first, ..]| first);
+    states.zeroize();
+    Some(state)
+}
+
+#[inline(always)]
+fn hmac<S: Simd>(
+    simd: S,
+    inner: &State,
+    outer: &State,
+    messages: &[&[u8]; LANES],
+    digests: &mut [[u8; DIGEST]; LANES],
+) {
+    hash(simd, inner, messages, digests);
+    let inner_digests = *digests;
+    let messages = inner_digests.each_ref().map(<[u8; DIGEST]>::as_slice);
+    hash(simd, outer, &messages, digests);
+}
+
+/// Goes on hashing, from a state that has taken in one block.
+#[inline(always)]
+fn hash<S: Simd>(
+    simd: S,
+    state: &State,
+    messages: &[&[u8]; LANES],
+    digests: &mut [[u8; DIGEST]; LANES],
+) {
+    let mut states = state.map(|word| u32x16::splat(simd, word));
+    let bodies = messages.map(|message| message.as_chunks::<BLOCK>());
+    let whole = bodies.map(|(blocks, _)| blocks.len());
+    let common = whole.into_iter().min().unwrap_or(0);
+    for at in 0..common {
+        let blocks = bodies.map(|(blocks, _)| blocks.get(at).unwrap_or(&[0; BLOCK]));
+        compress(&mut states, load(simd, blocks));
+    }
+
+    // From here on lanes end one after another, and what has ended must not change any more.
+    let mut tails = [[[0; BLOCK]; 2]; LANES];
+    let mut ends = [0; LANES];
+    for (((tail, end), message), (blocks, rest)) in
+        tails.iter_mut().zip(&mut ends).zip(messages).zip(bodies)
+    {
+        *end = blocks.len().saturating_add(pad(tail, rest, message.len()));
+    }
+    let last = ends.into_iter().max().unwrap_or(0);
+    for at in common..last {
+        let mut blocks = [&[0; BLOCK]; LANES];
+        for ((block, (body, _)), tail) in blocks.iter_mut().zip(&bodies).zip(&tails) {
+            let beyond = at.saturating_sub(body.len());
+            *block = body
+                .get(at)
+                .or_else(|| tail.get(beyond))
+                .unwrap_or(&[0; BLOCK]);
+        }
+        let before = states;
+        compress(&mut states, load(simd, blocks));
+        let running = ends.map(|end| if at < end { u32::MAX } else { 0 });
+        let running: u32x16<S> = running.simd_into(simd);
+        for (state, before) in states.iter_mut().zip(before) {
+            *state = (*state & running) | (before & !running);
+        }
+    }
+
+    for (word, lanes) in states.iter().enumerate() {
+        for (digest, value) in digests.iter_mut().zip(lanes.iter()) {
+            if let Some(bytes) = digest.as_chunks_mut::<4>().0.get_mut(word) {
+                *bytes = value.to_be_bytes();
+            }
+        }
+    }
+}
+
+/// The last one or two blocks of a message of `length` bytes that ends in `rest`; how many.
+fn pad(tail: &mut [[u8; BLOCK]; 2], rest: &[u8], length: usize) -> usize {
+    let fits_one = rest.len().saturating_add(PADDING) <= BLOCK;
+    let bits = length.saturating_add(BLOCK).saturating_mul(8);
+    let bytes = tail.as_flattened_mut();
+    if let Some((body, after)) = bytes.split_at_mut_checked(rest.len()) {
+        body.copy_from_slice(rest);
+        if let Some(first) = after.first_mut() {
+            *first = 0x80;
+        }
+    }
+    let [first, second] = tail;
+    let (last, blocks) = if fits_one { (first, 1) } else { (second, 2) };
+    if let Some(count) = last.last_chunk_mut::<8>() {
+        *count = u64::try_from(bits).unwrap_or(u64::MAX).to_be_bytes();
+    }
+    blocks
+}
+
+/// Word t of every lane's block, for all t.
+#[inline(always)]
+fn load<S: Simd>(simd: S, blocks: [&[u8; BLOCK]; LANES]) -> [u32x16<S>; 16] {
+    let mut words = [[0; LANES]; 16];
+    for (lane, block) in blocks.into_iter().enumerate() {
+        for (words, bytes) in words.iter_mut().zip(block.as_chunks::<4>().0) {
+            if let Some(word) = words.get_mut(lane) {
+                *word = u32::from_be_bytes(*bytes);
+            }
+        }
+    }
+    words.map(|lanes| lanes.simd_into(simd))
+}
+
+#[inline(always)]
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "lanes are shifted by 1, 5 or 30"
+)]
+fn rotate<S: Simd>(value: u32x16<S>, left: u32) -> u32x16<S> {
+    (value << left) | (value >> (32 - left))
+}
+
+/// FIPS 180-4 §6.1.2 in all lanes, with the message schedule of §6.1.3 in a ring.
+#[inline(always)]
+#[expect(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "indices into a ring of 16 are taken modulo 16, and lanes add modulo 2^32"
+)]
+fn compress<S: Simd>(states: &mut States<S>, mut words: [u32x16<S>; 16]) {
+    let [mut a, mut b, mut c, mut d, mut e] = *states;
+    for t in 0..80 {
+        if t >= 16 {
+            let mixed = words[(t + 13) % 16] ^ words[(t + 8) % 16];
+            let mixed = mixed ^ words[(t + 2) % 16] ^ words[t % 16];
+            words[t % 16] = rotate(mixed, 1);
+        }
+        let (f, k) = match t {
+            0..20 => (d ^ (b & (c ^ d)), 0x5a82_7999),
+            20..40 => (b ^ c ^ d, 0x6ed9_eba1),
+            40..60 => ((b & c) | (d & (b | c)), 0x8f1b_bcdc),
+            _ => (b ^ c ^ d, 0xca62_c1d6),
+        };
+        let next = rotate(a, 5) + f + e + words[t % 16] + k;
+        (e, d, c, b, a) = (d, c, rotate(b, 30), a, next);
+    }
+    let [s0, s1, s2, s3, s4] = states;
+    (*s0, *s1, *s2, *s3, *s4) = (*s0 + a, *s1 + b, *s2 + c, *s3 + d, *s4 + e);
+}
+
+#[cfg(test)]
+mod tests {
+    use hmac::{Hmac, KeyInit, Mac};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn reference(key: &[u8], message: &[u8]) -> [u8; DIGEST] {
+        let state = <Hmac<sha1::Sha1> as KeyInit>::new_from_slice(key).unwrap();
+        state.chain_update(message).finalize().into_bytes().into()
+    }
+
+    /// As on a processor that has the wide vectors, whatever this one has.
+    fn lanes(key: &[u8]) -> LaneHmac {
+        let level = Level::new();
+        LaneHmac {
+            inner: absorb(level, key, 0x36).unwrap(),
+            outer: absorb(level, key, 0x5c).unwrap(),
+            level,
+            threshold: 6,
+        }
+    }
+
+    #[test]
+    fn every_length_up_to_three_blocks() {
+        let key = [0x0b; 20];
+        let text: Vec<u8> = (0..=255).collect();
+        for start in (0..=192).step_by(LANES) {
+            let messages = std::array::from_fn(|lane| &text[..start + lane]);
+            let sums = lanes(&key).sum(&messages);
+            for (message, sum) in messages.iter().zip(sums) {
+                assert_eq!(sum, reference(&key, message), "{} bytes", message.len());
+            }
+        }
+    }
+
+    #[test]
+    fn a_pass_wants_filled_lanes() {
+        let hmac = lanes(&[1; 20]);
+        let worthwhile = |lengths: &[usize]| hmac.is_worthwhile(lengths.iter().copied());
+        assert!(worthwhile(&[1400; 16]));
+        assert!(worthwhile(&[1400; 6]));
+        assert!(!worthwhile(&[1400; 5]));
+        assert!(!worthwhile(&[1400, 64, 64, 64, 64, 64, 64]));
+    }
+
+    proptest! {
+        #[test]
+        fn lanes_of_any_lengths_are_what_the_library_says(
+            key in proptest::collection::vec(any::<u8>(), 20),
+            messages in proptest::collection::vec(
+                proptest::collection::vec(any::<u8>(), 0..400), LANES),
+        ) {
+            let slices = std::array::from_fn(|lane| messages[lane].as_slice());
+            let sums = lanes(&key).sum(&slices);
+            for (message, sum) in messages.iter().zip(sums) {
+                prop_assert_eq!(sum, reference(&key, message));
+            }
+        }
+    }
+}
