@@ -5,6 +5,7 @@
 //! - [`cli`], [`quickstart`], [`logging`]: what they see,
 //! - [`manual`]: manual pages and completions, made from those definitions,
 //! - [`control`]: the socket through which a running server is asked,
+//! - [`scripts`]: programs of theirs that are run when sessions come and go,
 //! - [`io`]: sockets, TUN and threads,
 //! - [`shell`]: the control loop around the engine; [`server`] and [`client`] are its two uses,
 //! - [`settings`]: from what operators write to what the engine is told.
@@ -25,6 +26,7 @@ pub mod logging;
 pub mod manual;
 mod nat;
 pub mod quickstart;
+pub mod scripts;
 pub mod server;
 pub mod settings;
 pub mod shell;

@@ -11,6 +11,8 @@ use crate::compat::chap_secrets::ChapSecrets;
 use crate::compat::ipsec_secrets::Selector;
 use crate::config::{Authentication, Bundle, Config, Encapsulation, OnLimit};
 use crate::io::prefix::Prefix;
+use crate::scripts::Scripts;
+use crate::scripts::environment::Words;
 
 /// Peers that the tables of a server have room for.
 pub const PEERS: usize = 65_536;
@@ -123,6 +125,20 @@ pub const fn method_of(word: Authentication) -> ppp::Method {
         Authentication::Chap => ppp::Method::Chap,
         Authentication::Pap => ppp::Method::Pap,
     }
+}
+
+/// The operator's scripts.
+pub fn scripts(config: &Config) -> Scripts {
+    let settings = &config.scripts;
+    let words = Words {
+        ipparam: settings.ipparam.clone().into_bytes(),
+        set: settings
+            .variables()
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect(),
+    };
+    let paths = settings.paths().map(|(kind, path)| (kind, path.to_owned()));
+    Scripts::new(paths, settings.timeout, words)
 }
 
 fn session_limit(config: &Config) -> Option<engine::SessionLimit> {

@@ -4,6 +4,7 @@
 //! ```text
 //! worker thread ──upcalls──→ ┌────────┐ ──commands──→ worker thread
 //! compute pool  ──results──→ │ engine │ ──jobs──────→ compute pool
+//! other threads ──answers──→ │        │ ──requests──→ whoever takes long
 //! timer, notices ──────────→ └────────┘ ──events────→ log, status
 //! ```
 //!
@@ -15,8 +16,8 @@ use std::time::Duration;
 
 use anyhow::bail;
 use dataplane::DataPlane;
-use engine::{Answer, Engine, Event, Login, Output, Request, RequestId, Verdict};
-use tokio::sync::Notify;
+use engine::{Answer, Engine, Event, Login, Output, Request, RequestId, SessionInfo, Verdict};
+use tokio::sync::{Notify, mpsc};
 use tracing::debug;
 use wire::Instant;
 
@@ -31,10 +32,18 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 /// How often the signs of life of sessions are collected when nothing else is to be done.
 const NOTICE_INTERVAL: Duration = Duration::from_secs(5);
 
+/// Where answers go that come later. There is at most one for each request.
+pub type Answers = mpsc::UnboundedSender<(RequestId, Answer)>;
+
 /// What server and client do differently.
 pub trait Host {
     /// Decides whether somebody may log in.
     fn login(&mut self, login: Login) -> Verdict;
+    /// Makes everything around a session ready for its traffic. `None`: the answer comes later,
+    /// through [`Shell::answers`]. The error is a sentence.
+    fn prepare(&mut self, _: RequestId, _: &SessionInfo) -> Option<Result<(), String>> {
+        Some(Ok(()))
+    }
     /// Something happened. The data plane still knows what the event is about.
     fn event(&mut self, event: Event, plane: &DataPlane);
 }
@@ -46,6 +55,8 @@ pub enum Input {
     Upcall(worker::Upcall<FromPeer>),
     /// A computation is done.
     Computed(RequestId, Box<ike::JobResult>),
+    /// The answer to a request that took its time.
+    Answered(RequestId, Box<Answer>),
     /// The data plane has noticed something.
     Notices,
     /// Something is due.
@@ -63,6 +74,8 @@ pub struct Shell {
     notices: Arc<Notify>,
     pool: Pool<(RequestId, ike::JobResult)>,
     computed: Results<(RequestId, ike::JobResult)>,
+    answers: Answers,
+    answered: mpsc::UnboundedReceiver<(RequestId, Answer)>,
     collected: Instant,
     /// The last input was something due or noticed: messages have their turn now.
     tended: bool,
@@ -98,6 +111,7 @@ impl Shell {
             notices: Arc::clone(&notices),
         })?;
         let (pool, computed) = Pool::new()?;
+        let (answers, answered) = mpsc::unbounded_channel();
         let collected = clock::now();
         Ok(Self {
             engine,
@@ -107,6 +121,8 @@ impl Shell {
             notices,
             pool,
             computed,
+            answers,
+            answered,
             collected,
             tended: false,
             unanswered: 0,
@@ -116,6 +132,11 @@ impl Shell {
     /// What the packet thread counts.
     pub fn worker(&self) -> &Worker {
         &self.worker
+    }
+
+    /// Where answers go to requests that a [`Host`] did not answer at once.
+    pub fn answers(&self) -> Answers {
+        self.answers.clone()
     }
 
     /// Handshake messages that no thread had time for.
@@ -146,6 +167,7 @@ impl Shell {
             biased;
             () = self.notices.notified(), if tend => Input::Notices,
             Some((id, result)) = self.computed.recv() => Input::Computed(id, Box::new(result)),
+            Some((id, answer)) = self.answered.recv() => Input::Answered(id, Box::new(answer)),
             upcall = self.upcalls.recv() => match upcall {
                 Some(upcall) => Input::Upcall(upcall),
                 None => bail!("the packet thread has ended"),
@@ -168,6 +190,7 @@ impl Shell {
                 self.engine
                     .handle_answer(now, id, Answer::Computed(*result));
             }
+            Input::Answered(id, answer) => self.engine.handle_answer(now, id, *answer),
             Input::Upcall(worker::Upcall::Ike(message)) => {
                 self.engine
                     .handle_datagram(now, message.path, &message.bytes);
@@ -255,6 +278,12 @@ impl Shell {
                 self.engine
                     .handle_answer(clock::now(), id, Answer::Login(verdict));
             }
+            Request::Prepare(info) => {
+                if let Some(result) = host.prepare(id, &info) {
+                    self.engine
+                        .handle_answer(clock::now(), id, Answer::Prepared(result));
+                }
+            }
             Request::Usage {
                 peer,
                 inbound,
@@ -322,7 +351,7 @@ mod tests {
                 habits: engine::Habits::default(),
             },
         );
-        let (inside, _packets) = tokio::sync::mpsc::channel(1);
+        let (inside, _packets) = mpsc::channel(1);
         let wiring = Wiring {
             udp: sockets.into(),
             raw: Vec::new(),

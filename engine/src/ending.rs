@@ -85,6 +85,7 @@ impl Engine {
         if let Some(session) = self.sessions.get_mut(&id) {
             session.reason.get_or_insert_with(|| reason.clone());
         }
+        self.let_go(id);
         self.touch_link(id, |link| {
             link.close(now, ppp::CloseReason::Administrative(String::new()));
         });

@@ -62,6 +62,8 @@ pub(crate) enum Pending {
     Ike(ike::RequestId),
     /// A login.
     Login(SessionId),
+    /// A session whose link is held.
+    Prepare(SessionId),
     /// How much a child SA has carried.
     Usage(ike::ChildId),
 }
@@ -149,6 +151,13 @@ impl Engine {
             }
             (Some(Pending::Login(session)), Answer::Login(verdict)) => {
                 self.on_verdict(now, session, id, verdict);
+            }
+            (Some(Pending::Prepare(session)), Answer::Prepared(result)) => {
+                self.on_prepared(now, session, result);
+            }
+            (Some(Pending::Prepare(session)), Answer::Unavailable) => {
+                let why = "nobody prepares sessions".to_owned();
+                self.on_prepared(now, session, Err(why));
             }
             (Some(Pending::Usage(child)), Answer::Usage(bytes)) => {
                 self.on_usage(now, child, bytes);

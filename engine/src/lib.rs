@@ -29,6 +29,7 @@ mod occupancy;
 mod on_dhcp;
 mod on_ike;
 mod on_l2tp;
+mod on_network;
 mod on_ppp;
 mod output;
 mod peer;
@@ -51,7 +52,9 @@ pub use dial::Dial;
 pub use engine::Engine;
 pub use explanation::{Cause, Explanation, Failure, Family, recognise};
 pub use occupancy::Occupancy;
-pub use output::{AddressPolicy, Answer, Event, Login, Output, Request, RequestId, Stage, Verdict};
+pub use output::{
+    AddressPolicy, Answer, Event, LoggedIn, Login, Output, Request, RequestId, Stage, Verdict,
+};
 pub use plane::Upcall;
 pub use pool::{AddressRange, Pool};
 pub use profile::{Habits, LocalPort, Profile, UnknownProfile};

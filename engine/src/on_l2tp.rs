@@ -75,6 +75,7 @@ impl Engine {
                 account: None,
                 pending: None,
                 address: None,
+                held: None,
                 network: None,
                 inform: None,
                 given: None,
@@ -134,8 +135,14 @@ impl Engine {
         }
     }
 
+    fn is_server_of(&self, peer: PeerId) -> bool {
+        let peer = self.peers.get(&peer);
+        peer.is_some_and(|peer| peer.dialled.is_none())
+    }
+
     /// Takes a session out of all tables, whatever ended it.
     pub(crate) fn remove_session(&mut self, id: SessionId, reason: &Reason) {
+        self.let_go(id);
         let Some(mut session) = self.sessions.remove(&id) else {
             return;
         };
@@ -144,6 +151,9 @@ impl Engine {
             self.event(Event::SessionDown(Box::new(info), reason.clone()));
         } else if !session.announced {
             self.on_session_missed(session.peer, &reason);
+        }
+        if session.login.is_some() && self.is_server_of(session.peer) {
+            self.event(Event::LoggedOut(id));
         }
         self.by_call.remove(&session.call);
         self.touched.remove(&id);

@@ -1,11 +1,11 @@
 //! What PPP says: links open, ask who somebody is, and end.
 
-use ppp::{Event as Ppp, NetworkUp};
+use ppp::Event as Ppp;
 use wire::Instant;
 
 use crate::session::Network;
 use crate::timers::Timer;
-use crate::{Engine, Event, Output, Reason, SessionId, SessionInfo, Stage};
+use crate::{Engine, Event, LoggedIn, Output, Reason, SessionId, SessionInfo, Stage};
 
 impl Engine {
     /// Does something with a link, and marks it to be drained.
@@ -17,10 +17,13 @@ impl Engine {
     }
 
     pub(crate) fn drain_link(&mut self, now: Instant, id: SessionId) {
+        // What a held link has to say waits: the next thing may be the message with which the peer
+        // learns that it can send.
         while let Some(output) = self
             .sessions
             .get_mut(&id)
-            .and_then(|s| s.link.poll_output())
+            .filter(|session| session.held.is_none())
+            .and_then(|session| session.link.poll_output())
         {
             match output {
                 ppp::Output::Transmit(frame) => self.output(Output::SealPpp { session: id, frame }),
@@ -29,7 +32,10 @@ impl Engine {
             }
         }
         if let Some(session) = self.sessions.get(&id) {
-            let at = session.link.poll_timeout().map(|(at, _)| at);
+            let at = match session.held {
+                Some(_) => None,
+                None => session.link.poll_timeout().map(|(at, _)| at),
+            };
             self.timers.set(Timer::Link(id), at);
         }
     }
@@ -44,6 +50,7 @@ impl Engine {
             Ppp::Authenticated { user, method } => {
                 session.login = Some((user, method));
                 self.progress(peer, Stage::Authentication);
+                self.on_logged_in(id);
             }
             Ppp::NetworkUp(up) => self.on_network_up(now, id, up),
             Ppp::NetworkDown => self.on_network_down(id),
@@ -57,38 +64,22 @@ impl Engine {
         }
     }
 
-    /// The data plane must carry packets before the peer learns that it may send some; the link
-    /// says so in this order.
-    fn on_network_up(&mut self, now: Instant, id: SessionId, up: NetworkUp) {
-        let Some(session) = self.sessions.get_mut(&id) else {
+    /// A client has proved who it is, and the verdict has said whose session it is.
+    fn on_logged_in(&mut self, id: SessionId) {
+        let Some(session) = self.sessions.get(&id) else {
             return;
         };
-        let Some(peer) = self.peers.get(&session.peer) else {
-            return;
-        };
-        let outer = self.config.inner_mtu(peer, session.length_in_data);
-        let own = peer.dialled.as_ref().and_then(|dialled| dialled.mtu());
-        let mtu = outer.min(up.peer_mru).min(own.unwrap_or(u16::MAX));
-        session.network = Some(Network {
-            local: up.local,
-            remote: up.peer,
-            dns: up.dns,
-            wins: up.wins,
-            mtu,
-            since: now,
-        });
-        session.announced = true;
-        let (peer, dialled) = (session.peer, peer.dialled.is_some());
-        self.plane_open_session(id, dialled, mtu, &up);
-        if let Some(info) = self
-            .sessions
-            .get(&id)
-            .and_then(|session| self.session_info(session))
-        {
-            self.event(Event::SessionUp(Box::new(info)));
+        let peer = self.peers.get(&session.peer);
+        let path = peer
+            .filter(|peer| peer.dialled.is_none())
+            .and_then(|peer| peer.outer_path());
+        if let (Some(path), Some(account)) = (path, session.account.clone()) {
+            self.event(Event::LoggedIn(Box::new(LoggedIn {
+                session: id,
+                account,
+                path,
+            })));
         }
-        self.progress(peer, Stage::Network);
-        self.begin_inform(now, id);
     }
 
     fn on_network_down(&mut self, id: SessionId) {
@@ -123,7 +114,15 @@ impl Engine {
 
     /// Everything about a session that carries traffic.
     pub(crate) fn session_info(&self, session: &crate::session::Session) -> Option<SessionInfo> {
-        let network = session.network?;
+        self.describe(session, &session.network?)
+    }
+
+    /// The same of a session that has agreed on `network`.
+    pub(crate) fn describe(
+        &self,
+        session: &crate::session::Session,
+        network: &Network,
+    ) -> Option<SessionInfo> {
         let peer = self.peers.get(&session.peer)?;
         let info = peer.info.as_ref()?;
         let (user, authentication) = match (&session.login, &peer.dialled) {
@@ -136,6 +135,7 @@ impl Engine {
             session: session.id,
             peer: session.peer,
             user,
+            account: session.account.clone(),
             authentication,
             path: peer.outer_path()?,
             identity: info.peer_identity.to_string(),

@@ -73,6 +73,9 @@ pub enum Request {
     Compute(ike::Job),
     /// Decide whether somebody may log in.
     Login(Login),
+    /// Make everything around a session ready for its traffic: its interface, routes, scripts that
+    /// come first. The peer learns that it may send only after the answer. Server role only.
+    Prepare(Box<SessionInfo>),
     /// Tell how many bytes a pair of SAs has carried so far, both directions together
     /// ([`dataplane::DataPlane::inbound_usage`] and `outbound_usage`): its lifetime may be
     /// counted in them.
@@ -106,10 +109,12 @@ pub enum Answer {
     Computed(ike::JobResult),
     /// To [`Request::Login`].
     Login(Verdict),
+    /// To [`Request::Prepare`]. The error is a sentence for the log; the session ends.
+    Prepared(Result<(), String>),
     /// To [`Request::Usage`], in bytes.
     Usage(u64),
     /// To any of them: it cannot be met, now or ever. A handshake stays unanswered until the peer
-    /// sends again, one of ours has failed, a login is turned away.
+    /// sends again, one of ours has failed, a login is turned away, a session ends.
     Unavailable,
 }
 
@@ -155,6 +160,12 @@ pub enum Event {
         /// The stage that is complete.
         stage: Stage,
     },
+    /// A user has proved to be one (server role). The session may or may not come to carry
+    /// traffic. Comes again when the link is negotiated anew.
+    LoggedIn(Box<LoggedIn>),
+    /// A session has ended that [`Event::LoggedIn`] was said of, whether it has carried traffic or
+    /// not. Comes after [`Event::SessionDown`], once.
+    LoggedOut(SessionId),
     /// A session can carry traffic.
     SessionUp(Box<SessionInfo>),
     /// The server has told a session of ours its routes and its search domain.
@@ -179,6 +190,17 @@ pub enum Event {
         /// Why.
         reason: Reason,
     },
+}
+
+/// Somebody who has logged in.
+#[derive(Debug, Clone)]
+pub struct LoggedIn {
+    /// The session.
+    pub session: SessionId,
+    /// The user's name as the administrator writes it ([`Verdict::Accept`]).
+    pub account: ppp::UserName,
+    /// Where the client is, outside.
+    pub path: Path,
 }
 
 /// The stages of connecting, in order.

@@ -73,7 +73,7 @@ impl Engine {
     pub(crate) fn on_upcall(&mut self, now: Instant, upcall: Upcall) {
         match upcall {
             Upcall::Ppp { session, frame } => {
-                self.touch_link(session, |link| link.handle_frame(now, &frame));
+                self.on_frame(now, session, frame);
             }
             Upcall::Dhcp { session, message } => self.on_dhcp(session, &message),
             Upcall::Control { peer, ports, bytes } => {

@@ -27,6 +27,9 @@ pub enum Reason {
     /// The user logged in again, and may not have, or cannot have, this session as well.
     #[error("replaced by a newer session of the same user")]
     Replaced,
+    /// Its interface or something else around it could not be set up.
+    #[error("it cannot be set up here: {0}")]
+    Unprepared(String),
     /// The client role's user is done.
     #[error("disconnected")]
     Done,
@@ -38,7 +41,9 @@ impl Reason {
         match self {
             Self::L2tp(reason) => reason.clone(),
             Self::Ppp(reason) => l2tp::CloseReason::Ppp(crate::on_ppp::disconnect_cause(reason)),
-            Self::Operator | Self::Replaced => l2tp::CloseReason::Administrative,
+            Self::Operator | Self::Replaced | Self::Unprepared(_) => {
+                l2tp::CloseReason::Administrative
+            }
             Self::ShuttingDown => l2tp::CloseReason::ShuttingDown,
             Self::Done => l2tp::CloseReason::Done,
             Self::Ike(_) | Self::PathGone | Self::StartedAgain => l2tp::CloseReason::PathGone,

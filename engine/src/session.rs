@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use wire::{Instant, PeerId};
 
 use crate::dhcp::{Given, Inform};
+use crate::on_network::Held;
 use crate::{Reason, RequestId, SessionId};
 
 /// One PPP link and what it was given.
@@ -26,6 +27,8 @@ pub(crate) struct Session {
     pub(crate) pending: Option<PendingLogin>,
     /// The address taken from the pool (server role).
     pub(crate) address: Option<IpAddr>,
+    /// Set while the world around prepares for the traffic.
+    pub(crate) held: Option<Held>,
     /// Set while traffic can flow.
     pub(crate) network: Option<Network>,
     /// Our DHCPINFORM that waits for an answer (client role).

@@ -17,6 +17,8 @@ pub struct SessionInfo {
     pub peer: PeerId,
     /// Who logged in, fit for a log line.
     pub user: String,
+    /// The same by the name that the administrator gives (server role).
+    pub account: Option<ppp::UserName>,
     /// With which method; `None` when the server did not ask (client role only).
     pub authentication: Option<ppp::Method>,
     /// Where the peer is, outside.

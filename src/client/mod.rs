@@ -122,7 +122,7 @@ impl Host for Desk {
             Event::SessionDown(..) => self.up = None,
             Event::PeerDown { reason, .. } => self.down = Some(reason),
             Event::Refused(failure) => self.refusals.push(failure.what),
-            Event::LoginFailed { .. } => {}
+            Event::LoggedIn(_) | Event::LoggedOut(_) | Event::LoginFailed { .. } => {}
         }
     }
 }

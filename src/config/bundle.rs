@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use super::layers::{Loaded, Origins, Sources, load};
 use super::model::Config;
 use super::psk::{self, NamedKey};
+use super::scripts;
 use crate::compat::chap_secrets::{self, ChapSecrets, Name};
 use crate::compat::{InsecurePermissions, ipsec_secrets, read_secret_file};
 use crate::diagnostic::{Diagnostic, Place, any_error};
@@ -49,6 +50,7 @@ impl Bundle {
         } else {
             Some(Vec::new())
         };
+        scripts::judge(&config.scripts, &origins, &mut findings);
         let named_keys = psk::load(&config, &origins, &mut findings);
         let users = chap_secrets::load(&config.ppp.secrets, insecure, &mut findings);
         let tunnel_secret = config

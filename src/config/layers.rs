@@ -224,10 +224,15 @@ fn fragments(file: &Path, findings: &mut Vec<Diagnostic>) -> Vec<PathBuf> {
 }
 
 /// Settings that name a file.
-const PATHS: [&str; 4] = [
+const PATHS: [&str; 9] = [
     "ipsec.secrets",
     "ppp.secrets",
     "l2tp.secret-file",
+    "scripts.auth-up",
+    "scripts.ip-pre-up",
+    "scripts.ip-up",
+    "scripts.ip-down",
+    "scripts.auth-down",
     "control.socket",
 ];
 

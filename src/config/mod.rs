@@ -10,6 +10,7 @@ pub mod model;
 pub(crate) mod nat;
 mod network;
 pub mod psk;
+pub mod scripts;
 pub(crate) mod tree;
 pub mod validate;
 pub mod values;
@@ -24,4 +25,5 @@ pub use model::{
 pub use nat::Nat;
 pub use network::Network;
 pub use psk::{NamedKey, Psk};
+pub use scripts::Scripts;
 pub use values::{AddressRange, SocketMode};

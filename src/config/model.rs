@@ -12,6 +12,7 @@ use super::algorithms::legacy;
 use super::nat::Nat;
 use super::network::Network;
 use super::psk::Psk;
+use super::scripts::Scripts;
 use super::values::{AddressRange, SocketMode, duration, optional};
 use crate::compat::InsecurePermissions;
 
@@ -37,6 +38,8 @@ pub struct Config {
     pub nat: Nat,
     /// `[clients]`: what clients may do and are told.
     pub clients: Clients,
+    /// `[scripts]`: programs that are run when sessions come and go.
+    pub scripts: Scripts,
     /// `[control]`: the socket of `adit status`.
     pub control: Control,
     /// `[log]`: what is written down, and how.

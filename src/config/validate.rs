@@ -29,6 +29,7 @@ pub fn validate(config: &Config, origins: &Origins, findings: &mut Vec<Diagnosti
     check.tun(config);
     check.nat(config);
     check.clients(config);
+    check.scripts(&config.scripts);
     check.rest(config);
     super::psk::validate(&config.psk, origins, &mut found);
     // By file and line: people read from the top.

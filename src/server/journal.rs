@@ -100,6 +100,8 @@ impl Journal {
             }
             // A server asks nobody.
             Event::SessionInformed(_) => {}
+            // The line comes when traffic can flow.
+            Event::LoggedIn(_) | Event::LoggedOut(_) => {}
             Event::PeerDown { peer, reason } => debug!(%peer, %reason, "peer gone"),
         }
     }

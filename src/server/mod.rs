@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, anyhow};
 use dataplane::DataPlane;
-use engine::{Engine, Event, Login, Verdict};
+use engine::{Engine, Event, Login, RequestId, SessionInfo, Verdict};
 use rand_core::SeedableRng;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -27,10 +27,12 @@ use crate::nat::Masquerade;
 use crate::settings;
 use crate::shell::{Host, Shell, Wiring};
 
+mod attendance;
 pub(crate) mod journal;
 mod login;
 mod status;
 
+use attendance::Attendance;
 use journal::Journal;
 use login::Users;
 
@@ -74,6 +76,7 @@ struct Desk {
     config: Config,
     users: Users,
     journal: Journal,
+    attendance: Attendance,
 }
 
 impl Host for Desk {
@@ -81,8 +84,22 @@ impl Host for Desk {
         self.users.judge(&login)
     }
 
+    fn prepare(&mut self, request: RequestId, info: &SessionInfo) -> Option<Result<(), String>> {
+        self.attendance.prepare(request, info)
+    }
+
     fn event(&mut self, event: Event, plane: &DataPlane) {
         self.journal.event(&event, plane);
+        match event {
+            Event::LoggedIn(login) => self.attendance.logged_in(&login),
+            Event::SessionUp(info) => self.attendance.up(&info),
+            Event::SessionDown(info, reason) => {
+                let usage = plane.session_usage(info.session).unwrap_or_default();
+                self.attendance.down(&info, usage, reason.to_string());
+            }
+            Event::LoggedOut(session) => self.attendance.logged_out(session),
+            _ => {}
+        }
     }
 }
 
@@ -135,6 +152,11 @@ impl Server {
             config,
             users: Users::new(&bundle, &bundle.config.ppp.name),
             journal: Journal::default(),
+            attendance: Attendance::new(
+                settings::scripts(&bundle.config),
+                tun.name(),
+                shell.answers(),
+            ),
         };
         let started = clock::now();
         Ok(Self {
@@ -185,21 +207,27 @@ impl Server {
         self.leave().await
     }
 
-    /// Says goodbye to everybody, and waits for no answer.
+    /// Says goodbye to everybody, and waits for no answer; for what is to be done after sessions
+    /// it waits in what is left of the time.
     async fn leave(&mut self) -> anyhow::Result<()> {
+        let end = clock::now() + FAREWELL;
         notify(&[sd_notify::NotifyState::Stopping]);
         info!("stopping: saying goodbye to all clients");
         let farewell = async {
             self.shell.engine.close_all(clock::now());
             self.shell.drain(&mut self.desk).await
         };
-        match tokio::time::timeout(FAREWELL, farewell).await {
+        let result = match tokio::time::timeout(FAREWELL, farewell).await {
             Ok(result) => result,
             Err(_) => {
                 warn!("not everybody could be told in {FAREWELL:?}");
                 Ok(())
             }
-        }
+        };
+        self.desk
+            .attendance
+            .finish(end.saturating_since(clock::now()));
+        result
     }
 
     async fn on_hangup(&mut self) -> anyhow::Result<()> {

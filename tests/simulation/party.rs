@@ -446,6 +446,9 @@ impl Party {
                 };
                 self.engine.handle_answer(now, id, Answer::Login(verdict));
             }
+            Request::Prepare(_) => {
+                self.engine.handle_answer(now, id, Answer::Prepared(Ok(())));
+            }
             Request::Usage {
                 peer,
                 inbound,

@@ -83,6 +83,7 @@ impl Cause {
                 IkeClose::Requested | IkeClose::Rekeyed => return None,
             },
             Reason::PathGone => Self::Gone,
+            Reason::Unprepared(_) => Self::Other,
             Reason::StartedAgain => Self::HungUp,
             Reason::Operator | Reason::Replaced | Reason::ShuttingDown | Reason::Done => {
                 return None;

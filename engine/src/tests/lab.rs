@@ -1,6 +1,6 @@
 //! A server's engine, and clients that speak L2TP and PPP with it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use wire::{Carrier, Instant, Path, PeerId, Ports, Rng, Secret};
 use crate::peer::{Child, Peer};
 use crate::{
     AddressPolicy, AddressRange, Answer, Config, Engine, Event, Output, Request, RequestId, Server,
-    SessionId, SessionLimit, Upcall, Verdict,
+    SessionId, SessionInfo, SessionLimit, Upcall, Verdict,
 };
 
 /// The password of everybody.
@@ -52,6 +52,11 @@ pub(super) struct Lab {
     clients: Vec<Client>,
     sessions: BTreeMap<SessionId, AddSession>,
     events: Vec<Event>,
+    /// Whether requests to prepare wait in `preparing` for [`Lab::answer`].
+    pub(super) slow: bool,
+    preparing: VecDeque<(RequestId, SessionInfo)>,
+    /// What was said of sessions' networks and logins, and to the data plane, in order.
+    pub(super) order: Vec<&'static str>,
 }
 
 impl Lab {
@@ -80,6 +85,9 @@ impl Lab {
             clients: Vec::new(),
             sessions: BTreeMap::new(),
             events: Vec::new(),
+            slow: false,
+            preparing: VecDeque::new(),
+            order: Vec::new(),
         }
     }
 
@@ -199,6 +207,7 @@ impl Lab {
             Event::LoginFailed { user, failure } => {
                 Some(format!("{user} failed: {}", failure.what))
             }
+            Event::Refused(failure) => Some(format!("refused: {}", failure.what)),
             Event::PeerDown { reason, .. } => Some(format!("peer gone: {reason}")),
             _ => None,
         });
@@ -274,10 +283,43 @@ impl Lab {
             Output::DataPlane(Update::RemoveSession { session }) => {
                 self.sessions.remove(&session);
             }
+            Output::DataPlane(Update::SetNetwork { network, .. }) => {
+                let open = network.is_some();
+                self.order.push(if open { "opened" } else { "closed" });
+            }
             Output::Request(id, Request::Login(login)) => self.on_login(id, &login),
-            Output::Event(event) => self.events.push(event),
+            Output::Request(id, Request::Prepare(info)) => {
+                self.order.push("prepare");
+                self.preparing.push_back((id, *info));
+                if !self.slow {
+                    self.answer(Ok(()));
+                }
+            }
+            Output::Event(event) => {
+                self.order.extend(match &event {
+                    Event::LoggedIn(_) => Some("in"),
+                    Event::LoggedOut(_) => Some("out"),
+                    Event::SessionUp(_) => Some("up"),
+                    Event::SessionDown(..) => Some("down"),
+                    _ => None,
+                });
+                self.events.push(event);
+            }
             _ => {}
         }
+    }
+
+    /// Answers the oldest request to prepare; tells what it was about, if there was one.
+    pub(super) fn answer(&mut self, result: Result<(), String>) -> Option<SessionInfo> {
+        let (id, info) = self.take_request()?;
+        self.engine
+            .handle_answer(self.now, id, Answer::Prepared(result));
+        Some(info)
+    }
+
+    /// The oldest request to prepare.
+    pub(super) fn take_request(&mut self) -> Option<(RequestId, SessionInfo)> {
+        self.preparing.pop_front()
     }
 
     fn on_login(&mut self, id: RequestId, login: &crate::Login) {

@@ -7,5 +7,6 @@
 )]
 
 mod lab;
+mod preparing;
 mod sessions;
 mod spis;
