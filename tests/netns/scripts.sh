@@ -11,12 +11,13 @@ case \${0##*/} in
     ip-up) sleep 0.3 ;;
 esac
 ip=\$(command -v ip || echo /sbin/ip)
-{
+line=\$(
     printf '%s|' "\${0##*/}" "\$PEERNAME" "\$begin" "\$(date +%s%N)" "\$IPREMOTE" \\
         "\${CONNECT_TIME:--}" "\${BYTES_SENT:--}" "\${BYTES_RCVD:--}" "\$SITE" "\$#" "\$@"
     \$ip -o address show dev "\$IFNAME" 2>/dev/null | grep -q ' inet ' && printf 'address'
-    echo
-} >>"$work/scripts.txt"
+)
+# In one piece: those of other sessions write, too.
+echo "\$line" >>"$work/scripts.txt"
 SCRIPT
     chmod 755 "$work/$1"
 }
@@ -72,7 +73,7 @@ counts_agree() { # user
     received=$(sed 's/.*bytes_in=\([0-9]*\).*/\1/' <<<"$line")
     because "$sent bytes sent, $received received"
     [[ $(told ip-down "$1" 7) == "$sent" && $(told ip-down "$1" 8) == "$received" ]] &&
-        ((sent > 5000 && received > 5000)) && [[ $(told ip-down "$1" 6) -ge 1 ]]
+        ((sent > 3000 && received > 3000)) && [[ $(told ip-down "$1" 6) -ge 1 ]]
 }
 
 scripts_down() { # user
