@@ -20,6 +20,7 @@ pub mod compat;
 pub mod config;
 pub mod control;
 pub mod diagnostic;
+pub mod doctor;
 pub mod import;
 pub mod io;
 pub mod logging;

@@ -5,7 +5,9 @@ use std::io::Write;
 use std::net::IpAddr;
 use std::process::ExitCode;
 
-use adit::cli::{Cli, Command, ConfigFile, Failure, check, explain, import, session, status};
+use adit::cli::{
+    Cli, Command, ConfigFile, Failure, check, doctor, explain, import, session, status,
+};
 use adit::config::{Bundle, Config, Sources};
 use adit::diagnostic::Diagnostic;
 use adit::{client, logging, manual, quickstart, server};
@@ -62,6 +64,10 @@ fn run(cli: Cli) -> Result<u8, Failure> {
         }
         Command::Import(arguments) => {
             return import::run(&arguments, out, &mut std::io::stderr().lock());
+        }
+        Command::Doctor(arguments) => {
+            let code = doctor::run(&arguments, &sources(&arguments.config), out);
+            return Ok(code.map_err(anyhow::Error::from)?);
         }
         Command::Status(asking) => status::run(&asking, &asking.sources(), out)?,
         Command::Session(command) => session::run(&command, &command.asking().sources(), out)?,

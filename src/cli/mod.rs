@@ -5,6 +5,7 @@
 pub mod asking;
 pub mod check;
 pub mod connect;
+pub mod doctor;
 pub mod explain;
 pub mod import;
 mod output;
@@ -19,6 +20,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub use asking::Asking;
 pub use connect::{Connect, Route};
+pub use doctor::Doctor;
 pub use session::Session;
 
 use crate::config::layers::DEFAULT_FILE;
@@ -50,6 +52,8 @@ pub enum Command {
     Check(Check),
     /// Make a configuration of the files of xl2tpd, pppd, strongSwan, libreswan and racoon
     Import(import::Arguments),
+    /// Examine this host for what would keep clients out, and say what mends it
+    Doctor(Doctor),
     /// Show who is connected to the running server
     Status(Asking),
     /// Look at single sessions of the running server, or close them

@@ -3,16 +3,16 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
+use super::holders::Process;
+
 /// A socket, device or route that could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     /// Somebody else has the port.
     #[error(
-        "UDP port {} on {} is in use by another program (strongSwan, libreswan or another adit? \
-         `ss -lunp 'sport = :{}'` names it)",
-        .0.port(), .0.ip(), .0.port()
+        "UDP port {} on {} is in use by {}", .0.port(), .0.ip(), other(*.0, .1.as_ref())
     )]
-    PortInUse(SocketAddr),
+    PortInUse(SocketAddr, Option<Process>),
     /// A port below 1024 without the right to it.
     #[error(
         "Binding UDP port {} on {} needs CAP_NET_BIND_SERVICE or root",
@@ -114,4 +114,16 @@ pub enum SetupError {
         /// What the kernel said.
         source: io::Error,
     },
+}
+
+/// Who has a port, and what to do.
+fn other(local: SocketAddr, process: Option<&Process>) -> String {
+    match process {
+        Some(process) => format!("{process}: stop it first; `adit doctor` names its service"),
+        None => format!(
+            "another program (strongSwan, libreswan or another adit? `ss -lunp 'sport = :{}'` as \
+             root names it)",
+            local.port()
+        ),
+    }
 }

@@ -9,7 +9,10 @@ pub mod capability;
 pub mod clock;
 pub mod compute;
 mod error;
+pub mod firewall;
 pub mod forwarding;
+pub mod holders;
+pub mod links;
 pub mod netconf;
 pub mod netlink;
 pub mod nftables;
@@ -18,5 +21,6 @@ pub mod raw;
 pub mod tun;
 pub mod udp;
 pub mod worker;
+pub mod xfrm;
 
 pub use error::SetupError;

@@ -12,12 +12,14 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use rustix::io::Errno;
+use rustix::net::netlink::NETFILTER;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink};
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 use rustix::net::{recv, send, socket_with};
 
 use super::netlink::{
-    NLM_F_ACK, NLM_F_CREATE, NLM_F_REQUEST, NLMSG_ERROR, attribute, message, messages_of, verdict,
+    self, NLM_F_ACK, NLM_F_CREATE, NLM_F_REQUEST, NLMSG_ERROR, attribute, message, messages_of,
+    verdict,
 };
 
 /// The name of our table, in the family `ip`.
@@ -162,12 +164,18 @@ impl Drop for Table {
     }
 }
 
+/// The bodies of all objects of a kind, of all families: the answers to one of nf_tables' `GET…`.
+pub(super) fn dump(kind: u16) -> io::Result<Vec<Vec<u8>>> {
+    // `nfgenmsg`: any family, version 0, no resource.
+    netlink::dump(&open()?, SUBSYSTEM << 8 | kind, 1, &[FAMILY_NONE, 0, 0, 0])
+}
+
 fn open() -> io::Result<OwnedFd> {
     let socket = socket_with(
         AddressFamily::NETLINK,
         SocketType::RAW,
         SocketFlags::CLOEXEC,
-        Some(netlink::NETFILTER),
+        Some(NETFILTER),
     )?;
     set_socket_timeout(&socket, Timeout::Recv, Some(Duration::from_secs(2)))?;
     Ok(socket)

@@ -20,6 +20,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use wire::{Carrier, Path};
 
 use super::SetupError;
+use super::holders::holder_of;
 
 /// What the kernel may hold for us while a worker is busy: 8 MiB each way, some 40 ms at
 /// 1.5 Gbit/s.
@@ -171,7 +172,10 @@ pub(super) fn send(
 
 fn explain(address: SocketAddr, source: io::Error) -> SetupError {
     match Errno::from_io_error(&source) {
-        Some(Errno::ADDRINUSE) => SetupError::PortInUse(address),
+        Some(Errno::ADDRINUSE) => {
+            let holder = holder_of(address).and_then(|holder| holder.process);
+            SetupError::PortInUse(address, holder)
+        }
         Some(Errno::ACCESS | Errno::PERM) => SetupError::PortNotAllowed(address),
         Some(Errno::ADDRNOTAVAIL) => SetupError::NoSuchAddress(address.ip()),
         _ => SetupError::Udp { address, source },
@@ -429,7 +433,7 @@ mod tests {
         );
         assert!(matches!(
             listen(&[ip("127.0.0.1")], ports, 2).unwrap_err(),
-            SetupError::PortInUse(_)
+            SetupError::PortInUse(..)
         ));
         drop(first);
         listen(&[ip("127.0.0.1")], ports, 2).unwrap();
