@@ -36,6 +36,7 @@ fn the_commands() {
             "quickstart",
             "check",
             "import",
+            "doctor",
             "status",
             "session",
             "reload",

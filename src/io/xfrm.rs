@@ -66,14 +66,10 @@ mod tests {
             ));
             let found = Xfrm::read().unwrap();
             assert_eq!((found.states, found.policies), (0, 1));
-            assert!(
-                ip(
-                    "xfrm state add src 192.0.2.1 dst 192.0.2.2 proto esp spi 0x1001 mode transport \
-                 enc cipher_null 0x auth hmac(sha1) 0x0123456789012345678901234567890123456789"
-                ) || ip(
-                    "xfrm state add src 192.0.2.1 dst 192.0.2.2 proto comp spi 0x1001 mode transport comp deflate"
-                )
-            );
+            // A whole one needs a kernel that can do ESP; one whose keys are still to come does not.
+            assert!(ip(
+                "xfrm state allocspi src 192.0.2.1 dst 192.0.2.2 proto esp mode transport min 0x1000 max 0x10ff"
+            ));
             assert_eq!(Xfrm::read().unwrap().states, 1);
         });
     }
