@@ -5,7 +5,7 @@
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -186,7 +186,8 @@ fn write(import: &Import, output: &Path, text: &str, force: bool) -> Result<Outc
         .map(|file| (folder.join(&file.name), &file.bytes[..], 0o600))
         .collect();
     // Last, so that no configuration ever names a file that is not there.
-    files.push((output.to_owned(), text.as_bytes(), 0o644));
+    let mode = fs::metadata(output).map_or(0o644, |about| about.permissions().mode() & 0o777);
+    files.push((output.to_owned(), text.as_bytes(), mode));
     let mut changed = Vec::new();
     for (path, bytes, mode) in files {
         match fs::read(&path) {

@@ -4,14 +4,18 @@
 //! with its line, and the rest of the file counts.
 
 pub mod chap_secrets;
+pub mod hwdsl2_env;
 pub mod include;
 pub mod ipsec_conf;
 pub mod ipsec_secrets;
+pub mod l2tp_secrets;
+pub mod pppd_options;
 pub mod psk_txt;
 pub mod racoon;
 pub mod setkey;
 pub mod swanctl;
 mod words;
+pub mod xl2tpd;
 
 use std::fs::{File, Metadata};
 use std::io::Read;

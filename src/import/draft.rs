@@ -6,6 +6,7 @@ use toml::{Table, Value};
 use zeroize::Zeroizing;
 
 use super::report::{Id, Report};
+use super::write::exists;
 use crate::diagnostic::Place;
 
 /// One setting to be written.
@@ -89,6 +90,29 @@ impl Draft {
             }
             return;
         }
+        if !exists(setting) {
+            for id in from {
+                let why = "adit has no setting for it";
+                report.unmade(*id, setting, |report, id| {
+                    report.dropped_for_clients(id, why)
+                });
+            }
+            return;
+        }
+        // Who says the same agrees.
+        if let Some(earlier) = self.settings.get_mut(setting)
+            && earlier.value == value
+        {
+            earlier.from.extend(
+                from.iter()
+                    .filter(|id| !earlier.from.contains(id))
+                    .copied()
+                    .collect::<Vec<Id>>(),
+            );
+            earlier.comment = comment(report, &earlier.from, why);
+            from.iter().for_each(|id| report.became(*id, setting, why));
+            return;
+        }
         let last_word = from
             .first()
             .and_then(|id| report.of(*id))
@@ -126,6 +150,9 @@ impl Draft {
         true
     }
 }
+
+/// What is said where the configuration has nothing like a setting.
+pub(super) const NO_SETTING: &str = "adit has no setting for it";
 
 /// Where a value comes from, a line for each statement: `/etc/ppp/options:3: mtu 1280`.
 pub(super) fn comment(report: &Report, from: &[Id], why: &str) -> Vec<String> {

@@ -158,9 +158,20 @@ impl Files {
         self.pending.iter().any(|source| source.kind == kind)
     }
 
+    /// The next file of this kind, which stays to be read.
+    pub fn peek(&self, kind: Kind) -> Option<&Source> {
+        self.pending.iter().find(|source| source.kind == kind)
+    }
+
     /// The next file of this kind; each comes once.
     pub fn take(&mut self, kind: Kind) -> Option<Source> {
         let index = self.pending.iter().position(|source| source.kind == kind)?;
+        Some(self.take_at(index))
+    }
+
+    /// The next file for which `wanted` is true.
+    pub fn take_if(&mut self, wanted: impl Fn(&Source) -> bool) -> Option<Source> {
+        let index = self.pending.iter().position(wanted)?;
         Some(self.take_at(index))
     }
 

@@ -44,10 +44,14 @@
 mod adit;
 mod draft;
 mod files;
+mod hwdsl2_env;
 mod kind;
+mod pppd;
 mod references;
 mod report;
+mod tunnel_secrets;
 mod write;
+mod xl2tpd;
 
 use std::path::{Path, PathBuf};
 
@@ -91,7 +95,8 @@ impl Import {
 
     /// `setting` has this value because the old programs do so without being told.
     pub fn assume(&mut self, setting: &str, value: impl Into<Value>, why: &str) {
-        if !self.draft.settings.contains_key(setting) {
+        let said = self.draft.settings.contains_key(setting);
+        if !said && !self.draft.fixed.contains_key(setting) {
             self.draft
                 .set(&mut self.report, &[], setting, value.into(), "");
             if let Some(drafted) = self.draft.settings.get_mut(setting) {
@@ -229,14 +234,18 @@ fn map(source: Source, import: &mut Import) {
         Kind::IpsecSecrets | Kind::ChapSecrets | Kind::PapSecrets => {
             references::map(source, import);
         }
-        Kind::Hwdsl2Env => references::unread(source, import),
+        Kind::Hwdsl2Env => hwdsl2_env::map(source, import),
         Kind::IpsecConf => references::unread(source, import),
         Kind::Swanctl => references::unread(source, import),
         Kind::Racoon => references::unread(source, import),
         Kind::PskTxt => references::unread(source, import),
         Kind::Setkey => references::unread(source, import),
-        Kind::Xl2tpd => references::unread(source, import),
-        Kind::L2tpSecrets => references::unread(source, import),
-        Kind::PppdOptions => references::unread(source, import),
+        Kind::Xl2tpd => xl2tpd::map(source, import),
+        Kind::L2tpSecrets => tunnel_secrets::map(source, import),
+        Kind::PppdOptions => pppd::map(source, import),
     }
 }
+
+#[cfg(test)]
+#[path = "deployments_tests.rs"]
+mod deployments;

@@ -17,13 +17,29 @@ pub(super) fn map(source: Source, import: &mut Import) {
             chap_secrets::parse(&place, &source.bytes, &mut findings);
             "ppp.secrets"
         }
-        _ => return unread(source, import),
+        _ => {
+            chap_secrets::parse(&place, &source.bytes, &mut findings);
+            "ppp.pap-secrets"
+        }
     };
-    let mut ids = Vec::new();
-    for (number, line) in lines(&source.bytes) {
-        let id = import
-            .report
-            .add(&place.at_line(number), number, "(secret)");
+    let path = source.path.display().to_string();
+    let other = import
+        .value(setting)
+        .is_some_and(|named| named.as_str() != Some(&path));
+    let unused = if source.kind == Kind::PapSecrets && !offers_pap(import) {
+        Some("nobody is asked to log in with PAP".to_owned())
+    } else {
+        other.then(|| format!("{setting} names another file"))
+    };
+    if let Some(why) = unused {
+        for (number, _) in lines(&source.bytes) {
+            let id = import.report.add(&place.at_line(number), number, SECRET);
+            import.report.without_effect(id, why.clone());
+        }
+        return;
+    }
+    for (number, _) in lines(&source.bytes) {
+        let id = import.report.add(&place.at_line(number), number, SECRET);
         let of_line = |finding: &&Diagnostic| finding.place.line == Some(number);
         match findings
             .iter()
@@ -33,15 +49,21 @@ pub(super) fn map(source: Source, import: &mut Import) {
             Some(finding) => import
                 .report
                 .dropped_for_clients(id, finding.message.clone()),
-            None => {
-                import.report.kept(id, "read as it is");
-                ids.push(id);
-            }
+            None => import.report.kept(id, "read as it is"),
         }
-        let _ = line;
     }
-    import.assume(setting, source.path.display().to_string(), "read as it is");
+    import.assume(setting, path, "read as it is");
     import.report.findings.append(&mut findings);
+}
+
+/// What is shown of a line that may hold a secret.
+const SECRET: &str = "(secret)";
+
+fn offers_pap(import: &Import) -> bool {
+    let methods = import
+        .value("ppp.authentication")
+        .and_then(toml::Value::as_array);
+    methods.is_some_and(|methods| methods.iter().any(|method| method.as_str() == Some("pap")))
 }
 
 /// Whether a finding says that its line does not count.
@@ -49,15 +71,16 @@ fn is_skipped(finding: &Diagnostic) -> bool {
     finding.severity == Severity::Error
 }
 
+/// What is said of such a line.
+pub(super) const UNREAD: &str = "files of this kind are not read";
+
 /// A file that nothing here reads.
 pub(super) fn unread(source: Source, import: &mut Import) {
     for (number, _) in lines(&source.bytes) {
         let id = import
             .report
             .add(&source.place().at_line(number), number, "");
-        import
-            .report
-            .dropped_for_clients(id, "files of this kind are not read");
+        import.report.dropped_for_clients(id, UNREAD);
     }
 }
 

@@ -31,6 +31,12 @@ fn order() -> Vec<(&'static str, &'static str)> {
     keys
 }
 
+/// Whether there is a setting `section.key`.
+pub(super) fn exists(setting: &str) -> bool {
+    let same = |(section, key): (&str, &str)| setting.split_once('.') == Some((section, key));
+    order().into_iter().any(same)
+}
+
 impl Draft {
     /// A new adit.toml; `sources` are the files it comes from.
     pub(super) fn text(&self, sources: &[String]) -> String {
@@ -148,7 +154,7 @@ pub(super) fn setting_at(text: &str, line: u32) -> Option<String> {
     let mut found = None;
     for (content, number) in text.lines().zip(1u32..) {
         if let Some(name) = content.strip_prefix('[') {
-            section = name.trim_end().trim_end_matches(']');
+            section = name.split(']').next().unwrap_or_default();
         } else if let Some((key, _)) = content
             .split_once(" = ")
             .filter(|_| !content.starts_with('#'))

@@ -10,7 +10,7 @@ use crate::cli::output::lines;
 use crate::import::{Disposition, Import, Statement};
 
 /// Columns of a terminal that nobody has made wider.
-const WIDTH: u16 = 110;
+const WIDTH: u16 = 116;
 
 pub(super) fn write(
     import: &Import,
@@ -22,7 +22,7 @@ pub(super) fn write(
         writeln!(out, "{}", path.display())?;
         let statements = statements_of(import, path);
         if !statements.is_empty() {
-            writeln!(out, "{}\n", rows(&statements))?;
+            writeln!(out, "{}\n", rows(&statements).trim_fmt())?;
         }
     }
     if !import.report.findings.is_empty() {
@@ -81,7 +81,7 @@ fn rows(statements: &[&Statement]) -> Table {
         };
         table.add_row([span, first.text.clone(), verdict(first), meaning(first)]);
     }
-    for (index, width) in [(0, 8), (1, 40), (2, 14), (3, 48)] {
+    for (index, width) in [(0, 9), (1, 42), (2, 16), (3, 50)] {
         if let Some(column) = table.column_mut(index) {
             column.set_constraint(ColumnConstraint::UpperBoundary(Width::Fixed(width)));
         }

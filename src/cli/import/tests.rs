@@ -119,3 +119,159 @@ fn what_cannot_be_read_is_wrong_use() {
     );
     assert!(matches!(host.import(""), Err(Failure::Failed(_))));
 }
+
+/// What hwdsl2's script leaves on a host, with words of our own.
+const CLASSIC: &[(&str, &str)] = &[
+    (
+        "/etc/ipsec.secrets",
+        "%any  %any  : PSK \"a key that is long enough\"\n",
+    ),
+    (
+        "/etc/xl2tpd/xl2tpd.conf",
+        "[global]\nport = 1701\n\n[lns default]\nip range = 192.168.42.10-192.168.42.250\n\
+         local ip = 192.168.42.1\nrequire chap = yes\nrefuse pap = yes\n\
+         require authentication = yes\nname = l2tpd\npppoptfile = /etc/ppp/options.xl2tpd\n\
+         length bit = yes\n",
+    ),
+    (
+        "/etc/ppp/options.xl2tpd",
+        "+mschap-v2\nipcp-accept-local\nipcp-accept-remote\nnoccp\nauth\nmtu 1280\nmru 1280\n\
+         lcp-echo-failure 4\nlcp-echo-interval 30\nconnect-delay 5000\nms-dns 9.9.9.9\n\
+         ms-dns 1.1.1.1\n",
+    ),
+    (
+        "/etc/ppp/options",
+        "# of the distribution\nasyncmap 0\nauth\ncrtscts\nlock\nhide-password\nmodem\n\
+         lcp-echo-interval 60\nlcp-echo-failure 9\nnoipx\n",
+    ),
+    ("/etc/ppp/ip-up", "#!/bin/sh\n"),
+    (
+        "/etc/ppp/chap-secrets",
+        "\"ann\" l2tpd \"pw of ann\" *\n\"bob\" l2tpd \"pw of bob\" 192.168.42.7\n",
+    ),
+];
+
+#[test]
+fn a_classic_host() {
+    let host = Host::new(CLASSIC);
+    let (code, report) = host.import("--strict").unwrap();
+    assert_eq!(code, 0, "{report}");
+    insta::assert_snapshot!(report);
+    let text = fs::read_to_string(host.path("/etc/adit/adit.toml")).unwrap();
+    insta::assert_snapshot!(text);
+    // Again, alone, and with everything it came from.
+    for line in [
+        "",
+        "ROOT/etc/adit/adit.toml",
+        "ROOT/etc/adit/adit.toml ROOT/etc/xl2tpd/xl2tpd.conf",
+    ] {
+        let (_, report) = host.import(line).unwrap();
+        assert!(report.ends_with("is just so already\n"), "{line}: {report}");
+    }
+    assert_eq!(
+        fs::read_to_string(host.path("/etc/adit/adit.toml")).unwrap(),
+        text
+    );
+}
+
+#[test]
+fn the_report_for_programs() {
+    let host = Host::new(CLASSIC);
+    let (_, report) = host.import("--json").unwrap();
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    assert_eq!(report["outcome"], "written");
+    assert_eq!(report["files"].as_array().unwrap().len(), 5);
+    assert_eq!(report["totals"]["dropped"], 0);
+    let xl2tpd = report["files"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|f| f["kind"] == "xl2tpd")
+        .unwrap();
+    let range = &xl2tpd["statements"][3];
+    assert_eq!(range["line"], 5);
+    assert_eq!(range["text"], "ip range = 192.168.42.10-192.168.42.250");
+    assert_eq!(range["disposition"], "kept");
+    assert_eq!(range["settings"][0], "pool.ranges");
+    assert_eq!(
+        report["configuration"],
+        fs::read_to_string(host.path("/etc/adit/adit.toml")).unwrap()
+    );
+    assert!(!report.to_string().contains("pw of"));
+}
+
+#[test]
+fn an_environment_of_a_container() {
+    let host = Host::new(&[(
+        "/opt/src/vpn.env",
+        "# set by hand\nVPN_IPSEC_PSK=a key that is long enough\nVPN_USER=ann\nVPN_PASSWORD='pw of ann'\n\
+         VPN_ADDL_USERS=bob cid\nVPN_ADDL_PASSWORDS=pwbob pwcid\nVPN_ADDL_IP_ADDRS=192.168.42.7\n\
+         VPN_DNS_SRV1=9.9.9.9\nVPN_ENABLE_MODP1024=yes\nVPN_XAUTH_NET=192.168.43.0/24\n",
+    )]);
+    let (code, report) = host.import("").unwrap();
+    assert_eq!(code, 0);
+    insta::assert_snapshot!(report);
+    insta::assert_snapshot!(fs::read_to_string(host.path("/etc/adit/adit.toml")).unwrap());
+    for (file, expected) in [
+        (
+            "ipsec.secrets",
+            "%any %any : PSK \"a key that is long enough\"\n",
+        ),
+        (
+            "chap-secrets",
+            "\"ann\" l2tpd \"pw of ann\" *\n\"bob\" l2tpd \"pwbob\" 192.168.42.7\n\"cid\" l2tpd \"pwcid\" *\n",
+        ),
+    ] {
+        let path = host.path("/etc/adit").join(file);
+        assert_eq!(fs::read_to_string(&path).unwrap(), expected);
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+    }
+    // What was lost is seen only where that is asked for.
+    assert_eq!(host.import("--strict").unwrap().0, 1);
+}
+
+#[test]
+fn shown_and_not_written() {
+    let host = Host::new(CLASSIC);
+    let (_, text) = host.import("--stdout").unwrap();
+    assert!(text.starts_with("# adit: configuration"), "{text}");
+    assert!(!host.path("/etc/adit").exists());
+}
+
+/// What an administrator has set stays; what only the old files say is added.
+#[test]
+fn an_existing_configuration_is_added_to() {
+    let host = Host::new(CLASSIC);
+    let path = host.path("/etc/adit/adit.toml");
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let mine = "# mine\n[ppp]   # all of it\nmru = 1300\n\n[log]\nformat = \"json\"\n";
+    fs::write(&path, mine).unwrap();
+    let old = "ROOT/etc/xl2tpd/xl2tpd.conf ROOT/etc/ppp/options.xl2tpd ROOT/etc/ppp/options";
+    let (_, report) = host
+        .import(&format!("ROOT/etc/adit/adit.toml {old}"))
+        .unwrap();
+    let row = report
+        .lines()
+        .find(|line| line.contains("mru 1280"))
+        .unwrap();
+    assert!(
+        row.contains("ppp.mru stays as /etc/adit/adit.toml:3 has it"),
+        "{report}"
+    );
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(
+        text.starts_with("# mine\n[ppp]   # all of it\nmru = 1300\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains("# /etc/xl2tpd/xl2tpd.conf:10: name = l2tpd\nname = \"l2tpd\"\n"),
+        "{text}"
+    );
+    let (_, report) = host
+        .import(&format!("ROOT/etc/adit/adit.toml {old}"))
+        .unwrap();
+    assert!(report.ends_with("is just so already\n"), "{report}");
+}
