@@ -31,15 +31,24 @@ impl NtHash {
     /// `NtPasswordHash` (RFC 2759 §8.3). A password that is not UTF-8 is taken for Latin-1. Only
     /// the first 256 UTF-16 units count.
     pub fn of(password: &Secret) -> Self {
-        let mut wide = Zeroizing::new(Vec::with_capacity(512));
-        let mut push = |unit: u16| wide.extend_from_slice(&unit.to_le_bytes());
         match std::str::from_utf8(password.expose()) {
-            Ok(text) => text.encode_utf16().take(256).for_each(&mut push),
-            Err(_) => password
-                .expose()
-                .iter()
-                .take(256)
-                .for_each(|b| push(u16::from(*b))),
+            Ok(text) => Self::of_units(text.encode_utf16()),
+            Err(_) => Self::of_each_byte(password),
+        }
+    }
+
+    /// With each byte of the password taken for a character.
+    ///
+    /// QUIRK(pppd): so it hashes, as client and as server, whatever the bytes are meant to be. The
+    /// two differ for UTF-8 outside ASCII.
+    fn of_each_byte(password: &Secret) -> Self {
+        Self::of_units(password.expose().iter().copied().map(u16::from))
+    }
+
+    fn of_units(units: impl Iterator<Item = u16>) -> Self {
+        let mut wide = Zeroizing::new(Vec::with_capacity(512));
+        for unit in units.take(256) {
+            wide.extend_from_slice(&unit.to_le_bytes());
         }
         Self(Md4::digest(wide.as_slice()).into())
     }
@@ -221,13 +230,19 @@ impl Failure {
 /// Checks the Response of a user with a clear password and returns our own proof if it is right.
 ///
 /// `user` is the name as received; a leading `DOMAIN\` does not go into the hash (RFC 2759 §4).
+/// A password outside ASCII may come as UTF-16, or as pppd hashes it.
 pub fn verify(
     user: &[u8],
     password: &Secret,
     challenge: &[u8; 16],
     response: &Response,
 ) -> Option<AuthenticatorResponse> {
-    verify_hash(user, &NtHash::of(password), challenge, response)
+    let forms = [NtHash::of, NtHash::of_each_byte];
+    let count = if password.expose().is_ascii() { 1 } else { 2 };
+    forms
+        .into_iter()
+        .take(count)
+        .find_map(|form| verify_hash(user, &form(password), challenge, response))
 }
 
 /// The same with the NT hash of the password.
@@ -407,5 +422,26 @@ mod tests {
         let utf8 = NtHash::of(&Secret::from("pässword".as_bytes()));
         let latin1 = NtHash::of(&Secret::from(&b"p\xe4ssword"[..]));
         assert_eq!(utf8.0, latin1.0);
+    }
+
+    #[test]
+    fn a_password_outside_ascii_is_right_in_utf16_and_as_pppd_hashes_it() {
+        let password = Secret::from("pässword".as_bytes());
+        // What pppd makes of the bytes is what we make of the same characters in Latin-1's place.
+        let of_pppd = NtHash::of(&Secret::from("pÃ¤ssword".as_bytes()));
+        for (hash, right) in [
+            (NtHash::of(&password), true),
+            (of_pppd, true),
+            (NtHash::of(&Secret::from(&b"password"[..])), false),
+        ] {
+            let response = Response {
+                nt_response: nt_response(b"User", &hash, &CHALLENGE, &RESPONSE.peer_challenge),
+                ..RESPONSE
+            };
+            let proof = verify(b"User", &password, &CHALLENGE, &response);
+            let expected =
+                right.then(|| verify_hash(b"User", &hash, &CHALLENGE, &response).unwrap());
+            assert_eq!(proof, expected);
+        }
     }
 }
