@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use esp::{Acceptance, OpenError, ReplayError};
+use esp::{Acceptance, OpenError, Opened, ReplayError};
 use wire::{Carrier, Instant, Path, PeerId, Ports};
 
 use crate::dhcp;
@@ -102,7 +102,7 @@ impl DataPlane {
         self.counted(outcome)
     }
 
-    fn counted<'a>(&self, outcome: Result<Ingress<'a>, DropReason>) -> Ingress<'a> {
+    pub(crate) fn counted<'a>(&self, outcome: Result<Ingress<'a>, DropReason>) -> Ingress<'a> {
         match outcome {
             Ok(ingress) => {
                 if matches!(ingress, Ingress::Stray { .. }) {
@@ -124,15 +124,38 @@ impl DataPlane {
         packet: &'a mut [u8],
     ) -> Result<Ingress<'a>, DropReason> {
         let (spi, sequence) = esp::peek(packet).ok_or(DropReason::BadEspLength)?;
+        self.with_inbound(spi, |slot, sa| {
+            sa.window.check(sequence.into()).map_err(refused)?;
+            let outcome = sa.open(packet);
+            self.opened(now, path, (slot, sa), packet, outcome)
+        })?
+    }
+
+    /// The association that a packet names.
+    pub(crate) fn with_inbound<R>(
+        &self,
+        spi: u32,
+        then: impl FnOnce(usize, &InboundSa) -> R,
+    ) -> Result<R, DropReason> {
         let slot = self.config.slots.slot(spi);
         let guard = self.inbound.get(slot).ok_or(DropReason::UnknownSpi)?.load();
         let sa = guard
             .as_ref()
             .filter(|sa| sa.spi == spi)
             .ok_or(DropReason::UnknownSpi)?;
+        Ok(then(slot, sa))
+    }
 
-        sa.window.check(sequence.into()).map_err(refused)?;
-        let opened = sa.open(packet).map_err(|error| match error {
+    /// Goes on with a packet that was opened, if it did open.
+    pub(crate) fn opened<'a>(
+        &self,
+        now: Instant,
+        path: Path,
+        (slot, sa): (usize, &InboundSa),
+        packet: &'a mut [u8],
+        outcome: Result<Opened, OpenError>,
+    ) -> Result<Ingress<'a>, DropReason> {
+        let opened = outcome.map_err(|error| match error {
             OpenError::Length => DropReason::BadEspLength,
             OpenError::Integrity => DropReason::BadIntegrity,
             OpenError::Padding => DropReason::BadPadding,
@@ -298,7 +321,7 @@ impl DataPlane {
     }
 }
 
-fn refused(error: ReplayError) -> DropReason {
+pub(crate) fn refused(error: ReplayError) -> DropReason {
     match error {
         ReplayError::Seen => DropReason::Replayed,
         ReplayError::TooOld => DropReason::OutsideWindow,

@@ -10,8 +10,8 @@
 //! ```
 //!
 //! [`DataPlane`] is shared by all packet threads and the control plane. The control plane changes
-//! it with [`DataPlane::apply`]; packets go through [`DataPlane::ingress`] and
-//! [`DataPlane::egress`], which take no lock and allocate nothing. What they notice is kept in
+//! it with [`DataPlane::apply`]; packets go through [`DataPlane::ingress`] (many at a time:
+//! [`DataPlane::ingress_batch`]) and [`DataPlane::egress`], which take no lock and allocate nothing. What they notice is kept in
 //! sticky flags that the control plane collects with [`DataPlane::notices`], so none is lost
 //! however slow it is.
 //!
@@ -31,6 +31,7 @@
 
 mod allowance;
 mod apply;
+mod batch;
 mod buffer;
 mod classify;
 mod dhcp;

@@ -63,6 +63,10 @@ pub const MAX_IV_LEN: usize = 16;
 /// The longest integrity check value: HMAC-SHA2-512-256.
 pub const MAX_ICV_LEN: usize = 32;
 
+/// How many packets [`Sealer::seal_batch`] and [`Opener::open_batch`] work on side by side. More are
+/// cut into groups of so many, fewer gain less.
+pub const BATCH: usize = lanes::LANES;
+
 /// Bytes that [`Sealer::seal`] may need in front of a payload, whatever the suite.
 pub const MAX_HEADROOM: usize = HEADER_LEN + MAX_IV_LEN;
 

@@ -1,5 +1,6 @@
 //! Two data planes that talk to each other.
 
+mod batches;
 mod control;
 mod dhcp;
 mod drops;
