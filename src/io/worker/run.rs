@@ -240,14 +240,15 @@ impl Core {
             Ok(count) => count,
             Err(error) => return self.on_receive_error(&error),
         };
-        for (buffer, meta) in inbox.buffers.iter_mut().zip(&inbox.meta).take(count) {
+        let mut paths = [None; BATCH];
+        let messages = inbox.buffers.iter_mut().zip(&inbox.meta).take(count);
+        for ((buffer, meta), path) in messages.zip(&mut paths) {
             let Some(socket) = self.sockets.udp.get(index) else {
                 return;
             };
-            let path = socket.path_of(meta);
-            let Some(message) = buffer.get_mut(..meta.len) else {
-                continue;
-            };
+            let came = socket.path_of(meta);
+            *path = Some(came);
+            let message = buffer.get_mut(..meta.len).unwrap_or_default();
             // One message, but as many datagrams as fit into it. An empty one is a datagram, too.
             if message.is_empty() {
                 self.counters.received.count();
@@ -255,9 +256,23 @@ impl Core {
             }
             for datagram in message.chunks_mut(meta.stride.max(1)) {
                 self.counters.received.count();
-                self.on_datagram(now, path, datagram);
+                self.on_datagram(now, came, datagram);
             }
         }
+        // ESP of all messages together: the more of a peer, the less each costs.
+        let messages = inbox.buffers.iter_mut().zip(&inbox.meta).zip(paths);
+        let packets = messages
+            .filter_map(|((buffer, meta), path)| Some((buffer.get_mut(..meta.len)?, meta, path?)))
+            .filter(|(_, _, path)| path.carrier == Carrier::NatT)
+            .flat_map(|(message, meta, path)| {
+                let datagrams = message.chunks_mut(meta.stride.max(1));
+                datagrams.filter_map(move |datagram| match classify_natt(datagram) {
+                    NatT::Esp(packet) => Some((path, packet)),
+                    _ => None,
+                })
+            });
+        self.plane
+            .ingress_batch(now, packets, |ingress| self.on_ingress(ingress));
     }
 
     fn read_raw(&mut self, now: Instant, index: usize, inbox: &mut Inbox) {
@@ -272,21 +287,23 @@ impl Core {
             Ok(count) => count,
             Err(error) => return self.on_receive_error(&error),
         };
-        for (buffer, meta) in inbox.buffers.iter_mut().zip(&inbox.meta).take(count) {
+        let Some(socket) = self.sockets.raw.get(index) else {
+            return;
+        };
+        let messages = inbox.buffers.iter_mut().zip(&inbox.meta).take(count);
+        let packets = messages.filter_map(|(buffer, meta)| {
             self.counters.received.count();
-            let Some(socket) = self.sockets.raw.get(index) else {
-                return;
-            };
-            let path = socket.path_of(meta);
             let packet = buffer.get_mut(..meta.len).unwrap_or_default();
-            match socket
+            let esp = socket
                 .esp_within(packet)
-                .and_then(|range| packet.get_mut(range))
-            {
-                Some(esp) => self.on_esp(now, path, esp),
-                None => self.counters.runts.count(),
+                .and_then(|range| packet.get_mut(range));
+            if esp.is_none() {
+                self.counters.runts.count();
             }
-        }
+            Some((socket.path_of(meta), esp?))
+        });
+        self.plane
+            .ingress_batch(now, packets, |ingress| self.on_ingress(ingress));
     }
 
     /// Errors are those of a broken TUN device only.
@@ -324,7 +341,8 @@ impl Core {
             return self.on_ike(now, path, datagram);
         }
         match classify_natt(datagram) {
-            NatT::Esp(packet) => self.on_esp(now, path, packet),
+            // With the others of its round.
+            NatT::Esp(_) => {}
             NatT::Ike(message) => self.on_ike(now, path, message),
             NatT::Keepalive => self.counters.keepalives.count(),
             NatT::Malformed => self.counters.runts.count(),
@@ -355,10 +373,6 @@ impl Core {
         if self.upcalls.ike(known, path, message).is_err() {
             self.counters.dropped_ike.count();
         }
-    }
-
-    fn on_esp(&self, now: Instant, path: Path, packet: &mut [u8]) {
-        self.on_ingress(self.plane.ingress(now, path, packet));
     }
 
     fn on_ingress(&self, ingress: Ingress<'_>) {
