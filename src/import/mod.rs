@@ -45,10 +45,15 @@ mod adit;
 mod draft;
 mod files;
 mod hwdsl2_env;
+mod includes;
+mod ipsec_conf;
 mod kind;
 mod pppd;
+mod proposals;
 mod references;
 mod report;
+#[cfg(test)]
+mod testing;
 mod tunnel_secrets;
 mod write;
 mod xl2tpd;
@@ -235,7 +240,7 @@ fn map(source: Source, import: &mut Import) {
             references::map(source, import);
         }
         Kind::Hwdsl2Env => hwdsl2_env::map(source, import),
-        Kind::IpsecConf => references::unread(source, import),
+        Kind::IpsecConf => ipsec_conf::map(source, import),
         Kind::Swanctl => references::unread(source, import),
         Kind::Racoon => references::unread(source, import),
         Kind::PskTxt => references::unread(source, import),
