@@ -35,12 +35,14 @@ pub enum Kind {
     ChapSecrets,
     /// The users of PAP.
     PapSecrets,
+    /// libreswan's users of XAuth.
+    XauthPasswords,
 }
 
 impl Kind {
     /// All of them, in the order in which they are read: of two that say the same thing, the later
     /// has the last word.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Adit,
         Self::Hwdsl2Env,
         Self::IpsecConf,
@@ -54,6 +56,7 @@ impl Kind {
         Self::IpsecSecrets,
         Self::ChapSecrets,
         Self::PapSecrets,
+        Self::XauthPasswords,
     ];
 
     /// The word for it, as in `KIND:FILE`.
@@ -72,6 +75,7 @@ impl Kind {
             Self::IpsecSecrets => "ipsec-secrets",
             Self::ChapSecrets => "chap-secrets",
             Self::PapSecrets => "pap-secrets",
+            Self::XauthPasswords => "xauth-passwords",
         }
     }
 
@@ -94,6 +98,7 @@ impl Kind {
             Self::IpsecSecrets => &["/etc/ipsec.secrets"],
             Self::ChapSecrets => &["/etc/ppp/chap-secrets"],
             Self::PapSecrets => &["/etc/ppp/pap-secrets"],
+            Self::XauthPasswords => &["/etc/ipsec.d/passwd"],
         }
     }
 
@@ -108,6 +113,13 @@ impl Kind {
             "swanctl.conf" => Self::Swanctl,
             "racoon.conf" => Self::Racoon,
             "psk.txt" => Self::PskTxt,
+            "passwd"
+                if path
+                    .parent()
+                    .is_some_and(|folder| folder.ends_with("ipsec.d")) =>
+            {
+                Self::XauthPasswords
+            }
             "ipsec-tools.conf" | "setkey.conf" => Self::Setkey,
             name if name.ends_with(".toml") => Self::Adit,
             name if name.ends_with(".env") => Self::Hwdsl2Env,

@@ -47,15 +47,21 @@ mod files;
 mod hwdsl2_env;
 mod includes;
 mod ipsec_conf;
+mod keys;
 mod kind;
 mod pppd;
 mod proposals;
+mod psk_txt;
+mod racoon;
 mod references;
 mod report;
+mod setkey;
+mod swanctl;
 #[cfg(test)]
 mod testing;
 mod tunnel_secrets;
 mod write;
+mod xauth_passwords;
 mod xl2tpd;
 
 use std::path::{Path, PathBuf};
@@ -241,13 +247,14 @@ fn map(source: Source, import: &mut Import) {
         }
         Kind::Hwdsl2Env => hwdsl2_env::map(source, import),
         Kind::IpsecConf => ipsec_conf::map(source, import),
-        Kind::Swanctl => references::unread(source, import),
-        Kind::Racoon => references::unread(source, import),
-        Kind::PskTxt => references::unread(source, import),
-        Kind::Setkey => references::unread(source, import),
+        Kind::Swanctl => swanctl::map(source, import),
+        Kind::Racoon => racoon::map(source, import),
+        Kind::PskTxt => psk_txt::map(source, import),
+        Kind::Setkey => setkey::map(source, import),
         Kind::Xl2tpd => xl2tpd::map(source, import),
         Kind::L2tpSecrets => tunnel_secrets::map(source, import),
         Kind::PppdOptions => pppd::map(source, import),
+        Kind::XauthPasswords => xauth_passwords::map(source, import),
     }
 }
 

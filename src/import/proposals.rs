@@ -139,13 +139,36 @@ pub(super) enum Style {
     /// `aes256-sha1;modp2048,…`, `+` between alternatives; nothing follows.
     Libreswan,
     /// As strongSwan writes it, but nothing follows: swanctl.conf and racoon.conf.
-    #[allow(dead_code)]
     Alone,
+}
+
+/// The statements that a proposal of phase 1 comes from: in racoon.conf each of its parts has one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Parts {
+    pub cipher: Id,
+    pub hash: Id,
+    pub group: Id,
+}
+
+impl Parts {
+    /// All from one statement.
+    pub(super) fn one(id: Id) -> Self {
+        Self {
+            cipher: id,
+            hash: id,
+            group: id,
+        }
+    }
 }
 
 impl Offers {
     /// Takes in a list for phase 1.
     pub(super) fn ike(&mut self, id: Id, list: &str, style: Style) {
+        self.ike_from(Parts::one(id), list, style);
+    }
+
+    /// The same from several statements.
+    pub(super) fn ike_from(&mut self, from: Parts, list: &str, style: Style) {
         let (proposals, open) = split(list, style);
         if open {
             self.groups.open = true;
@@ -153,36 +176,58 @@ impl Offers {
             self.hashes.open = true;
         }
         for proposal in proposals {
+            let read = |text: &&str| word(text, style == Style::Libreswan);
+            let words: Vec<(&str, Word)> = proposal.iter().map(|t| (*t, read(t))).collect();
+            let all = |wanted: &dyn Fn(&Word) -> Option<bool>| {
+                let mut found = words.iter().filter_map(|(_, word)| wanted(word)).peekable();
+                found.peek().is_some() && found.all(|is| is)
+            };
+            // adit never takes the two together, whatever is admitted.
+            if all(&|word| match word {
+                Word::Ciphers(names) => Some(*names == ["3des"]),
+                _ => None,
+            }) && all(&|word| match word {
+                Word::Group(name) => Some(*name == "modp1024"),
+                _ => None,
+            }) {
+                let why = "which together protect nothing, so that adit never takes them";
+                self.lose(from.cipher, "3DES with modp1024", why);
+                self.lose(from.group, "3DES with modp1024", why);
+                self.lose(from.hash, "3DES with modp1024", why);
+                continue;
+            }
             let (mut group, mut cipher, mut hash) = (false, false, false);
-            for text in proposal {
-                match word(text, style == Style::Libreswan) {
+            for (text, word) in words {
+                match word {
                     Word::Ciphers(names) => {
                         cipher = true;
-                        names.iter().for_each(|name| self.ciphers.add(name, id));
+                        names
+                            .iter()
+                            .for_each(|name| self.ciphers.add(name, from.cipher));
                     }
                     Word::Hash(name) => {
                         hash = true;
-                        self.hashes.add(name, id);
+                        self.hashes.add(name, from.hash);
                     }
                     Word::CutSha256 => {
                         hash = true;
-                        self.hashes.add("sha256", id);
+                        self.hashes.add("sha256", from.hash);
                     }
                     Word::Group(name) => {
                         group = true;
-                        self.groups.add(name, id);
+                        self.groups.add(name, from.group);
                     }
                     Word::Aead(_) => {
                         cipher = true;
-                        self.lose(id, text, "which IKEv1 does not have");
+                        self.lose(from.cipher, text, "which IKEv1 does not have");
                     }
                     Word::Neutral => {}
                     Word::Lost(why) => {
                         // Whatever it was: a group is always called so.
-                        let is_group = ["modp", "ecp", "dh", "curve", "x25519", "x448"];
-                        if is_group.iter().any(|begin| text.starts_with(begin)) {
-                            group = true;
-                        }
+                        let begins = ["modp", "ecp", "dh", "curve", "x25519", "x448"];
+                        let is_group = begins.iter().any(|begin| text.starts_with(begin));
+                        group |= is_group;
+                        let id = if is_group { from.group } else { from.cipher };
                         self.lose(id, text, why);
                     }
                 }
@@ -191,9 +236,9 @@ impl Offers {
             self.ciphers.open |= !cipher;
             self.hashes.open |= !hash;
         }
-        self.groups.from(id);
-        self.ciphers.from(id);
-        self.hashes.from(id);
+        self.groups.from(from.group);
+        self.ciphers.from(from.cipher);
+        self.hashes.from(from.hash);
     }
 
     /// Takes in a list for phase 2.

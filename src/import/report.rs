@@ -160,6 +160,15 @@ impl Report {
         self.settle(id, Disposition::Dropped, why.into(), true);
     }
 
+    /// A closing brace, which goes the way of its block.
+    pub(super) fn goes_with(&mut self, id: Id, block: Option<Disposition>) {
+        let disposition = match block {
+            Some(Disposition::Changed) => Disposition::Kept,
+            other => other.unwrap_or(Disposition::WithoutEffect),
+        };
+        self.settle(id, disposition, String::new(), false);
+    }
+
     /// It became this setting, beside those it became already. An empty `why`: as it is.
     pub(super) fn became(&mut self, id: Id, setting: &str, why: &str) {
         let Some(statement) = self.statements.get_mut(id.0) else {

@@ -1,0 +1,98 @@
+//! Pre-shared keys of other programs, in an ipsec.secrets of adit's own beside adit.toml.
+
+use zeroize::Zeroizing;
+
+use super::{Id, Import, Kind};
+use crate::compat::ipsec_secrets::Selector;
+
+/// The name of that file.
+const FILE: &str = "ipsec.secrets";
+
+/// A key to be written: the statement it comes from, whom it is for (nobody: anybody), the key.
+pub(super) struct Key<'a> {
+    pub from: Id,
+    pub parties: Vec<Selector>,
+    pub key: &'a [u8],
+    /// It is digits of bytes, with `0x` or `0s` before them, and written as it is.
+    pub spelled: bool,
+}
+
+/// Writes keys, in their order, and settles their statements as kept.
+pub(super) fn write(keys: &[Key<'_>], import: &mut Import) {
+    if keys.is_empty() {
+        return;
+    }
+    let earlier = import
+        .draft
+        .side_files
+        .iter()
+        .find(|file| file.name == FILE);
+    let mut text = match earlier {
+        Some(file) => file.bytes.clone(),
+        None => {
+            let mut text = Zeroizing::new(Vec::new());
+            text.extend_from_slice(b"# Made by `adit import`. Parties : PSK \"key\".\n");
+            // Keys that adit reads as they are go on counting.
+            if let Some(source) = import.files.peek(Kind::IpsecSecrets) {
+                let include = format!("include {}\n", source.path.display());
+                text.extend_from_slice(include.as_bytes());
+            }
+            text
+        }
+    };
+    let mut from: Vec<Id> = Vec::new();
+    for key in keys {
+        let line = line(key);
+        // Grown at once: no half of a key stays behind in freed memory.
+        let mut longer = Zeroizing::new(Vec::with_capacity(text.len().saturating_add(line.len())));
+        longer.extend_from_slice(&text);
+        longer.extend_from_slice(&line);
+        text = longer;
+        if !from.contains(&key.from) {
+            from.push(key.from);
+        }
+    }
+    if let Some(earlier) = import.draft.settings.get("ipsec.secrets") {
+        from.extend(
+            earlier
+                .from
+                .iter()
+                .filter(|_| earlier.value.as_str() == Some(FILE)),
+        );
+    }
+    import.draft.side_file(FILE, text);
+    import.keep(&from, "ipsec.secrets", FILE);
+}
+
+fn line(
+    Key {
+        parties,
+        key,
+        spelled,
+        ..
+    }: &Key<'_>,
+) -> Zeroizing<Vec<u8>> {
+    let parties: String = parties.iter().map(|party| format!("{party} ")).collect();
+    let plain = |byte: &u8| (byte.is_ascii_graphic() || *byte == b' ') && *byte != b'"';
+    let digits = Zeroizing::new(hex::encode(key));
+    let mut line = Zeroizing::new(Vec::with_capacity(
+        parties
+            .len()
+            .saturating_add(digits.len())
+            .saturating_add(16),
+    ));
+    line.extend_from_slice(parties.as_bytes());
+    line.extend_from_slice(b": PSK ");
+    if *spelled {
+        line.extend_from_slice(key);
+    } else if key.iter().all(plain) {
+        line.push(b'"');
+        line.extend_from_slice(key);
+        line.push(b'"');
+    } else {
+        line.extend_from_slice(b"0x");
+        line.extend_from_slice(digits.as_bytes());
+    }
+    line.push(b'\n');
+    line
+}
