@@ -64,6 +64,17 @@ pub(super) fn write(keys: &[Key<'_>], import: &mut Import) {
     import.keep(&from, "ipsec.secrets", FILE);
 }
 
+/// Whether the file at `path` counts through the one that is written.
+pub(super) fn includes(import: &Import, path: &str) -> bool {
+    let mut files = import.draft.side_files.iter();
+    let written = files.find(|file| file.name == FILE);
+    let include = format!("include {path}");
+    let mut lines = written
+        .into_iter()
+        .flat_map(|file| file.bytes.split(|b| *b == b'\n'));
+    lines.any(|line| line == include.as_bytes())
+}
+
 fn line(
     Key {
         parties,

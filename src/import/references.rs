@@ -1,7 +1,7 @@
 //! Files that adit reads as they are: the configuration names them, and every line counts as it
 //! stands there.
 
-use super::{Import, Kind, Source};
+use super::{Import, Kind, Source, keys};
 use crate::compat::{chap_secrets, ipsec_secrets};
 use crate::diagnostic::{Diagnostic, Severity};
 
@@ -25,7 +25,8 @@ pub(super) fn map(source: Source, import: &mut Import) {
     let path = source.path.display().to_string();
     let other = import
         .value(setting)
-        .is_some_and(|named| named.as_str() != Some(&path));
+        .is_some_and(|named| named.as_str() != Some(&path))
+        && !keys::includes(import, &path);
     let unused = if source.kind == Kind::PapSecrets && !offers_pap(import) {
         Some("nobody is asked to log in with PAP".to_owned())
     } else {
@@ -69,19 +70,6 @@ fn offers_pap(import: &Import) -> bool {
 /// Whether a finding says that its line does not count.
 fn is_skipped(finding: &Diagnostic) -> bool {
     finding.severity == Severity::Error
-}
-
-/// What is said of such a line.
-pub(super) const UNREAD: &str = "files of this kind are not read";
-
-/// A file that nothing here reads.
-pub(super) fn unread(source: Source, import: &mut Import) {
-    for (number, _) in lines(&source.bytes) {
-        let id = import
-            .report
-            .add(&source.place().at_line(number), number, "");
-        import.report.dropped_for_clients(id, UNREAD);
-    }
 }
 
 /// The lines with something in them, and their numbers.
