@@ -151,9 +151,6 @@ impl Draft {
     }
 }
 
-/// What is said where the configuration has nothing like a setting.
-pub(super) const NO_SETTING: &str = "adit has no setting for it";
-
 /// Where a value comes from, a line for each statement: `/etc/ppp/options:3: mtu 1280`.
 pub(super) fn comment(report: &Report, from: &[Id], why: &str) -> Vec<String> {
     let origin = |id: &Id| {
