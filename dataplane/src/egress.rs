@@ -50,6 +50,11 @@ impl DataPlane {
         let Ok(header) = Header::parse(buffer.packet()) else {
             return self.drop_out(DropReason::BadIp);
         };
+        // What a client sends to another never gets to the TUN; but a client may be able to talk
+        // this host into sending it there itself (a source route, a forwarded port).
+        if self.config.isolate_clients && self.by_address.contains(header.source) {
+            return self.drop_out(DropReason::ClientIsolation);
+        }
         self.with_session_for(header.destination, |session| {
             self.egress_to(session, header, buffer)
         })

@@ -12,6 +12,7 @@ mod network;
 pub mod psk;
 pub mod scripts;
 pub(crate) mod tree;
+mod tun;
 pub mod validate;
 pub mod values;
 
@@ -20,10 +21,11 @@ pub use bundle::Bundle;
 pub use layers::{Loaded, Sources, load};
 pub use model::{
     Authentication, Clients, Config, Control, Encapsulation, Ipsec, L2tp, Listen, Log, LogFormat,
-    OnLimit, Pool, Ppp, Tun,
+    OnLimit, Pool, Ppp,
 };
 pub use nat::Nat;
 pub use network::Network;
 pub use psk::{NamedKey, Psk};
 pub use scripts::Scripts;
+pub use tun::{Tun, TunMode};
 pub use values::{AddressRange, SocketMode};

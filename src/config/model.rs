@@ -13,6 +13,7 @@ use super::nat::Nat;
 use super::network::Network;
 use super::psk::Psk;
 use super::scripts::Scripts;
+use super::tun::Tun;
 use super::values::{AddressRange, SocketMode, duration, optional};
 use crate::compat::InsecurePermissions;
 
@@ -32,7 +33,7 @@ pub struct Config {
     pub ppp: Ppp,
     /// `[pool]`: inner addresses.
     pub pool: Pool,
-    /// `[tun]`: the interface of all clients.
+    /// `[tun]`: the interface of all clients, or those of each.
     pub tun: Tun,
     /// `[nat]`: what other networks see of clients.
     pub nat: Nat,
@@ -264,31 +265,14 @@ impl Default for Pool {
     }
 }
 
-/// `[tun]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, rename_all = "kebab-case")]
-pub struct Tun {
-    /// Name of the interface, at most 15 bytes.
-    pub name: String,
-    /// Its MTU in bytes.
-    pub mtu: u16,
-}
-
-impl Default for Tun {
-    fn default() -> Self {
-        Self {
-            name: "adit0".to_owned(),
-            mtu: 1400,
-        }
-    }
-}
-
 /// `[clients]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
 pub struct Clients {
     /// Whether packets from one client to another are dropped.
     pub isolation: bool,
+    /// Whether this host answers on its Ethernet for clients whose addresses lie in a network there.
+    pub proxy_arp: bool,
     /// How many sessions one user may have at a time; 0: any number.
     pub sessions_per_user: u32,
     /// What becomes of a login beyond that.
@@ -303,6 +287,7 @@ impl Default for Clients {
     fn default() -> Self {
         Self {
             isolation: true,
+            proxy_arp: false,
             sessions_per_user: 0,
             on_limit: OnLimit::default(),
             routes: Vec::new(),

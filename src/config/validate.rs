@@ -7,8 +7,6 @@ use super::layers::Origins;
 use super::model::{Config, OnLimit};
 use crate::diagnostic::Diagnostic;
 
-/// Linux' IFNAMSIZ is 16, with the terminating NUL.
-const INTERFACE_NAME: usize = 15;
 /// pppd's limit of a name, and that of an L2TP AVP's value is far above it.
 const NAME: usize = 255;
 /// RFC 791: every host takes a datagram of 576 bytes; below that TCP hardly works.
@@ -26,7 +24,7 @@ pub fn validate(config: &Config, origins: &Origins, findings: &mut Vec<Diagnosti
     check.l2tp(config);
     check.ppp(config);
     check.pool(config);
-    check.tun(config);
+    check.tun(&config.tun);
     check.nat(config);
     check.clients(config);
     check.scripts(&config.scripts);
@@ -289,7 +287,7 @@ impl Check<'_> {
         }
     }
 
-    fn mtu(&mut self, path: &str, mtu: u16) {
+    pub(super) fn mtu(&mut self, path: &str, mtu: u16) {
         if mtu < SMALLEST_MTU {
             self.error(path, format!("{mtu} is below {SMALLEST_MTU}"), "try 1400");
         } else if mtu > 1500 {
@@ -338,32 +336,6 @@ impl Check<'_> {
                 self.element_error(path, index, message, "use a network of its own");
             }
         }
-    }
-
-    fn tun(&mut self, config: &Config) {
-        let name = &config.tun.name;
-        let path = "tun.name";
-        if name.is_empty() || name == "." || name == ".." {
-            self.error(path, "the interface must have a name", "such as \"adit0\"");
-        }
-        if name.len() > INTERFACE_NAME {
-            let message = format!(
-                "{name:?} is {} bytes long; Linux takes {INTERFACE_NAME}",
-                name.len()
-            );
-            self.error(path, message, "");
-        }
-        if name
-            .chars()
-            .any(|c| c == '/' || c == ':' || c.is_whitespace() || c.is_control())
-        {
-            let message = format!("{name:?} holds a character that Linux refuses");
-            self.error(path, message, "letters, digits, '-', '_' and '.' are safe");
-        } else if name.contains('%') {
-            let message = format!("{name:?} would be taken for a pattern");
-            self.error(path, message, "name one interface, without '%'");
-        }
-        self.mtu("tun.mtu", config.tun.mtu);
     }
 
     fn rest(&mut self, config: &Config) {

@@ -65,6 +65,13 @@ pub enum SetupError {
          another name, or remove it (`ip link delete {0}`)"
     )]
     NotATun(String),
+    /// Each device takes a descriptor, and there are no more.
+    #[error(
+        "No descriptor is left for another TUN device{}: allow the process more (`LimitNOFILE=` in \
+         the systemd unit, `ulimit -n` in a shell), or set tun.mode = \"shared\"",
+        .0.map(|most| format!(" ({most} are in use)")).unwrap_or_default()
+    )]
+    NoDescriptors(Option<usize>),
     /// A name the kernel does not take.
     #[error("\"{0}\" is no name for an interface: 1 to 15 bytes without spaces and slashes")]
     BadTunName(String),

@@ -1,8 +1,9 @@
 //! A little of rtnetlink: what a TUN device needs, and nothing else.
 //!
 //! One request, one acknowledgement, over a socket of its own; calls take microseconds and are
-//! made while sessions come and go, never per packet. Written by hand because it is five messages,
-//! and because the crates for it bring more code than this program has.
+//! made while sessions come and go, never per packet. Written by hand because it is a handful of
+//! messages, and because the crates for it bring more code than this program has. Those about
+//! neighbours are in [`neighbours`].
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -17,12 +18,15 @@ use rustix::net::{recv, send, socket_with};
 
 use super::prefix::Prefix;
 
+mod neighbours;
+
 // linux/rtnetlink.h, linux/netlink.h, linux/if_link.h, linux/if_addr.h.
 pub(super) const NLMSG_ERROR: u16 = 2;
 pub(super) const NLMSG_DONE: u16 = 3;
 pub(super) const RTM_NEWLINK: u16 = 16;
 const RTM_GETLINK: u16 = 18;
 const RTM_NEWADDR: u16 = 20;
+const RTM_DELADDR: u16 = 21;
 const RTM_NEWROUTE: u16 = 24;
 const RTM_DELROUTE: u16 = 25;
 const RTM_GETROUTE: u16 = 26;
@@ -153,15 +157,30 @@ impl Netlink {
     /// # Errors
     /// What the kernel says; an address that is there already is none.
     pub fn add_address(&mut self, device: u32, local: IpAddr, net: Prefix) -> io::Result<()> {
-        let mut body = vec![family(local), net.length(), 0, RT_SCOPE_UNIVERSE];
-        body.extend(device.to_ne_bytes());
-        attribute(&mut body, IFA_LOCAL, &octets(local));
-        // For an ordinary address both attributes are the address itself; only the peer of a
-        // point-to-point address differs.
-        let peer = if net.is_host() { net.address() } else { local };
-        attribute(&mut body, IFA_ADDRESS, &octets(peer));
+        let body = address_body(device, local, net);
         self.request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, &body)
             .map(drop)
+    }
+
+    /// Takes away an address that [`Netlink::add_address`] gave.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn delete_address(&mut self, device: u32, local: IpAddr, net: Prefix) -> io::Result<()> {
+        let body = address_body(device, local, net);
+        self.request(RTM_DELADDR, 0, &body).map(drop)
+    }
+
+    /// Takes an interface down.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn take_down(&mut self, device: u32) -> io::Result<()> {
+        let mut body = vec![0, 0, 0, 0]; // any family, padding, any type
+        body.extend(device.to_ne_bytes());
+        body.extend(0_u32.to_ne_bytes());
+        body.extend(IFF_UP.to_ne_bytes()); // the flags to change
+        self.request(RTM_NEWLINK, 0, &body).map(drop)
     }
 
     /// Adds a route.
@@ -289,6 +308,17 @@ pub(super) fn dump(
             }
         }
     }
+}
+
+fn address_body(device: u32, local: IpAddr, net: Prefix) -> Vec<u8> {
+    let mut body = vec![family(local), net.length(), 0, RT_SCOPE_UNIVERSE];
+    body.extend(device.to_ne_bytes());
+    attribute(&mut body, IFA_LOCAL, &octets(local));
+    // For an ordinary address both attributes are the address itself; only the peer of a
+    // point-to-point address differs.
+    let peer = if net.is_host() { net.address() } else { local };
+    attribute(&mut body, IFA_ADDRESS, &octets(peer));
+    body
 }
 
 fn route_body(route: &Route) -> Vec<u8> {

@@ -32,6 +32,12 @@ pub struct Tun {
 /// One queue of a TUN device: packets with no header in front, one per call.
 pub struct TunQueue(SyncDevice);
 
+impl std::fmt::Debug for TunQueue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("TunQueue").field(&self.as_fd()).finish()
+    }
+}
+
 impl Tun {
     /// Makes the device `name` with so many queues. It is down and has no address yet.
     ///
@@ -89,6 +95,11 @@ impl Tun {
     /// The name of the device.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The number by which the kernel knows it.
+    pub const fn index(&self) -> u32 {
+        self.index
     }
 
     /// Sets the MTU in bytes and brings the device up.
@@ -240,6 +251,7 @@ fn explain(name: &str, source: io::Error) -> SetupError {
         Some(Errno::NOENT | Errno::NODEV | Errno::NXIO) => SetupError::NoTunDriver,
         Some(Errno::PERM | Errno::ACCESS) => SetupError::TunNotAllowed(name),
         Some(Errno::BUSY) => SetupError::TunInUse(name),
+        Some(Errno::MFILE | Errno::NFILE) => SetupError::NoDescriptors(None),
         Some(Errno::INVAL | Errno::EXIST) => SetupError::NotATun(name),
         _ => SetupError::Tun {
             name,

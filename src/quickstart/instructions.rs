@@ -116,7 +116,7 @@ impl Prepared {
         ));
         line(format_args!(
             "  pass from and to {}; `adit doctor` tells what is in the way.",
-            config.tun.name
+            config.tun.pattern()
         ));
         if config.nat.masquerade {
             line(format_args!(

@@ -16,12 +16,13 @@ use wire::Instant;
 
 use crate::cli::Failure;
 use crate::compat::chap_secrets::ChapSecrets;
-use crate::config::{Bundle, Config, Encapsulation, Sources};
+use crate::config::{Bundle, Config, Encapsulation, Sources, TunMode};
 use crate::control::{self, Call, ControlSocket, Operator};
 use crate::diagnostic::{Diagnostic, any_error};
 use crate::io::capability::Needs;
+use crate::io::session_device::SessionDevices;
 use crate::io::udp::{self, ListenPorts};
-use crate::io::worker::Inside;
+use crate::io::worker::{Devices, Inside};
 use crate::io::{clock, prefix::Prefix, raw::RawSocket, tun::Tun};
 use crate::nat::Masquerade;
 use crate::settings;
@@ -32,7 +33,7 @@ pub(crate) mod journal;
 mod login;
 mod status;
 
-use attendance::Attendance;
+use attendance::{Attendance, Plan};
 use journal::Journal;
 use login::Users;
 
@@ -64,8 +65,9 @@ struct Server {
     sources: Sources,
     started: Instant,
     calls: mpsc::Receiver<Call>,
-    /// Removed with its addresses and routes when this is dropped.
-    tun: Tun,
+    /// The interface of all clients, removed with its addresses and routes when this is dropped;
+    /// `None` where each session has one.
+    tun: Option<Tun>,
     /// Removed likewise.
     nat: Masquerade,
     _claims: udp::Claims,
@@ -126,11 +128,12 @@ impl Server {
             false => Vec::new(),
         };
         let calls = control_socket(&config)?;
-        let (tun, mut queues) = tun(&config, &bundle.users)?;
+        let Interfaces {
+            shared: tun,
+            inside,
+            devices,
+        } = interfaces(&config, &bundle.users)?;
         let nat = Masquerade::start(&config, &bundle.users)?;
-        let queue = queues
-            .pop()
-            .ok_or_else(|| anyhow!("the TUN device has no queue"))?;
 
         let plane = DataPlane::new(dataplane::Config {
             isolate_clients: config.clients.isolation,
@@ -145,7 +148,7 @@ impl Server {
         let wiring = Wiring {
             udp: sockets,
             raw,
-            inside: Inside::Tun(queue),
+            inside,
         };
         let shell = Shell::start(engine, plane, wiring)?;
         let desk = Desk {
@@ -153,11 +156,22 @@ impl Server {
             users: Users::new(&bundle, &bundle.config.ppp.name),
             journal: Journal::default(),
             attendance: Attendance::new(
-                settings::scripts(&bundle.config),
-                tun.name(),
+                Plan {
+                    scripts: settings::scripts(&bundle.config),
+                    interface: bundle.config.tun.name.clone(),
+                    devices,
+                    proxy_arp: bundle.config.clients.proxy_arp,
+                },
                 shell.answers(),
+                shell.worker().commands().clone(),
             ),
         };
+        // Only what lies in the pool, and only what bears our mark.
+        let fixed = settings::fixed_addresses(&bundle.users);
+        let ranges = &bundle.config.pool.ranges;
+        desk.attendance.proxies().sweep(|address| {
+            fixed.contains(&address) || ranges.iter().any(|range| range.contains(address))
+        });
         let started = clock::now();
         Ok(Self {
             shell,
@@ -187,7 +201,7 @@ impl Server {
             .collect();
         info!(
             addresses = addresses.join(","),
-            interface = self.tun.name(),
+            interface = %self.desk.config.tun.pattern(),
             "serving"
         );
         loop {
@@ -257,7 +271,7 @@ impl Operator for Server {
             &self.shell,
             &self.desk.config,
             &self.desk.journal,
-            self.tun.name(),
+            &self.desk.config.tun.pattern(),
             self.started,
         )
     }
@@ -288,7 +302,9 @@ impl Operator for Server {
         let before: BTreeSet<IpAddr> = settings::fixed_addresses(self.desk.users.secrets());
         let fixed = settings::fixed_addresses(&bundle.users);
         for address in fixed.difference(&before) {
-            if let Err(error) = self.tun.add_route(Prefix::host(*address), None) {
+            if let Some(tun) = &mut self.tun
+                && let Err(error) = tun.add_route(Prefix::host(*address), None)
+            {
                 warn!("{error}");
             }
         }
@@ -314,6 +330,43 @@ impl Operator for Server {
             "; the other settings have changed too, and take effect at the next start"
         };
         Ok(format!("reloaded {keys} keys and {users} users{restart}"))
+    }
+}
+
+/// What takes packets in and out inside.
+struct Interfaces {
+    shared: Option<Tun>,
+    inside: Inside,
+    devices: Option<Arc<SessionDevices>>,
+}
+
+fn interfaces(config: &Config, users: &ChapSecrets) -> anyhow::Result<Interfaces> {
+    match config.tun.mode {
+        TunMode::Shared => {
+            let (tun, mut queues) = tun(config, users)?;
+            let queue = queues
+                .pop()
+                .ok_or_else(|| anyhow!("the TUN device has no queue"))?;
+            Ok(Interfaces {
+                shared: Some(tun),
+                inside: Inside::Tun(queue),
+                devices: None,
+            })
+        }
+        TunMode::PerSession => {
+            let devices = SessionDevices::new(config.tun.base(), config.nat.masquerade);
+            // What would fail with the first session fails now.
+            drop(devices.create()?);
+            info!(
+                most = devices.most(),
+                "each session has an interface of its own"
+            );
+            Ok(Interfaces {
+                shared: None,
+                inside: Inside::PerSession(Devices::default()),
+                devices: Some(devices),
+            })
+        }
     }
 }
 

@@ -151,6 +151,12 @@ fn every_reason() {
         watch.goes(|plane| plane.egress(&mut to_nobody)),
         DropReason::NoSession
     );
+    // What a client has sent, on its way back from the kernel.
+    let mut returned = buffer(&packet(CLIENT, CLIENT, b"hello"));
+    assert_eq!(
+        watch.goes(|plane| plane.egress(&mut returned)),
+        DropReason::ClientIsolation
+    );
     let mut not_ip = buffer(&[0; 40]);
     assert_eq!(
         watch.goes(|plane| plane.egress(&mut not_ip)),

@@ -13,6 +13,8 @@ use rustix::event::{EventfdFlags, eventfd};
 use tokio::sync::mpsc::{Receiver, Sender, channel, error::TrySendError};
 use wire::{Path, PeerId, Ports};
 
+use crate::io::tun::TunQueue;
+
 /// Commands that may wait. The control plane makes a handful per message it handles.
 const QUEUE: usize = 4096;
 
@@ -61,6 +63,20 @@ pub enum Command {
         /// The L2TP message.
         bytes: Vec<u8>,
     },
+    /// Read from and write to a TUN device that a session has of its own.
+    Attach {
+        /// Whose it is.
+        session: SessionId,
+        /// The device.
+        queue: TunQueue,
+    },
+    /// Let go of a session's device, and hand it over to be closed.
+    Detach {
+        /// Whose it is.
+        session: SessionId,
+        /// Where it goes, if there was one.
+        to: std::sync::mpsc::Sender<TunQueue>,
+    },
     /// Treat an IP packet as if it had been read from the TUN device.
     Inject(Vec<u8>),
 }
@@ -94,6 +110,16 @@ impl Commands {
     /// [`Gone`] when there is no worker any more.
     pub async fn send(&self, command: Command) -> Result<(), Gone> {
         self.queue.send(command).await.map_err(|_| Gone)?;
+        self.bell.ring();
+        Ok(())
+    }
+
+    /// The same for threads outside of the runtime: waits on the spot while the queue is full.
+    ///
+    /// # Errors
+    /// [`Gone`] when there is no worker any more.
+    pub fn send_blocking(&self, command: Command) -> Result<(), Gone> {
+        self.queue.blocking_send(command).map_err(|_| Gone)?;
         self.bell.ring();
         Ok(())
     }

@@ -16,6 +16,7 @@
 
 mod command;
 mod counters;
+mod devices;
 mod limiter;
 mod run;
 mod sockets;
@@ -34,6 +35,7 @@ use super::udp::UdpSocket;
 
 pub use command::{Command, Commands, Gone, Refused};
 pub use counters::{Counter, Counters};
+pub use devices::Devices;
 pub use engine::Upcall as FromPeer;
 pub use limiter::{Limiter, Rate};
 pub use upcall::{IkeMessage, Upcall, UpcallSender, Upcalls, upcalls};
@@ -42,6 +44,8 @@ pub use upcall::{IkeMessage, Upcall, UpcallSender, Upcalls, upcalls};
 pub enum Inside {
     /// A queue of the TUN device.
     Tun(TunQueue),
+    /// Queues of TUN devices, one for each session ([`Command::Attach`]).
+    PerSession(Devices),
     /// No device: what arrives goes into this queue, or is dropped when it is full; what is to be
     /// sent comes as [`Command::Inject`].
     Queue(mpsc::Sender<Vec<u8>>),

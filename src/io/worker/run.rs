@@ -2,9 +2,9 @@
 
 use std::io::{self, ErrorKind, IoSliceMut};
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 
-use dataplane::{Buffer, DataPlane, Egress, Ingress, NatT, classify_natt};
+use dataplane::{Buffer, DataPlane, Egress, Ingress, NatT, SessionId, classify_natt};
 use quinn_udp::RecvMeta;
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
@@ -20,6 +20,7 @@ use super::sockets::Sockets;
 use super::upcall::{Dropped, UpcallSender};
 use super::{FromPeer, Inside, Parts};
 use crate::io::clock;
+use crate::io::tun::TunQueue;
 
 /// Messages per system call. With UDP_GRO each may be many datagrams; more gained nothing when
 /// measured, and a small packet waits for all of them.
@@ -28,6 +29,9 @@ const BATCH: usize = 8;
 const MESSAGE: usize = 65_536;
 /// Packets read from the TUN device before the sockets get their turn again.
 const TUN_ROUND: usize = 16;
+/// The same for each device of those of single sessions: many may be ready at once, and `epoll`
+/// tells of them in turn.
+const DEVICE_ROUND: usize = 4;
 /// Commands done before the sockets get their turn again.
 const COMMAND_ROUND: usize = 256;
 /// Ready sources told per `epoll_wait`.
@@ -66,6 +70,8 @@ enum Source {
     Tun,
     Udp(usize),
     Raw(usize),
+    /// The TUN device of a session, by its place.
+    Device(usize),
 }
 
 impl Source {
@@ -75,17 +81,19 @@ impl Source {
             Self::Tun => (1, 0),
             Self::Udp(index) => (2, index),
             Self::Raw(index) => (3, index),
+            Self::Device(index) => (4, index),
         };
-        (u64::try_from(index).unwrap_or(0) << 2) | kind
+        (u64::try_from(index).unwrap_or(0) << 3) | kind
     }
 
     fn of(token: u64) -> Self {
-        let index = usize::try_from(token >> 2).unwrap_or(usize::MAX);
-        match token & 3 {
+        let index = usize::try_from(token >> 3).unwrap_or(usize::MAX);
+        match token & 7 {
             0 => Self::Commands,
             1 => Self::Tun,
             2 => Self::Udp(index),
-            _ => Self::Raw(index),
+            3 => Self::Raw(index),
+            _ => Self::Device(index),
         }
     }
 }
@@ -199,6 +207,11 @@ impl Run {
                             self.forget_tun(error);
                         }
                     }
+                    Source::Device(place) => {
+                        if let Err(error) = self.core.read_device(place) {
+                            self.forget_device(place, &error);
+                        }
+                    }
                 }
             }
             if self.core.plane.take_urgent() {
@@ -213,9 +226,47 @@ impl Run {
             let Some(command) = self.incoming.next() else {
                 return;
             };
-            self.core.obey(command);
+            match command {
+                Command::Attach { session, queue } => self.attach(session, queue),
+                Command::Detach { session, to } => self.detach(session, &to),
+                command => self.core.obey(command),
+            }
         }
         self.incoming.ring();
+    }
+
+    fn attach(&mut self, session: SessionId, queue: TunQueue) {
+        let Inside::PerSession(devices) = &mut self.core.inside else {
+            return warn!(%session, "a device for a session where there is one for all");
+        };
+        let place = devices.insert(session, queue);
+        let token = EventData::new_u64(Source::Device(place).token());
+        let watched = devices
+            .descriptor(place)
+            .map(|fd| epoll::add(&self.epoll, fd.as_fd(), token, EventFlags::IN));
+        if let Some(Err(error)) = watched {
+            warn!(%session, %error, "the device of a session cannot be waited for");
+        }
+    }
+
+    fn detach(&mut self, session: SessionId, to: &mpsc::Sender<TunQueue>) {
+        if let Inside::PerSession(devices) = &mut self.core.inside
+            && let Some(queue) = devices.remove(session)
+        {
+            let _ = epoll::delete(&self.epoll, &queue);
+            // Whoever asked may have given up; then it is closed here.
+            let _ = to.send(queue);
+        }
+    }
+
+    /// The device is gone or broken, which ends the traffic of its session only.
+    fn forget_device(&self, place: usize, error: &io::Error) {
+        if let Inside::PerSession(devices) = &self.core.inside
+            && let Some((session, queue)) = devices.at(place)
+        {
+            warn!(%session, %error, "the device of a session cannot be read any more: has somebody removed it?");
+            let _ = epoll::delete(&self.epoll, queue);
+        }
     }
 
     /// The device is gone or broken. Without this the loop would spin on it.
@@ -317,12 +368,39 @@ impl Core {
                 Ok(length) => {
                     self.counters.tun_read.count();
                     if self.packet.set_len(length).is_ok() {
-                        self.send_packet();
+                        self.send_packet(None);
                     }
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 // The device is down for now; it cannot be ready while it is.
+                Err(error) if Errno::from_io_error(&error) == Some(Errno::IO) => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads what goes into the device of a session. As where there is one device for all, it goes
+    /// to whom its destination says. Errors are those of a broken device only.
+    fn read_device(&mut self, place: usize) -> io::Result<()> {
+        for _ in 0..DEVICE_ROUND {
+            let Inside::PerSession(devices) = &self.inside else {
+                return Ok(());
+            };
+            let Some((session, queue)) = devices.at(place) else {
+                return Ok(()); // It went a moment ago.
+            };
+            match queue.recv(self.packet.space()) {
+                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok(length) => {
+                    self.counters.tun_read.count();
+                    if self.packet.set_len(length).is_ok() {
+                        self.send_packet(Some(session));
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if Errno::from_io_error(&error) == Some(Errno::IO) => return Ok(()),
                 Err(error) => return Err(error),
             }
@@ -377,7 +455,7 @@ impl Core {
 
     fn on_ingress(&self, ingress: Ingress<'_>) {
         let queued = match ingress {
-            Ingress::Ip { packet, .. } => return self.deliver(packet),
+            Ingress::Ip { session, packet } => return self.deliver(Some(session), packet),
             Ingress::Control {
                 peer,
                 ports,
@@ -425,10 +503,13 @@ impl Core {
         }
     }
 
-    /// Hands an IP packet to this host.
-    fn deliver(&self, packet: &[u8]) {
+    /// Hands an IP packet to this host, as one of a session, where that is known.
+    fn deliver(&self, session: Option<SessionId>, packet: &[u8]) {
         let taken = match &self.inside {
             Inside::Tun(queue) => queue.send(packet).is_ok(),
+            Inside::PerSession(devices) => session
+                .and_then(|session| devices.of(session))
+                .is_some_and(|queue| queue.send(packet).is_ok()),
             Inside::Queue(queue) => match queue.try_reserve() {
                 Ok(place) => {
                     place.send(packet.to_vec());
@@ -444,27 +525,28 @@ impl Core {
         }
     }
 
-    /// Sends the IP packet in `self.packet` to whom it is for.
-    fn send_packet(&mut self) {
+    /// Sends the IP packet in `self.packet`, which came from the device of a session or that of
+    /// all, to whom it is for.
+    fn send_packet(&mut self, from: Option<SessionId>) {
         let egress = self.plane.egress(&mut self.packet);
         if let Egress::Fragments(mut fragments) = egress {
             while let Some(egress) =
                 self.plane
                     .egress_fragment(&mut fragments, &self.packet, &mut self.piece)
             {
-                self.on_egress(&egress, &self.piece);
+                self.on_egress(from, &egress, &self.piece);
             }
         } else {
-            self.on_egress(&egress, &self.packet);
+            self.on_egress(from, &egress, &self.packet);
         }
     }
 
-    fn on_egress(&self, egress: &Egress, buffer: &Buffer) {
+    fn on_egress(&self, from: Option<SessionId>, egress: &Egress, buffer: &Buffer) {
         match egress {
             Egress::Sealed { path, .. } => {
                 self.sockets.send(path, buffer.packet(), &self.counters);
             }
-            Egress::Reply => self.deliver(buffer.packet()),
+            Egress::Reply => self.deliver(from, buffer.packet()),
             // The pieces of a packet are as long as may be and not cut again; and the data plane
             // has counted what it dropped.
             Egress::Fragments(_) | Egress::Dropped(_) => {}
@@ -477,19 +559,19 @@ impl Core {
             Command::SealControl { peer, ports, bytes } => {
                 if self.load(&bytes) {
                     let egress = self.plane.seal_control(peer, ports, &mut self.packet);
-                    self.on_egress(&egress, &self.packet);
+                    self.on_egress(None, &egress, &self.packet);
                 }
             }
             Command::SealPpp { session, frame } => {
                 if self.load(&frame) {
                     let egress = self.plane.seal_ppp(session, &mut self.packet);
-                    self.on_egress(&egress, &self.packet);
+                    self.on_egress(None, &egress, &self.packet);
                 }
             }
             Command::SealIp { session, packet } => {
                 if self.load(&packet) {
                     let egress = self.plane.seal_ip(session, &mut self.packet);
-                    self.on_egress(&egress, &self.packet);
+                    self.on_egress(None, &egress, &self.packet);
                 }
             }
             Command::Apply(update) => {
@@ -505,9 +587,11 @@ impl Core {
             } => {
                 self.on_ingress(self.plane.deliver(peer, ports, &mut bytes));
             }
+            // Both are the loop's, which knows what is waited for.
+            Command::Attach { .. } | Command::Detach { .. } => {}
             Command::Inject(packet) => {
                 if self.load(&packet) {
-                    self.send_packet();
+                    self.send_packet(None);
                 }
             }
         }
