@@ -365,6 +365,17 @@ impl Offers {
             }
         }
         legacy(&options, import);
+        for (_, wanted, ..) in lists {
+            for id in &wanted.from {
+                let settled = import
+                    .report
+                    .of(*id)
+                    .is_some_and(|s| s.disposition.is_some());
+                if !settled && !empty.contains(id) {
+                    import.report.kept(*id, "adit's own list holds");
+                }
+            }
+        }
         empty.dedup();
         for id in empty {
             let why = match self.lost.iter().find(|(lost, _)| *lost == id) {

@@ -50,10 +50,20 @@ pub(super) fn map(source: Source, import: &mut Import) {
             work.outer(number, statement);
         }
     }
-    work.closing();
-    let keys = work.keys.take();
-    let Work { offers, .. } = work;
+    let Work { offers, keys, .. } = work;
     offers.settle(import);
+    for id in &ids {
+        let settled = import
+            .report
+            .of(*id)
+            .is_some_and(|s| s.disposition.is_some());
+        if !settled {
+            import
+                .report
+                .dropped(*id, "it stands where nothing is known of it");
+        }
+    }
+    closing(&file, &ids, import);
     if let Some((path, place, id)) = keys {
         match import.include(&source.path, &place, &path, Kind::PskTxt) {
             Some(file) => psk_txt::map(file, import),
@@ -459,18 +469,15 @@ impl Work<'_, '_> {
             self.import.keep(&from, "listen.addresses", addresses);
         }
     }
+}
 
-    /// A closing brace goes with its block.
-    fn closing(&mut self) {
-        for (number, statement) in self.file.statements.iter().enumerate() {
-            if statement.end != End::Close {
-                continue;
-            }
-            let block = statement.within.and_then(|block| self.id(block));
-            let block = block.and_then(|block| self.import.report.of(block)?.disposition);
-            if let Some(id) = self.id(number) {
-                self.import.report.goes_with(id, block);
-            }
+/// A closing brace goes with its block.
+fn closing(file: &Racoon, ids: &[Id], import: &mut Import) {
+    for (statement, id) in file.statements.iter().zip(ids) {
+        if statement.end == End::Close {
+            let block = statement.within.and_then(|block| ids.get(block));
+            let block = block.and_then(|block| import.report.of(*block)?.disposition);
+            import.report.goes_with(*id, block);
         }
     }
 }

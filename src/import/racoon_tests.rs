@@ -89,6 +89,18 @@ fn which_remotes_let_clients_in() {
     }
 }
 
+/// A semicolon is missing, and the next block belongs to that statement.
+#[test]
+fn blocks_of_statements_that_have_none() {
+    for text in [
+        "path pre_shared_key \"x\"\nremote anonymous {\n exchange_mode main;\n}\n",
+        "remote anonymous {\n x {\n  y;\n }\n proposal { authentication_method pre_shared_key; }\n}\n",
+        "log notify\ntimer {\n counter 5;\n}\n",
+    ] {
+        import(&[(PATH, text)]);
+    }
+}
+
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
     #[test]

@@ -210,6 +210,10 @@ fn algorithms_that_are_not_there() {
         "{report}"
     );
     assert_eq!(settings, [] as [&str; 0]);
+    // Words that name no algorithm.
+    let (report, settings) = more("ike=esn-!");
+    assert_eq!(report, "ike=esn-!: kept: adit's own list holds");
+    assert_eq!(settings, [] as [&str; 0]);
 }
 
 /// What becomes of a connection stands at its head.
