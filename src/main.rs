@@ -2,13 +2,14 @@
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)] // See lib.rs.
 
 use std::io::Write;
-use std::net::IpAddr;
 use std::process::ExitCode;
 
 use adit::cli::{
-    Cli, Command, ConfigFile, Failure, check, doctor, explain, import, session, status,
+    Cli, Command, ConfigFile, Failure, check, client as setup, doctor, explain, import, session,
+    status,
 };
 use adit::config::{Bundle, Config, Sources};
+use adit::devices::{own_address, server_address};
 use adit::diagnostic::Diagnostic;
 use adit::{client, logging, manual, quickstart, server};
 use clap::Parser;
@@ -50,7 +51,10 @@ fn run(cli: Cli) -> Result<u8, Failure> {
                 &mut rng,
             )?;
             let program = std::env::args().next().unwrap_or_else(|| "adit".to_owned());
-            let address = server_address(&prepared.bundle.config);
+            let address = server_address(&prepared.bundle.config).map_or_else(
+                || "THE-ADDRESS-OF-THIS-HOST".to_owned(),
+                |address| address.to_string(),
+            );
             let text = prepared.instructions(&address, &format!("sudo {program}"));
             writeln!(out, "{text}").map_err(anyhow::Error::from)?;
             log(&prepared.bundle.config)?;
@@ -75,6 +79,10 @@ fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Explain(arguments) => explain::run(&arguments, out)?,
         Command::Completions(arguments) => manual::completions(&arguments, out)?,
         Command::Man(arguments) => manual::man(&arguments, out)?,
+        Command::Client(arguments) => {
+            let sources = sources(&arguments.config);
+            setup::run(&arguments, &sources, &mut server::generator()?, out)?;
+        }
         Command::Connect(arguments) => {
             log(&Config::default())?;
             client::connect(&arguments)?;
@@ -93,27 +101,4 @@ fn warn(findings: &[Diagnostic]) {
     for finding in findings {
         tracing::warn!("{finding}");
     }
-}
-
-/// What clients call this server, as far as it can be told from here.
-fn server_address(config: &Config) -> String {
-    let configured = config
-        .listen
-        .addresses
-        .iter()
-        .find(|address| !address.is_unspecified());
-    let address = config
-        .listen
-        .public_address
-        .or(configured.copied())
-        .or_else(own_address);
-    address.map_or_else(
-        || "THE-ADDRESS-OF-THIS-HOST".to_owned(),
-        |address| address.to_string(),
-    )
-}
-
-/// The address from which this host talks to the world (RFC 5737's test network stands for it).
-fn own_address() -> Option<IpAddr> {
-    adit::io::udp::source_towards([192, 0, 2, 1].into()).ok()
 }

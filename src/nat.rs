@@ -3,12 +3,13 @@
 use std::net::IpAddr;
 
 use rustix::io::Errno;
-use tracing::info;
+use tracing::{info, warn};
 
 use crate::compat::chap_secrets::ChapSecrets;
 use crate::config::Config;
 use crate::io::SetupError;
 use crate::io::forwarding::Forwarding;
+use crate::io::links::LinkEvents;
 use crate::io::nftables::{Range, Table};
 use crate::settings;
 
@@ -23,6 +24,8 @@ struct Active {
     table: Table,
     clients: Vec<Range>,
     forwarding: Forwarding,
+    /// Where each interface must be turned on by itself: tells that one has come.
+    interfaces: Option<LinkEvents>,
 }
 
 impl Masquerade {
@@ -34,6 +37,27 @@ impl Masquerade {
         let mut masquerade = Self::default();
         masquerade.follow(config, users)?;
         Ok(masquerade)
+    }
+
+    /// Waits for interfaces that come, and forwards what comes in there too. Never ends where that
+    /// is not needed, and loses nothing if it is dropped while it waits.
+    pub async fn tend(&mut self) {
+        match &mut self.active {
+            Some(Active {
+                interfaces: Some(interfaces),
+                forwarding,
+                ..
+            }) => {
+                let covered = match interfaces.next().await {
+                    Ok(()) => forwarding.cover(),
+                    Err(error) => Err(error),
+                };
+                if let Err(error) = covered {
+                    warn!("{}", SetupError::Forwarding(error));
+                }
+            }
+            _ => std::future::pending().await,
+        }
     }
 
     /// Does what has changed: it is wanted or not, and clients have other addresses.
@@ -62,18 +86,21 @@ impl Active {
     fn start(clients: Vec<Range>) -> Result<Self, SetupError> {
         let table = Table::install(&clients).map_err(explain)?;
         let forwarding = Forwarding::turn_on().map_err(SetupError::Forwarding)?;
-        if forwarding.is_by_interface() {
+        let interfaces = if forwarding.is_by_interface() {
             info!(
-                "net.ipv4.ip_forward cannot be written here, so forwarding is on for the \
-                 interfaces that are there now; for later ones put net.ipv4.ip_forward = 1 into \
-                 /etc/sysctl.d/"
+                "net.ipv4.ip_forward cannot be written here: forwarding is turned on for each \
+                 interface"
             );
-        }
+            Some(LinkEvents::open().map_err(SetupError::Forwarding)?)
+        } else {
+            None
+        };
         info!("clients are masqueraded (nftables table ip adit)");
         Ok(Self {
             table,
             clients,
             forwarding,
+            interfaces,
         })
     }
 

@@ -4,6 +4,7 @@
 
 pub mod asking;
 pub mod check;
+pub mod client;
 pub mod connect;
 pub mod doctor;
 pub mod explain;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 pub use asking::Asking;
+pub use client::ClientSetup;
 pub use connect::{Connect, Route};
 pub use doctor::Doctor;
 pub use session::Session;
@@ -62,6 +64,8 @@ pub enum Command {
     Reload(Asking),
     /// Say what keeps a client from getting in, by the cause in the log or what the device shows
     Explain(Explain),
+    /// Print what a user's device needs to connect: PowerShell lines, a profile, an nmcli call
+    Client(ClientSetup),
     /// Connect to a server as a client
     Connect(Box<Connect>),
     /// Print a manual page, or write all of them into a folder

@@ -5,7 +5,8 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::Prepared;
 use crate::compat::chap_secrets::Name;
-use crate::config::{Authentication, Config};
+use crate::config::Config;
+use crate::devices::{Account, add_vpn_connection, nmcli, powershell, shell};
 
 impl Prepared {
     /// The text to print before serving. `server` is the name or address that clients use, as far
@@ -45,11 +46,11 @@ impl Prepared {
             "  L2TP/IPsec with pre-shared key; or in PowerShell:"
         ));
         line(format_args!(
-            "  Add-VpnConnection -Name adit -ServerAddress {} -TunnelType L2tp -L2tpPsk {} \
-             -AuthenticationMethod {} -EncryptionLevel Required -RememberCredential -Force\n",
-            powershell(server),
-            powershell(self.shown.key.as_ref().map_or("KEY", |key| key.as_str())),
-            methods(config),
+            "  {}\n",
+            add_vpn_connection(
+                &Account::of_anybody(config, server),
+                &powershell(self.shown.key.as_ref().map_or("KEY", |key| key.as_str())),
+            ),
         ));
         line(format_args!(
             "macOS: System Settings, VPN, Add VPN Configuration, L2TP over IPSec. Account name is the user"
@@ -72,14 +73,17 @@ impl Prepared {
         line(format_args!(
             "  under IPsec Settings: Enable IPsec, and the pre-shared key."
         ));
-        if plain(&key) && plain(&password) && plain(&user) && plain(server) {
+        if let (Some(key), Some((user, password))) = (&self.shown.key, &self.shown.user) {
+            let account = Account {
+                user: user.clone(),
+                key: Some(key.clone()),
+                password: Some(password.clone()),
+                ..Account::of_anybody(config, server)
+            };
             line(format_args!(
-                "  Or: nmcli connection add type vpn con-name adit vpn-type l2tp \\"
+                "  Or: {}",
+                nmcli(&account).replace('\n', "\n  ")
             ));
-            line(format_args!(
-                "    vpn.data 'gateway={server}, user={user}, ipsec-enabled=yes, ipsec-psk={key}, password-flags=0' \\"
-            ));
-            line(format_args!("    vpn.secrets 'password={password}'"));
         }
         line(format_args!(""));
         if config.ipsec.legacy.contains(&ike::LegacyOption::Android) {
@@ -159,58 +163,9 @@ fn example_address(config: &Config) -> IpAddr {
     }
 }
 
-/// The methods in the words of Add-VpnConnection.
-fn methods(config: &Config) -> String {
-    let word = |method: &Authentication| match method {
-        Authentication::MschapV2 => "MSChapv2",
-        Authentication::Chap => "Chap",
-        Authentication::Pap => "Pap",
-    };
-    config
-        .ppp
-        .authentication
-        .iter()
-        .map(word)
-        .collect::<Vec<_>>()
-        .join(",")
-}
-
 fn ports(config: &Config) -> String {
     match (config.listen.ike_port, config.listen.natt_port) {
         (500, 4500) => String::new(),
         (ike, natt) => format!(" --port {ike} --natt-port {natt}"),
-    }
-}
-
-/// Letters, digits and a few marks that no shell and no list minds.
-fn plain(text: &str) -> bool {
-    text.chars()
-        .all(|c| c.is_ascii_alphanumeric() || "-._@:/+".contains(c))
-}
-
-/// A word for PowerShell.
-fn powershell(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
-}
-
-/// A word for sh.
-fn shell(text: &str) -> String {
-    if plain(text) && !text.is_empty() {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', "'\\''"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_for_shells() {
-        assert_eq!(powershell("it's"), "'it''s'");
-        assert_eq!(shell("/etc/adit/chap-secrets"), "/etc/adit/chap-secrets");
-        assert_eq!(shell("it's $HOME"), "'it'\\''s $HOME'");
-        assert_eq!(shell(""), "''");
     }
 }

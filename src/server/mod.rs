@@ -212,6 +212,7 @@ impl Server {
                 _ = hangup.recv() => self.on_hangup().await?,
                 _ = tick(&mut watchdog) => notify(&[sd_notify::NotifyState::Watchdog]),
                 Some(call) = self.calls.recv() => self.on_call(call).await?,
+                () = self.nat.tend() => {}
                 input = self.shell.next() => {
                     let input = input?;
                     self.shell.handle(input, &mut self.desk).await?;

@@ -115,7 +115,17 @@ gateway() {
     check "gateway: what the crash left is replaced" eval '! our_table | grep leftover'
     check "gateway: the sysctl is as it was" forwards 0
     check "gateway: the client reaches the host" eval 'connect_outwards && reaches_world'
+    check "gateway: an interface that comes later forwards too" later_interface
     check "gateway: the server ends and leaves nothing behind" leaves_nothing
+}
+
+later_interface() {
+    ip -n "$(ns server)" link add later0 type dummy || ip -n "$(ns server)" tuntap add later0 mode tun
+    within 5 later_interface_forwards
+}
+
+later_interface_forwards() {
+    [[ $(in_ns "$(ns server)" cat /proc/sys/net/ipv4/conf/later0/forwarding) == 1 ]]
 }
 
 # On other ports, with a device of its own, but there is one table.
