@@ -8,7 +8,7 @@ use std::time::Duration;
 use engine::AddressRange;
 
 use crate::compat::chap_secrets::ChapSecrets;
-use crate::compat::ipsec_secrets::Selector;
+use crate::compat::ipsec_secrets::Entry;
 use crate::config::{Authentication, Bundle, Config, Encapsulation, OnLimit};
 use crate::io::prefix::Prefix;
 use crate::scripts::Scripts;
@@ -162,26 +162,15 @@ pub fn keyring(bundle: &Bundle) -> ike::Keyring {
         },
         secret: key.secret.clone(),
     });
-    let entries = bundle.keys.iter().map(|entry| ike::Key {
-        label: entry.place.to_string(),
-        selectors: entry.selectors.iter().map(selector).collect(),
-        secret: entry.secret.clone(),
-    });
-    ike::Keyring::new(named.chain(entries).collect())
+    let listed = bundle.keys.iter().map(Entry::key);
+    let choice = bundle.config.ipsec.key_choice;
+    ike::Keyring::with_choice(named.collect(), listed.collect(), choice.into())
 }
 
 fn peers(network: &Prefix) -> ike::Selector {
     ike::Selector::Peers {
         address: network.address(),
         prefix: network.length(),
-    }
-}
-
-fn selector(selector: &Selector) -> ike::Selector {
-    match selector {
-        Selector::Any => ike::Selector::Any,
-        Selector::Address(address) => ike::Selector::Address(*address),
-        Selector::Name(name) => ike::Selector::Identity(name.clone()),
     }
 }
 

@@ -32,7 +32,7 @@ impl Engine {
         let key = peer
             .info
             .as_ref()
-            .map_or_else(String::new, |info| info.key.clone());
+            .map_or_else(String::new, |info| info.key.to_string());
         let (login, user) = (request.id, request.user.clone());
         let question = Request::Login(Login {
             session: id,

@@ -139,7 +139,7 @@ impl Engine {
             authentication,
             path: peer.outer_path()?,
             identity: info.peer_identity.to_string(),
-            key: info.key.clone(),
+            key: info.key.to_string(),
             make: peer.make(),
             host_name: peer.introduced.host_name.clone(),
             phase1: info.suite.clone(),

@@ -76,7 +76,7 @@ pub(crate) enum OutboundHalf {
 pub(crate) struct Kin {
     remote: IpAddr,
     identity: ike::Identity,
-    key: String,
+    key: ike::KeyName,
 }
 
 impl Kin {

@@ -1,24 +1,24 @@
 //! Which keys have worked, so that they are tried first.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 
-use crate::keyring::Key;
+use crate::keyring::KeyName;
 
 /// Sources whose keys are remembered. Only somebody who has a key gets in here.
 const SOURCES: usize = 4096;
 /// Keys remembered for one source: many clients may share an address.
 const PER_SOURCE: usize = 16;
 
-/// Which keys have worked, by label.
+/// Which keys have worked.
 #[derive(Debug, Default)]
 pub(crate) struct KeyHistory {
-    /// Labels of the keys of each source, the last to work at the end.
-    by_source: BTreeMap<IpAddr, VecDeque<String>>,
+    /// The keys of each source, the last to work at the end.
+    by_source: BTreeMap<IpAddr, VecDeque<KeyName>>,
     /// The sources in the order in which they were first seen.
     order: VecDeque<IpAddr>,
     /// How often each key has worked.
-    uses: BTreeMap<String, u64>,
+    uses: BTreeMap<KeyName, u64>,
 }
 
 /// How likely a key is: the greater, the earlier it is tried.
@@ -32,8 +32,8 @@ pub(crate) struct Likelihood {
 
 impl KeyHistory {
     /// A key has worked for a peer.
-    pub(crate) fn note(&mut self, source: IpAddr, label: &str) {
-        let uses = self.uses.entry(label.to_owned()).or_default();
+    pub(crate) fn note(&mut self, source: IpAddr, key: &KeyName) {
+        let uses = self.uses.entry(key.clone()).or_default();
         *uses = uses.saturating_add(1);
         if !self.by_source.contains_key(&source) {
             if self.order.len() >= SOURCES
@@ -43,33 +43,32 @@ impl KeyHistory {
             }
             self.order.push_back(source);
         }
-        let labels = self.by_source.entry(source).or_default();
-        labels.retain(|known| known != label);
-        if labels.len() >= PER_SOURCE {
-            labels.pop_front();
+        let keys = self.by_source.entry(source).or_default();
+        keys.retain(|known| known != key);
+        if keys.len() >= PER_SOURCE {
+            keys.pop_front();
         }
-        labels.push_back(label.to_owned());
+        keys.push_back(key.clone());
     }
 
     /// How likely it is that a peer at `source` has this key.
-    pub(crate) fn likelihood(&self, source: IpAddr, key: &Key) -> Likelihood {
-        let lately = self.by_source.get(&source).and_then(|labels| {
-            let place = labels.iter().position(|label| *label == key.label)?;
+    pub(crate) fn likelihood(&self, source: IpAddr, key: &KeyName) -> Likelihood {
+        let lately = self.by_source.get(&source).and_then(|keys| {
+            let place = keys.iter().position(|known| known == key)?;
             Some(place.saturating_add(1))
         });
         Likelihood {
             lately: lately.unwrap_or(0),
-            uses: self.uses.get(&key.label).copied().unwrap_or(0),
+            uses: self.uses.get(key).copied().unwrap_or(0),
         }
     }
 
     /// Forgets all keys but these.
-    pub(crate) fn keep(&mut self, keys: &[Key]) {
-        let known: std::collections::BTreeSet<&str> =
-            keys.iter().map(|key| key.label.as_str()).collect();
-        self.uses.retain(|label, _| known.contains(label.as_str()));
-        for labels in self.by_source.values_mut() {
-            labels.retain(|label| known.contains(label.as_str()));
+    pub(crate) fn keep(&mut self, keys: &[KeyName]) {
+        let known: BTreeSet<&KeyName> = keys.iter().collect();
+        self.uses.retain(|key, _| known.contains(key));
+        for keys in self.by_source.values_mut() {
+            keys.retain(|key| known.contains(key));
         }
     }
 }
@@ -80,12 +79,8 @@ mod tests {
 
     use super::*;
 
-    fn key(label: &str) -> Key {
-        Key {
-            label: label.to_owned(),
-            selectors: Vec::new(),
-            secret: Secret::from(label.as_bytes()),
-        }
+    fn key(label: &str) -> KeyName {
+        KeyName::new(label, &Secret::from(label.as_bytes()))
     }
 
     #[test]
@@ -93,9 +88,9 @@ mod tests {
         let (here, there) = (IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2]));
         let mut history = KeyHistory::default();
         for label in ["a", "b", "b", "a"] {
-            history.note(here, label);
+            history.note(here, &key(label));
         }
-        history.note(there, "c");
+        history.note(there, &key("c"));
         let of = |history: &KeyHistory, source, label| history.likelihood(source, &key(label));
         assert!(of(&history, here, "a") > of(&history, here, "b"));
         assert!(of(&history, here, "b") > of(&history, here, "c"));
@@ -111,8 +106,8 @@ mod tests {
         let mut history = KeyHistory::default();
         let source = |number: u32| IpAddr::from(std::net::Ipv4Addr::from_bits(number));
         for number in 0..10_000 {
-            history.note(source(number), "a");
-            history.note(source(9_999), &format!("key {}", number % 100));
+            history.note(source(number), &key("a"));
+            history.note(source(9_999), &key(&format!("key {}", number % 100)));
         }
         assert_eq!(history.by_source.len(), SOURCES);
         assert_eq!(history.order.len(), SOURCES);

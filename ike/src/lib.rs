@@ -42,7 +42,7 @@ pub use endpoint::{Counters, Endpoint, Initiate};
 pub use fragment::FragmentCounters;
 pub use habits::Habits;
 pub use job::{DhOutcome, Job, JobResult, KeyMatch, KeyTrial, KeyTrialOutcome};
-pub use keyring::{Key, Keyring, Selector};
+pub use keyring::{Key, KeyChoice, KeyName, Keyring, Selector};
 pub use make::{Make, WindowsVersion};
 pub use natt::framed;
 pub use output::{

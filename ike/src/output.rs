@@ -7,7 +7,7 @@ use std::time::Duration;
 use wire::{Instant, Path, Secret};
 
 use crate::codec::{Cookie, Identity};
-use crate::{EspSuite, Job, JobResult, Make, Refusal};
+use crate::{EspSuite, Job, JobResult, KeyName, Make, Refusal};
 
 /// Names one IKE SA, from its first message on. Never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -181,8 +181,8 @@ pub struct SaInfo {
     pub nat: Nat,
     /// Which NAT traversal specification is used, in words, if any: `RFC 3947`.
     pub nat_traversal: Option<&'static str>,
-    /// Label of the pre-shared key that fitted.
-    pub key: String,
+    /// The pre-shared key that fitted.
+    pub key: KeyName,
     /// The peer's make.
     pub make: Make,
     /// Whether the peer announced Dead Peer Detection.

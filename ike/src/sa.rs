@@ -15,7 +15,7 @@ use crate::context::{Answered, Context, Route, same};
 use crate::crypto::{Iv, Keymat, Opened};
 use crate::habits::MessageIds;
 use crate::quick_mode::QuickMode;
-use crate::{ChildId, Habits, Identity, Make, Nat, SaId, SaInfo, main_mode, policy};
+use crate::{ChildId, Habits, Identity, KeyName, Make, Nat, SaId, SaInfo, main_mode, policy};
 
 /// Message ids that are remembered, so that neither a recorded message nor one of ours can pass
 /// for a new one of the peer's. Dead Peer Detection uses up four a minute on a silent SA, and so
@@ -147,7 +147,7 @@ impl Sa {
 pub(crate) struct PartyKey {
     pub(crate) remote: IpAddr,
     pub(crate) identity: Identity,
-    pub(crate) key: String,
+    pub(crate) key: KeyName,
 }
 
 /// A shared [`PartyKey`].

@@ -15,8 +15,8 @@ use wire::Secret;
 use zeroize::Zeroizing;
 
 use super::{Connect, Failure};
-use crate::compat::chap_secrets;
 use crate::compat::ipsec_secrets::{self, Selector};
+use crate::compat::{InsecurePermissions, chap_secrets};
 use crate::config::layers::cannot_read;
 use crate::diagnostic::{Diagnostic, Place, any_error};
 
@@ -60,7 +60,11 @@ pub fn read(
     )?;
     let psk = match text {
         Text::Bare(secret) => secret,
-        Text::File(text) => key_of(&place, &text, server)?,
+        Text::File(text) => {
+            let file = arguments.psk_file.as_deref();
+            let file = file.filter(|_| !is_input(&arguments.psk_file));
+            key_of(&place, file, &text, server)?
+        }
     };
     let file = arguments.password_file.as_deref();
     let (place, text) = source(
@@ -136,10 +140,25 @@ fn refuse(place: &Place, message: &str, hint: &str) -> Failure {
     Failure::Configuration(vec![Diagnostic::error(place.clone(), message).hint(hint)])
 }
 
-fn key_of(place: &Place, text: &[u8], server: Option<IpAddr>) -> Result<Secret, Failure> {
+/// `path` is none for standard input.
+fn key_of(
+    place: &Place,
+    path: Option<&Path>,
+    text: &[u8],
+    server: Option<IpAddr>,
+) -> Result<Secret, Failure> {
     let mut findings = Vec::new();
-    let entries = ipsec_secrets::parse(place, text, &mut findings);
-    if let (Some(line), true) = (only_line(text), entries.is_empty()) {
+    let entries = match path {
+        Some(path) => {
+            let insecure = InsecurePermissions::default();
+            ipsec_secrets::parse_file(path, text, insecure, &mut findings)
+        }
+        None => ipsec_secrets::parse(place, text, &mut findings),
+    };
+    // A line that reads as an include, or as a secret of another type, is no bare key.
+    if let (Some(line), true) = (only_line(text), entries.is_empty())
+        && !ipsec_secrets::reads_as_entry(line)
+    {
         return Ok(Secret::from(line));
     }
     if any_error(&findings) {

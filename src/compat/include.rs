@@ -63,7 +63,9 @@ impl Includes {
         let mut warn = |message: String, hint: &str| {
             findings.push(Diagnostic::warning(place.clone(), message).hint(hint));
         };
-        let whole = folder.join(pattern);
+        // Only the pattern is one; the folder may have any name.
+        let folder = glob::Pattern::escape(&folder.to_string_lossy());
+        let whole = Path::new(&folder).join(pattern);
         let paths = match glob::glob_with(&whole.to_string_lossy(), MATCHING) {
             Ok(paths) => paths,
             Err(error) => {
@@ -85,7 +87,12 @@ impl Includes {
                     continue;
                 }
             };
-            if path.is_dir() {
+            // Reading from a pipe could wait for ever.
+            if !path.is_file() {
+                if !path.is_dir() {
+                    let message = format!("{} is not read: it is no regular file", path.display());
+                    warn(message, "nothing is included");
+                }
                 continue;
             }
             if self.seen.len() >= MOST_FILES {

@@ -7,6 +7,7 @@ use std::path::Path;
 use wire::Secret;
 use zeroize::Zeroizing;
 
+use super::key_choice;
 use super::layers::{Loaded, Origins, Sources, load};
 use super::model::Config;
 use super::psk::{self, NamedKey};
@@ -51,6 +52,9 @@ impl Bundle {
             Some(Vec::new())
         };
         scripts::judge(&config.scripts, &origins, &mut findings);
+        if let Some(keys) = &keys {
+            key_choice::judge(keys, config.ipsec.key_choice, &config.listen, &mut findings);
+        }
         let named_keys = psk::load(&config, &origins, &mut findings);
         let users = chap_secrets::load(&config.ppp.secrets, insecure, &mut findings);
         let tunnel_secret = config

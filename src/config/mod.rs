@@ -5,6 +5,7 @@
 pub mod algorithms;
 pub mod bundle;
 mod clients;
+mod key_choice;
 pub mod layers;
 pub mod model;
 pub(crate) mod nat;
@@ -18,6 +19,7 @@ pub mod values;
 
 pub use algorithms::AlgorithmFault;
 pub use bundle::Bundle;
+pub use key_choice::KeyChoice;
 pub use layers::{Loaded, Sources, load};
 pub use model::{
     Authentication, Clients, Config, Control, Encapsulation, Ipsec, L2tp, Listen, Log, LogFormat,

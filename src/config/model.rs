@@ -9,6 +9,7 @@ use ike::LegacyOption;
 use serde::{Deserialize, Serialize};
 
 use super::algorithms::legacy;
+use super::key_choice::KeyChoice;
 use super::nat::Nat;
 use super::network::Network;
 use super::psk::Psk;
@@ -93,6 +94,8 @@ pub enum Encapsulation {
 pub struct Ipsec {
     /// The file of pre-shared keys, in the form of strongSwan and libreswan.
     pub secrets: PathBuf,
+    /// Which of the keys in that file are tried for a client.
+    pub key_choice: KeyChoice,
     /// Whether a user whom a `[[psk]]` names may log in with no other key.
     pub own_key_only: bool,
     /// When ESP travels inside UDP.
@@ -131,6 +134,7 @@ impl Default for Ipsec {
     fn default() -> Self {
         Self {
             secrets: PathBuf::from("/etc/ipsec.secrets"),
+            key_choice: KeyChoice::default(),
             own_key_only: false,
             encapsulation: Encapsulation::default(),
             legacy: Vec::new(),

@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 use crate::cli::Failure;
 use crate::compat::chap_secrets::Name;
-use crate::compat::ipsec_secrets::Selector;
+use crate::compat::ipsec_secrets::{Selector, write_entry};
 use crate::config::{Bundle, Sources, load};
 use crate::diagnostic::{Diagnostic, any_error};
 
@@ -268,9 +268,10 @@ fn random_text(rng: &mut wire::Rng, length: usize) -> Zeroizing<String> {
 }
 
 fn keys_text(key: &str) -> Zeroizing<String> {
+    let entry = write_entry(&[Selector::Any, Selector::Any], key.as_bytes()).unwrap_or_default();
     Zeroizing::new(format!(
-        "# Made by `adit quickstart`. Parties : PSK \"key\"; `adit check` tells what is wrong.\n\
-         %any %any : PSK \"{key}\"\n"
+        "# Made by `adit quickstart`. Parties : PSK \"key\"; `adit check` tells what is wrong.\n{}",
+        *entry
     ))
 }
 

@@ -325,6 +325,8 @@ impl Operator for Server {
         let settings = &mut self.desk.config;
         settings.psk.clone_from(&bundle.config.psk);
         settings.ipsec.own_key_only = bundle.config.ipsec.own_key_only;
+        settings.ipsec.key_choice = bundle.config.ipsec.key_choice;
+        settings.secrets.clone_from(&bundle.config.secrets);
         let restart = if bundle.config == self.desk.config {
             ""
         } else {

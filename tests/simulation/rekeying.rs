@@ -1,13 +1,15 @@
 //! Staying in for long, with nothing lost.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ppp::Method;
+use wire::Secret;
 
 use crate::link::Conditions;
 use crate::nat::{Behaviour, Rebind};
 use crate::net::Realm;
-use crate::party::{client_config, pings, server_config};
+use crate::party::{KEY, client_config, pings, server_config};
 use crate::world::{Index, World};
 
 const WAN: Conditions = Conditions::delayed(Duration::from_millis(20));
@@ -53,6 +55,9 @@ fn twenty_minutes(nat: bool) {
     };
     world.dial(client, |_| {});
     assert!(world.run_until(Duration::from_secs(10), |world| world.is_up(client)));
+    // A reload: the same key, in another line of the file.
+    let moved = ike::Keyring::for_anybody("ipsec.secrets:2", Secret::from(KEY));
+    world.server().engine.set_keys(Arc::new(moved));
     let started = world.server().engine.ike_counters();
     let (from_client, from_server) =
         ping_all_along(&mut world, client, Duration::from_secs(20 * 60));

@@ -109,7 +109,7 @@ impl Lab {
             lifetime: Duration::from_secs(28_800),
             nat: ike::Nat::default(),
             nat_traversal: None,
-            key: "everybody's".to_owned(),
+            key: ike::KeyName::only("everybody's"),
             make: ike::Make::Unknown,
             dpd: false,
             started: self.now,

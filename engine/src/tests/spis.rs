@@ -33,7 +33,7 @@ fn sa_up(sa: u64) -> Ike {
         lifetime: Duration::from_secs(28_800),
         nat: Nat::default(),
         nat_traversal: None,
-        key: "test".into(),
+        key: ike::KeyName::only("test"),
         make: Make::Unknown,
         dpd: false,
         started: now(),

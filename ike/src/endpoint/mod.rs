@@ -152,7 +152,7 @@ impl Endpoint {
 
     /// Sets the pre-shared keys for Main Modes that others start from now on.
     pub fn set_keys(&mut self, keys: Arc<Keyring>) {
-        self.context.key_history.keep(keys.keys());
+        self.context.key_history.keep(keys.names());
         self.context.keys = keys;
     }
 

@@ -13,7 +13,7 @@ use crate::context::{Answered, Context};
 use crate::crypto::{Iv, Keymat};
 use crate::natt::Announced;
 use crate::sa::{Dpd, Established, Frame, PartyKey, Seen};
-use crate::{Identity, Nat};
+use crate::{Identity, KeyName, Nat};
 
 /// What a finished Main Mode knows.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub(crate) struct Finished {
     pub(crate) traversal: Option<NatTraversal>,
     pub(crate) announced: Announced,
     pub(crate) identity: Identity,
-    pub(crate) key: String,
+    pub(crate) key: KeyName,
     pub(crate) answered: Option<Answered>,
     pub(crate) initiate: Option<Box<crate::Initiate>>,
     /// The path of the last message.

@@ -22,7 +22,7 @@ use crate::crypto::{Phase1Suite, Transcript};
 use crate::job::{DhOutcome, KeyTrial, KeyTrialOutcome};
 use crate::natt::{self, Announced, Detected, Hasher};
 use crate::sa::Frame;
-use crate::{Job, MAX_KEYS_PER_TRIAL, Make, Nat, Refusal, Request, RequestId};
+use crate::{Job, KeyName, MAX_KEYS_PER_TRIAL, Make, Nat, Refusal, Request, RequestId};
 
 /// How far a Main Mode that the peer started is.
 #[derive(Debug)]
@@ -111,7 +111,7 @@ pub(crate) struct AwaitTrial {
     before: ExpectAuth,
     message: Fingerprint,
     path: Path,
-    labels: Vec<String>,
+    names: Vec<KeyName>,
 }
 
 /// Takes message 1 and answers it.
@@ -385,7 +385,7 @@ impl ExpectAuth {
             count(&mut context.counters.repeated);
             return State::ExpectAuth(self);
         }
-        let (labels, candidates) = candidates(context, path);
+        let (names, candidates) = candidates(context, path);
         if candidates.is_empty() {
             return self.fail(
                 context,
@@ -408,7 +408,7 @@ impl ExpectAuth {
             before: *self,
             message,
             path,
-            labels,
+            names,
         }))
     }
 
@@ -428,8 +428,8 @@ impl ExpectAuth {
     }
 }
 
-/// The keys to try for a peer, and their labels.
-fn candidates(context: &Context, path: Path) -> (Vec<String>, Vec<(usize, Secret)>) {
+/// The keys to try for a peer, and their names.
+fn candidates(context: &Context, path: Path) -> (Vec<KeyName>, Vec<(usize, Secret)>) {
     let limit = context.config.limits.keys_per_trial.min(MAX_KEYS_PER_TRIAL);
     // A line of the secrets file may name us by the address under which clients know us.
     let known_as: Vec<_> = context
@@ -440,9 +440,9 @@ fn candidates(context: &Context, path: Path) -> (Vec<String>, Vec<(usize, Secret
         .collect();
     let (keys, history) = (&context.keys, &context.key_history);
     let found = keys.candidates(&known_as, path.remote.ip(), history, limit);
-    let labels = found.iter().map(|key| key.label.clone()).collect();
-    let secrets = found.iter().map(|key| key.secret.clone());
-    (labels, secrets.enumerate().collect())
+    let names = found.iter().map(|(name, _)| (*name).clone()).collect();
+    let secrets = found.iter().map(|(_, secret)| (*secret).clone());
+    (names, secrets.enumerate().collect())
 }
 
 impl AwaitTrial {
@@ -457,7 +457,7 @@ impl AwaitTrial {
             before,
             message,
             path,
-            labels,
+            names,
             ..
         } = *self;
         let before = Box::new(before);
@@ -467,7 +467,7 @@ impl AwaitTrial {
                 let refusal = match well_formed {
                     None => Refusal::WrongKey {
                         remote: path.remote.ip(),
-                        tried: labels.len(),
+                        tried: names.len(),
                     },
                     Some(_) => Refusal::Malformed {
                         message: "message 5 of Main Mode",
@@ -492,16 +492,21 @@ impl AwaitTrial {
                 return Step::Stay(before.fail(context, message, path, refusal));
             }
         };
-        let parsed = found.message.chain().ok().and_then(|chain| {
-            let id = Identification::parse(chain.first(PayloadType::ID)?.body).ok()?;
-            Some((id.identity, has_initial_contact(&chain)))
-        });
+        let key = names.get(found.index);
+        let parsed = found
+            .message
+            .chain()
+            .ok()
+            .zip(key)
+            .and_then(|(chain, key)| {
+                let id = Identification::parse(chain.first(PayloadType::ID)?.body).ok()?;
+                Some((id.identity, has_initial_contact(&chain), key.clone()))
+            });
         // The trial has looked already; it cannot fail now.
-        let Some((identity, initial_contact)) = parsed else {
+        let Some((identity, initial_contact, key)) = parsed else {
             return Step::Stay(State::ExpectAuth(before));
         };
         frame.path = path;
-        let key = labels.get(found.index).cloned().unwrap_or_default();
         context.key_history.note(path.remote.ip(), &key);
         let own = own_identity(context, path.local.ip());
         let id_r = Identification {

@@ -120,7 +120,7 @@ fn both_sides_know_the_same() {
     assert_eq!(infos[0].cookies, infos[1].cookies);
     assert_eq!(infos[0].peer_identity, ip(SERVER).into());
     assert_eq!(infos[1].peer_identity, ip(CLIENT).into());
-    assert_eq!(infos[1].key, "ipsec.secrets:1");
+    assert_eq!(infos[1].key.label(), "ipsec.secrets:1");
     assert!(infos[1].dpd && !infos[1].initiator);
     for side in [Side::Client, Side::Server] {
         assert_eq!(

@@ -27,7 +27,7 @@ fn named(pair: &Pair) -> Vec<String> {
         .sas
         .iter()
         .filter(|((side, _), _)| *side == Side::Server);
-    theirs.map(|(_, info)| info.key.clone()).collect()
+    theirs.map(|(_, info)| info.key.to_string()).collect()
 }
 
 /// Messages of Main Mode that the client has sent encrypted.
@@ -56,12 +56,16 @@ fn a_key_that_has_worked_is_found_beyond_the_256th_place() {
     pair.key = key(255).secret;
     pair.connect();
     pair.run_for(seconds(2));
-    // Now there are fifty more before it.
-    let keys = (1000..1050).chain(0..256).map(key).collect();
+    // Now there are fifty more before it, and it stands in another line.
+    let moved = |number| Key {
+        label: format!("line {number}"),
+        ..key(number)
+    };
+    let keys = (1000..1050).chain(0..256).map(moved).collect();
     pair.server.set_keys(Arc::new(Keyring::new(keys)));
     pair.connect();
     pair.run_for(seconds(2));
-    assert_eq!(named(&pair), ["key 255", "key 255"]);
+    assert_eq!(named(&pair), ["key 255", "line 255"]);
 }
 
 #[test]

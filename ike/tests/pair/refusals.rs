@@ -153,7 +153,7 @@ fn among_many_keys_the_right_one_is_found_and_named() {
         .find(|((side, _), _)| *side == Side::Server)
         .expect("an SA")
         .1;
-    assert_eq!(info.key, "ipsec.secrets:137");
+    assert_eq!(info.key.label(), "ipsec.secrets:137");
 }
 
 #[test]

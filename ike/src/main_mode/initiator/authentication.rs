@@ -13,7 +13,7 @@ use crate::crypto::{Iv, Keymat, Transcript};
 use crate::habits::InitialContact;
 use crate::sa::Frame;
 use crate::timers::Owner;
-use crate::{Initiate, Nat, Refusal, RequestId};
+use crate::{Initiate, KeyName, Nat, Refusal, RequestId};
 
 /// The shared secret is being computed.
 #[derive(Debug)]
@@ -138,7 +138,7 @@ impl ExpectAuth {
             traversal: self.traversal,
             announced: self.agreed.announced,
             identity,
-            key: "configured key".to_owned(),
+            key: KeyName::only("configured key"),
             answered: None,
             initiate: None,
             path: frame.path,

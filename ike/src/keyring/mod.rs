@@ -3,79 +3,21 @@
 //! Main Mode hides the peer's identity behind the key (RFC 2409 §5.4), so a key is chosen by
 //! address, and where that leaves several, message 5 tells which one the peer has.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 
 use wire::Secret;
 
-use crate::crypto::HashAlgorithm;
 use crate::key_history::{KeyHistory, Likelihood};
 
-/// Whom a key is for: one word before the colon of a line in a secrets file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Selector {
-    /// Anybody: `%any`, `0.0.0.0` and the like.
-    Any,
-    /// One address.
-    Address(IpAddr),
-    /// All addresses whose first `prefix` bits are those of `address`.
-    Network {
-        /// Any address of the network.
-        address: IpAddr,
-        /// Length of the common part, in bits.
-        prefix: u8,
-    },
-    /// All peers whose first `prefix` bits are those of `address`; never our own end. Several of
-    /// them stand side by side.
-    Peers {
-        /// Any address of the network.
-        address: IpAddr,
-        /// Length of the common part, in bits.
-        prefix: u8,
-    },
-    /// A name. Main Mode with a pre-shared key cannot tell whose key it needs, so keys for names
-    /// are tried after those for addresses and for anybody.
-    Identity(String),
-}
+mod choice;
+mod name;
+mod selector;
 
-impl Selector {
-    /// How well the selector fits `address`; zero when it does not.
-    fn score(&self, address: IpAddr) -> u8 {
-        match self {
-            Self::Address(own) if *own == address => 4,
-            Self::Network {
-                address: network,
-                prefix,
-            } if within(address, *network, *prefix) => 3,
-            Self::Any => 2,
-            Self::Identity(_) => 1,
-            Self::Address(_) | Self::Network { .. } | Self::Peers { .. } => 0,
-        }
-    }
-
-    /// Whether the selector is for peers alone, and fits the one at `remote`.
-    fn admits_peer(&self, remote: IpAddr) -> bool {
-        matches!(self, Self::Peers { address, prefix } if within(remote, *address, *prefix))
-    }
-}
-
-fn within(address: IpAddr, network: IpAddr, prefix: u8) -> bool {
-    fn same(a: u128, b: u128, width: u32, prefix: u8) -> bool {
-        let rest = width.saturating_sub(u32::from(prefix));
-        // A shift by the whole width (prefix 0) leaves nothing to compare.
-        a.checked_shr(rest).unwrap_or(0) == b.checked_shr(rest).unwrap_or(0)
-    }
-    match (address, network) {
-        (IpAddr::V4(a), IpAddr::V4(n)) => {
-            prefix == 0 || same(u128::from(a.to_bits()), u128::from(n.to_bits()), 32, prefix)
-        }
-        (IpAddr::V6(a), IpAddr::V6(n)) => {
-            prefix == 0 || same(a.to_bits(), n.to_bits(), 128, prefix)
-        }
-        _ => false,
-    }
-}
+pub use choice::KeyChoice;
+pub use name::KeyName;
+pub use selector::Selector;
 
 /// One pre-shared key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,12 +30,23 @@ pub struct Key {
     pub secret: Secret,
 }
 
+impl Key {
+    /// Whether it can be that of a peer at `remote` which reached us at any of `locals`.
+    pub fn applies(&self, locals: &[IpAddr], remote: IpAddr) -> bool {
+        Rank::best(&self.selectors, locals, remote).is_some()
+    }
+}
+
 /// All pre-shared keys, in the order of the file.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Keyring {
     keys: Vec<Key>,
-    /// For each key the first one with the same secret.
-    classes: Vec<usize>,
+    /// The name of each; those of equal secrets are equal.
+    names: Vec<KeyName>,
+    /// How many keys at the front count whatever the choice.
+    own: usize,
+    /// Which of the others do.
+    choice: KeyChoice,
 }
 
 impl fmt::Debug for Keyring {
@@ -107,8 +60,22 @@ impl fmt::Debug for Keyring {
 impl Keyring {
     /// A keyring of `keys`; among equally good ones the first is tried first.
     pub fn new(keys: Vec<Key>) -> Self {
-        let classes = classes(&keys);
-        Self { keys, classes }
+        Self::with_choice(Vec::new(), keys, KeyChoice::Every)
+    }
+
+    /// A keyring of the keys `own`, which are tried whenever they apply, and those `listed` in a
+    /// secrets file, of which `choice` says what counts.
+    pub fn with_choice(own: Vec<Key>, listed: Vec<Key>, choice: KeyChoice) -> Self {
+        let own_keys = own.len();
+        let mut keys = own;
+        keys.extend(listed);
+        let names = keys.iter().map(|key| KeyName::new(&key.label, &key.secret));
+        Self {
+            names: names.collect(),
+            keys,
+            own: own_keys,
+            choice,
+        }
     }
 
     /// A keyring with one key for everybody.
@@ -130,15 +97,16 @@ impl Keyring {
         self.keys.len()
     }
 
-    /// The keys, in the order of the file.
-    pub(crate) fn keys(&self) -> &[Key] {
-        &self.keys
+    /// The names of the keys, in the order of the file.
+    pub(crate) fn names(&self) -> &[KeyName] {
+        &self.names
     }
 
     /// The keys that may belong to a peer at `remote` which reached us at any of `locals`, at most
     /// `limit` of them, the likeliest first: one that has worked lately for a peer there; then
-    /// one that names both addresses, the peer's, ours, anybody, a name, or has no selector at
-    /// all; among equals one that is much used. The same key twice is returned once.
+    /// one that names both addresses, the peer's, ours and anybody, ours alone, anybody, a name,
+    /// or has no selector at all; among equals one that is much used. The same key twice is
+    /// returned once.
     ///
     /// A selector may speak for either end, but not for both: `10.0.0.1 %any` is our address and
     /// any peer.
@@ -148,78 +116,85 @@ impl Keyring {
         remote: IpAddr,
         history: &KeyHistory,
         limit: usize,
-    ) -> Vec<&Key> {
-        let rank = |key: &Key| {
-            let ranks = locals.iter();
-            ranks
-                .filter_map(|local| Rank::of(&key.selectors, *local, remote))
-                .max()
+    ) -> Vec<(&KeyName, &Secret)> {
+        let listed = self.keys.get(self.own..).unwrap_or_default();
+        let only = match self.choice {
+            KeyChoice::Every => None,
+            choice => Some(choice.first(listed, locals, remote)),
         };
-        let mut ranked: Vec<(Rank, usize, &Key)> = self
-            .keys
-            .iter()
-            .zip(&self.classes)
-            .filter_map(|(key, class)| Some((rank(key)?, *class, key)))
+        let counts = |index: usize| match (only, index.checked_sub(self.own)) {
+            (None, _) | (_, None) => true,
+            (Some(only), listed) => only == listed,
+        };
+        // What another program would have taken counts even where we would not have.
+        let rank = |index: usize, key: &Key| {
+            let rank = Rank::best(&key.selectors, locals, remote);
+            rank.or_else(|| (only.is_some() && index >= self.own).then(Rank::default))
+        };
+        let keys = self.keys.iter().zip(&self.names).enumerate();
+        let mut ranked: Vec<(Rank, &KeyName, &Key)> = keys
+            .filter(|(index, _)| counts(*index))
+            .filter_map(|(index, (key, name))| Some((rank(index, key)?, name, key)))
             .collect();
         // Stable: the order of the file decides among equals.
         ranked.sort_by_key(|(rank, ..)| std::cmp::Reverse(*rank));
         // Before the history has its say: which of two equal keys is meant must not depend on it.
         let mut seen = BTreeSet::new();
-        ranked.retain(|(_, class, _)| seen.insert(*class));
-        ranked.sort_by_cached_key(|(rank, _, key)| {
-            let Likelihood { lately, uses } = history.likelihood(remote, key);
+        ranked.retain(|(_, name, _)| seen.insert(*name));
+        ranked.sort_by_cached_key(|(rank, name, _)| {
+            let Likelihood { lately, uses } = history.likelihood(remote, name);
             std::cmp::Reverse((lately, *rank, uses))
         });
         let likeliest = ranked.into_iter().take(limit);
-        likeliest.map(|(.., key)| key).collect()
+        likeliest
+            .map(|(_, name, key)| (name, &key.secret))
+            .collect()
     }
 }
 
-/// Numbers the keys so that equal ones have equal numbers.
-fn classes(keys: &[Key]) -> Vec<usize> {
-    let mut known = BTreeMap::new();
-    let number = |(index, key): (usize, &Key)| {
-        let digest = HashAlgorithm::Sha256.digest(&[key.secret.expose()]);
-        *known.entry(digest.to_vec()).or_insert(index)
-    };
-    keys.iter().enumerate().map(number).collect()
-}
-
 /// How well a key fits a pair of addresses; the peer's end counts first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Rank {
     remote: u8,
     local: u8,
+    /// Whether each end has a selector of its own: `10.0.0.1 %any` says more than `10.0.0.1`.
+    both: bool,
 }
 
 impl Rank {
-    /// `None` when the key is for others.
+    /// The best for any of our addresses; none when the key is for others.
+    fn best(selectors: &[Selector], locals: &[IpAddr], remote: IpAddr) -> Option<Self> {
+        let ranks = locals.iter();
+        ranks
+            .filter_map(|local| Self::of(selectors, *local, remote))
+            .max()
+    }
+
     fn of(selectors: &[Selector], local: IpAddr, remote: IpAddr) -> Option<Self> {
+        let alone = |remote, local| Self {
+            remote,
+            local,
+            both: false,
+        };
         if selectors.iter().any(|s| s.admits_peer(remote)) {
-            return Some(Self {
-                remote: 3,
-                local: 1,
-            });
+            return Some(alone(3, 1));
         }
         match selectors {
             // `: PSK "..."`
-            [] => Some(Self {
-                remote: 1,
-                local: 1,
+            [] => Some(alone(1, 1)),
+            // The same as `%any %any`.
+            [Selector::Any] => Some(Self {
+                remote: 2,
+                local: 2,
+                both: true,
             }),
             [one] => {
                 let (for_remote, for_local) = (one.score(remote), one.score(local));
                 // A lone selector names either end; the other end is then anybody.
                 let rank = if for_remote >= for_local {
-                    Self {
-                        remote: for_remote,
-                        local: 1,
-                    }
+                    alone(for_remote, 1)
                 } else {
-                    Self {
-                        remote: 2,
-                        local: for_local,
-                    }
+                    alone(2, for_local)
                 };
                 (for_remote.max(for_local) > 0).then_some(rank)
             }
@@ -227,17 +202,19 @@ impl Rank {
                 .iter()
                 .enumerate()
                 .flat_map(|(i, mine)| {
-                    several
-                        .iter()
-                        .enumerate()
-                        .filter(move |(j, _)| i != *j)
-                        .map(move |(_, theirs)| Self {
-                            remote: theirs.score(remote),
-                            local: mine.score(local),
-                        })
+                    let others = several.iter().enumerate().filter(move |(j, _)| i != *j);
+                    others.map(move |(_, theirs)| Self {
+                        remote: theirs.score(remote),
+                        local: mine.score(local),
+                        both: true,
+                    })
                 })
                 .filter(|rank| rank.remote > 0 && rank.local > 0)
-                .max(),
+                .max()
+                // QUIRK(strongSwan, libreswan): `198.51.100.1 %any` is for anybody at any address
+                // too, for want of a better one. Servers behind NAT live by it, whose lines name
+                // an address that they do not have.
+                .or_else(|| several.contains(&Selector::Any).then_some(alone(2, 1))),
         }
     }
 }
@@ -262,7 +239,7 @@ mod tests {
         let history = KeyHistory::default();
         ring.candidates(&[ip(local)], ip(remote), &history, 256)
             .iter()
-            .map(|key| key.label.clone())
+            .map(|(name, _)| name.label().to_owned())
             .collect()
     }
 
@@ -298,6 +275,7 @@ mod tests {
                 "server any",
                 "any any",
                 "a name",
+                "other client",
                 "nobody named"
             ]
         );
@@ -326,13 +304,17 @@ mod tests {
         let mut history = KeyHistory::default();
         let tried = |history: &KeyHistory, remote| {
             let keys = ring.candidates(&[ip("192.0.2.1")], remote, history, 256);
-            let labels: Vec<String> = keys.iter().map(|key| key.label.clone()).collect();
+            let labels: Vec<String> = keys
+                .iter()
+                .map(|(name, _)| name.label().to_owned())
+                .collect();
             assert_eq!(labels.len(), 256);
             labels
         };
         assert_eq!(tried(&history, here)[..2], ["0", "1"]);
         for label in ["299", "7", "7", "8"] {
-            history.note(here, label);
+            let name = KeyName::new(label, &Secret::from(label.as_bytes()));
+            history.note(here, &name);
         }
         assert_eq!(tried(&history, here)[..4], ["8", "7", "299", "0"]);
         assert_eq!(tried(&history, there)[..4], ["7", "8", "299", "0"]);
@@ -362,15 +344,61 @@ mod tests {
     }
 
     #[test]
-    fn networks_compare_their_prefix_only() {
-        assert!(within(ip("10.1.2.3"), ip("10.9.9.9"), 8));
-        assert!(!within(ip("10.1.2.3"), ip("10.9.9.9"), 16));
-        assert!(within(ip("10.1.2.3"), ip("192.0.2.1"), 0));
-        assert!(within(ip("2001:db8::1"), ip("2001:db8::2"), 127 - 1));
-        assert!(!within(ip("2001:db8::1"), ip("10.0.0.1"), 0));
-        assert!(
-            !within(ip("10.1.2.3"), ip("10.1.2.4"), 200),
-            "an absurd prefix is a host"
+    fn the_documented_order() {
+        use Selector::{Address, Any};
+        let (own, peer) = (Address(ip("192.0.2.1")), Address(ip("203.0.113.9")));
+        let ring = Keyring::new(vec![
+            key("none", &[]),
+            key("any alone", &[Any]),
+            key("any", &[Any, Any]),
+            key("own alone", std::slice::from_ref(&own)),
+            key("own and any", &[own.clone(), Any]),
+            key("peer alone", std::slice::from_ref(&peer)),
+            key("peer and any", &[peer.clone(), Any]),
+            key("any, second", &[Any, Any]),
+            key("all three", &[peer, own.clone(), Any]),
+            key("any of another", &[Address(ip("198.51.100.7")), Any]),
+            key("another peer", &[own, Address(ip("198.51.100.7"))]),
+        ]);
+        assert_eq!(
+            labels(&ring, "192.0.2.1", "203.0.113.9"),
+            [
+                "all three",
+                "peer and any",
+                "peer alone",
+                "own and any",
+                "own alone",
+                "any alone",
+                "any",
+                "any, second",
+                "any of another",
+                "none"
+            ]
         );
+    }
+
+    #[test]
+    fn another_choice_leaves_one_key_of_the_file() {
+        use Selector::{Address, Any};
+        let own = Address(ip("192.0.2.1"));
+        let listed = || {
+            vec![
+                key("own", std::slice::from_ref(&own)),
+                key("first", &[Any]),
+                key("last", &[Any]),
+                key("another peer", &[own.clone(), Address(ip("198.51.100.7"))]),
+            ]
+        };
+        let ring = |choice| Keyring::with_choice(vec![key("named", &[Any])], listed(), choice);
+        let tried = |choice| labels(&ring(choice), "192.0.2.1", "203.0.113.9");
+        assert_eq!(tried(KeyChoice::Every), ["own", "named", "first", "last"]);
+        assert_eq!(tried(KeyChoice::StrongSwan), ["named", "last"]);
+        assert_eq!(tried(KeyChoice::Libreswan), ["own", "named"]);
+        let ring = |choice| Keyring::with_choice(Vec::new(), listed().split_off(3), choice);
+        let tried = |choice| labels(&ring(choice), "192.0.2.1", "203.0.113.9");
+        // strongSwan takes a key for another peer, for want of a better one.
+        assert_eq!(tried(KeyChoice::StrongSwan), ["another peer"]);
+        assert_eq!(tried(KeyChoice::Every), [] as [&str; 0]);
+        assert_eq!(tried(KeyChoice::Libreswan), [] as [&str; 0]);
     }
 }

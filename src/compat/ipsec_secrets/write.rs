@@ -1,0 +1,86 @@
+//! Writing an entry so that strongSwan, libreswan and we read the same.
+
+use std::net::IpAddr;
+
+use zeroize::Zeroizing;
+
+use super::Selector;
+
+/// A line with the key for these parties, with its end. None for an empty key, which nobody should
+/// have.
+pub fn entry(parties: &[Selector], key: &[u8]) -> Option<Zeroizing<String>> {
+    if key.is_empty() {
+        return None;
+    }
+    let words = parties.iter().map(|party| word(party) + " ");
+    let key = spelling(key);
+    Some(Zeroizing::new(format!(
+        "{}: PSK {}\n",
+        words.collect::<String>(),
+        *key
+    )))
+}
+
+/// IPv6 addresses are quoted: libreswan would part one from a colon at its end.
+fn word(party: &Selector) -> String {
+    match party {
+        Selector::Address(IpAddr::V6(address)) => format!("\"{address}\""),
+        Selector::Name(name) if name.contains('"') => format!("'{name}'"),
+        Selector::Name(name) => format!("\"{name}\""),
+        other => other.to_string(),
+    }
+}
+
+/// Longest key that is written as text. libreswan reads lines of up to 2,047 bytes.
+const LONGEST_TEXT: usize = 1024;
+
+/// Text in the quotes that do not occur in it, as there are no escapes; else bytes in hexadecimal.
+/// So is what an editor or a terminal would spoil.
+fn spelling(key: &[u8]) -> Zeroizing<String> {
+    let text = std::str::from_utf8(key).ok();
+    let text = text.filter(|text| key.len() <= LONGEST_TEXT && !text.chars().any(char::is_control));
+    let quote = ['"', '\''].into_iter();
+    let quoted = text.and_then(|text| {
+        let quote = quote.clone().find(|quote| !text.contains(*quote))?;
+        Some(Zeroizing::new(format!("{quote}{text}{quote}")))
+    });
+    quoted.unwrap_or_else(|| {
+        let digits = Zeroizing::new(hex::encode(key));
+        Zeroizing::new(format!("0x{}", *digits))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_quotes_that_fit() {
+        let any = [Selector::Any, Selector::Any];
+        for (key, line) in [
+            (&b"plain"[..], "%any %any : PSK \"plain\"\n"),
+            (b"a b#c\"d", "%any %any : PSK 'a b#c\"d'\n"),
+            (b"it's", "%any %any : PSK \"it's\"\n"),
+            (
+                b"both \" and '",
+                "%any %any : PSK 0x626f7468202220616e642027\n",
+            ),
+            (b"0x41", "%any %any : PSK \"0x41\"\n"),
+            (b"tab\t", "%any %any : PSK 0x74616209\n"),
+            (b"\xff", "%any %any : PSK 0xff\n"),
+            (
+                "schl\u{fc}ssel\\".as_bytes(),
+                "%any %any : PSK \"schl\u{fc}ssel\\\"\n",
+            ),
+        ] {
+            assert_eq!(**entry(&any, key).unwrap(), *line);
+        }
+        assert!(entry(&any, b"").is_none());
+        let six = Selector::Address("2001:db8::".parse().unwrap());
+        assert_eq!(
+            **entry(&[six], b"k").unwrap(),
+            *"\"2001:db8::\" : PSK \"k\"\n"
+        );
+        assert_eq!(**entry(&[], b"k").unwrap(), *": PSK \"k\"\n");
+    }
+}
