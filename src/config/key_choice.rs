@@ -53,7 +53,7 @@ pub(super) fn judge(
     listen: &Listen,
     findings: &mut Vec<Diagnostic>,
 ) {
-    if choice != KeyChoice::Adit || entries.len() < 2 {
+    if choice != KeyChoice::Adit {
         return;
     }
     let keys: Vec<ike::Key> = entries.iter().map(Entry::key).collect();
@@ -95,8 +95,8 @@ pub(super) fn judge(
                     .filter_map(|index| keys.get(index?))
                     .any(|key| !key.applies(&[local], remote)),
             };
-            if told.len() < MOST_FINDINGS && case.differs() && told.insert((strongswan, libreswan))
-            {
+            let odd = case.differs() || case.untried && case.adit.is_none();
+            if told.len() < MOST_FINDINGS && odd && told.insert((strongswan, libreswan)) {
                 findings.extend(case.finding());
             }
         }
@@ -142,12 +142,12 @@ impl Case<'_> {
 
     fn finding(&self) -> Option<Diagnostic> {
         let place = &self.adit.or(self.libreswan).or(self.strongswan)?.place;
-        let line = |entry: Option<&Entry>| match entry.map(|entry| &entry.place) {
+        let key = |entry: Option<&Entry>| match entry.map(|entry| &entry.place) {
             None => "none".to_owned(),
             Some(other) if other.file == place.file => {
-                format!("line {}", other.line.unwrap_or_default())
+                format!("the key of line {}", other.line.unwrap_or_default())
             }
-            Some(other) => other.to_string(),
+            Some(other) => format!("the key at {other}"),
         };
         let client = match NOT_NAMED.contains(&self.remote) {
             true => "a client from anywhere".to_owned(),
@@ -158,11 +158,11 @@ impl Case<'_> {
             false => self.local.to_string(),
         };
         let message = format!(
-            "for {client} that comes to {server}, strongSwan takes the key of {}, libreswan that \
-             of {}; first tried here is that of {}",
-            line(self.strongswan),
-            line(self.libreswan),
-            line(self.adit),
+            "for {client} that comes to {server}, strongSwan takes {}, libreswan {}; tried first \
+             here is {}",
+            key(self.strongswan),
+            key(self.libreswan),
+            key(self.adit),
         );
         let hint = match self.untried {
             true => {

@@ -6,7 +6,8 @@
 
 use std::net::IpAddr;
 
-use super::{Key, Rank, Selector};
+use super::rank::Rank;
+use super::{Key, Selector};
 
 /// Which of the keys in a secrets file are tried for a client.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

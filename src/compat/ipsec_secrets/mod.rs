@@ -151,8 +151,8 @@ impl Reader<'_> {
             return self.warn(place, "include: the name of the file is not UTF-8", hint);
         };
         let Some(folder) = folder else {
-            let message = format!("include: {pattern} is not read, as this is not a file");
-            return self.warn(place, message, "name the file itself");
+            let message = format!("include: {pattern} is not followed here");
+            return self.warn(place, message, "`adit serve` and `adit check` follow it");
         };
         if include.rest {
             let hint = "libreswan does not read such an include at all";
