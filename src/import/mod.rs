@@ -44,6 +44,7 @@
 mod adit;
 mod draft;
 mod files;
+mod firewall;
 mod hwdsl2_env;
 mod includes;
 mod ipsec_conf;
@@ -211,7 +212,18 @@ impl Import {
                 let known = self.draft.settings.contains_key(&setting);
                 known.then(|| (setting, error.message.clone()))
             }) else {
-                return;
+                // What is left are defaults that do not go with the rest: addresses, if anything.
+                let pool = "pool.ranges";
+                let ranges = loaded
+                    .findings
+                    .iter()
+                    .any(|f| f.is_error() && f.message.starts_with(pool));
+                if !ranges || self.value(pool).is_some() {
+                    return;
+                }
+                let why = "the addresses that adit lends by default do not go with the rest";
+                self.assume(pool, Vec::<String>::new(), why);
+                continue;
             };
             let why = format!("adit refuses it: {message}");
             self.draft.unset(&mut self.report, &setting, &why);

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 
 use super::pppd::{self, Debugging, Step};
-use super::{Id, Import, Kind, Source, tunnel_secrets};
+use super::{Id, Import, Kind, Source, firewall, tunnel_secrets};
 use crate::compat::xl2tpd::{Content, Range, Section, Statement, Value, parse};
 use crate::diagnostic::{Diagnostic, Place};
 
@@ -229,6 +229,7 @@ impl Call {
         steps.extend(self.ipparam.take());
         pppd::apply(steps, self.debugging, import);
         pppd::scripts(import);
+        firewall::look(import);
     }
 
     fn usual_options(&self, import: &mut Import, steps: &mut Vec<Step>) {

@@ -233,3 +233,54 @@ fn what_is_refused_is_taken_back() {
     let loaded = crate::config::layers::judge(Path::new("/x/adit.toml"), &import.text());
     assert!(loaded.config.is_some(), "{:?}", loaded.findings);
 }
+
+/// Lines as people write them, right and wrong ones.
+fn any_line() -> impl proptest::strategy::Strategy<Value = String> {
+    use proptest::prelude::*;
+    let key = proptest::sample::select(vec![
+        "ip range",
+        "no ip range",
+        "local ip",
+        "local ip range",
+        "assign ip",
+        "name",
+        "hostname",
+        "tunnel rws",
+        "hidden bit",
+        "pass peer",
+        "require chap",
+        "ppp debug",
+        "listen-addr",
+        "max retries",
+        "debug avp",
+    ]);
+    let value = prop_oneof![
+        Just("yes".to_owned()),
+        any::<u16>().prop_map(|number| number.to_string()),
+        "[0-9]{1,3}\\.[0-9]{1,2}\\.0\\.[0-9]{1,3}",
+        "10\\.10\\.1\\.[0-9]{1,2} - [0-9]{1,3}",
+        "\\PC{0,12}",
+    ];
+    (key, value).prop_map(|(key, value)| format!("{key} = {value}\n"))
+}
+
+proptest::proptest! {
+    /// Whatever stands in the files, what is written loads, and every statement has its word.
+    #[test]
+    fn what_is_written_always_loads(
+        global in proptest::collection::vec(any_line(), 0..4),
+        lns in proptest::collection::vec(any_line(), 0..8),
+        size in proptest::prelude::any::<u32>(),
+        server in "[0-9.]{1,12}|\\PC{0,9}",
+    ) {
+        let conf = format!("[global]\n{}[lns default]\n{}", global.concat(), lns.concat());
+        let options = format!("mtu {size}\nmru {size}\nms-dns '{server}'\nlcp-echo-interval {size}\n");
+        let import = import(&[("xl2tpd.conf", &conf), ("options", &options)]);
+        let loaded = crate::config::layers::judge(Path::new("/x/adit.toml"), &import.text());
+        proptest::prop_assert!(loaded.config.is_some(), "{:?}", loaded.findings);
+        for statement in import.report.statements() {
+            proptest::prop_assert!(statement.disposition.is_some());
+            proptest::prop_assert_ne!(&statement.why, crate::import::report::UNSETTLED);
+        }
+    }
+}

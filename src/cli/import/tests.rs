@@ -275,3 +275,20 @@ fn an_existing_configuration_is_added_to() {
         .unwrap();
     assert!(report.ends_with("is just so already\n"), "{report}");
 }
+
+#[test]
+fn rules_for_the_old_interfaces_are_told() {
+    let mut files = CLASSIC.to_vec();
+    files.push((
+        "/etc/iptables/rules.v4",
+        "*filter\n-A FORWARD -i ppp+ -j ACCEPT\nCOMMIT\n",
+    ));
+    let (_, report) = Host::new(&files).import("").unwrap();
+    let line = report
+        .lines()
+        .find(|line| line.starts_with("/etc/iptables/rules.v4:2: warning"));
+    assert!(
+        line.unwrap().contains("tun.mode = \"per-session\""),
+        "{report}"
+    );
+}

@@ -50,6 +50,9 @@ pub(super) fn map(source: Source, import: &mut Import) {
     let mut steps = Vec::new();
     read(source, import, &mut steps, 0);
     apply(steps, Debugging::default(), import);
+    let why =
+        "no file says which addresses there are: only users with one of their own can connect";
+    import.assume("pool.ranges", Vec::<String>::new(), why);
 }
 
 /// Appends the words of a file, with those of the files it includes in their places.
@@ -201,8 +204,8 @@ impl Gathered {
             "maxconnect" => seconds(step, "clients.session-timeout", import),
             "chap-secrets" => import.keep(from, "ppp.secrets", text),
             "pap-secrets" => import.keep(from, "ppp.pap-secrets", text),
-            "proxyarp" => import.keep(from, "tun.proxy-arp", true),
-            "noproxyarp" | "-proxyarp" => import.keep(from, "tun.proxy-arp", false),
+            "proxyarp" => import.keep(from, "clients.proxy-arp", true),
+            "noproxyarp" | "-proxyarp" => import.keep(from, "clients.proxy-arp", false),
             "ipparam" => import.keep(from, "scripts.ipparam", text),
             "auth-up-script" => import.keep(from, "scripts.auth-up", text),
             "auth-down-script" => import.keep(from, "scripts.auth-down", text),
