@@ -31,6 +31,12 @@ pub(super) fn map(source: Source, import: &mut Import) {
         ..Call::default()
     };
     for (statement, id) in &statements {
+        if let Some(place) = set_again(statement, *id, &statements) {
+            import
+                .report
+                .without_effect(*id, format!("{place} sets it again"));
+            continue;
+        }
         match (&statement.content, &statement.section) {
             (Content::Mistake(mistake), _) => {
                 let why = format!("{mistake}; xl2tpd does not start with it");
@@ -59,6 +65,24 @@ pub(super) fn map(source: Source, import: &mut Import) {
             .push(Diagnostic::warning(place, message));
     }
     call.finish(import);
+}
+
+/// Keys that count as often as they are there.
+const REPEATED: [&str; 4] = ["ip range", "no ip range", "lac", "no lac"];
+
+/// Where the same section sets the same key later, if it does.
+fn set_again<'a>(statement: &Statement, id: Id, all: &'a [Reported]) -> Option<&'a Place> {
+    let key = |of: &Statement| match &of.content {
+        Content::Setting { key, .. } => Some(key.clone()),
+        _ => None,
+    };
+    let own = key(statement).filter(|key| !REPEATED.contains(&key.as_str()))?;
+    let is_same = |later: &Statement| {
+        later.section == statement.section && key(later).as_deref() == Some(&own)
+    };
+    let mut later = all.iter().filter(|(_, later)| *later > id);
+    let (later, _) = later.find(|(later, _)| is_same(later))?;
+    Some(&later.place)
 }
 
 /// The server that clients reach: `default`, else the only one, else the first.

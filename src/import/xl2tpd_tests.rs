@@ -161,6 +161,8 @@ fn what_becomes_of_a_line() {
         (lns("exclusive = yes"), WithoutEffect),
         (lns("lac = 192.0.2.0-192.0.2.9"), WithoutEffect),
         (lns("unix authentication = yes"), Dropped),
+        (lns("name = a\nname = b"), WithoutEffect),
+        (lns("require pap = yes\nrequire pap = no"), WithoutEffect),
         (lns("nonsense = 1"), Dropped),
         (lns("name = vpn"), Kept),
         (lns("pppoptfile = /nowhere/options"), Dropped),

@@ -140,9 +140,12 @@ const METHODS: [&str; 3] = ["mschap-v2", "chap", "pap"];
 /// What is only known at the last word.
 #[derive(Default)]
 struct Gathered {
-    /// Who asks for a login, and whether the last one does.
+    /// Who asks for a login.
     auth: Vec<Id>,
-    noauth: Option<Id>,
+    /// Who asks for none.
+    noauth: Vec<Id>,
+    /// Whether the last of those asks for none.
+    is_open: bool,
     /// The ways that are named.
     required: Vec<(&'static str, Id)>,
     dns: Vec<(String, Id)>,
@@ -225,9 +228,12 @@ impl Gathered {
         match step.name.as_str() {
             "auth" => {
                 self.auth.push(id);
-                self.noauth = None;
+                self.is_open = false;
             }
-            "noauth" => self.noauth = Some(id),
+            "noauth" => {
+                self.noauth.push(id);
+                self.is_open = true;
+            }
             "require-mschap-v2" | "+mschap-v2" | "+chapms-v2" => self.require("mschap-v2", id),
             "require-chap" | "+chap" => self.require("chap", id),
             "require-pap" | "+pap" => self.require("pap", id),
@@ -241,7 +247,11 @@ impl Gathered {
             "ms-wins" => self.wins.push((text, id)),
             "lcp-echo-interval" => replace(&mut self.echo_interval, step, import),
             "lcp-echo-failure" => replace(&mut self.echo_failures, step, import),
-            "domain" => self.domain = Some((text, id)),
+            "domain" => {
+                if let Some((_, earlier)) = self.domain.replace((text, id)) {
+                    overridden(earlier, id, import);
+                }
+            }
             "set" => self.set.push((text, id)),
             "debug" | "-d" => self.debugging.of("ppp", id),
             _ => return false,
@@ -252,7 +262,7 @@ impl Gathered {
     fn require(&mut self, method: &'static str, id: Id) {
         self.required.push((method, id));
         self.auth.push(id);
-        self.noauth = None;
+        self.is_open = false;
     }
 
     fn finish(mut self, import: &mut Import) {
@@ -272,16 +282,21 @@ impl Gathered {
     /// How users prove who they are. `auth` alone lets pppd offer all it has.
     fn authentication(&self, import: &mut Import) {
         let setting = "ppp.authentication";
-        if let Some(id) = self.noauth {
-            let why = "nobody had to log in; adit lets nobody in without a name and a password, so \
-                       that every user needs a line in the users' file";
-            import.report.dropped_for_clients(id, why);
+        if self.is_open {
+            for id in &self.noauth {
+                let why = "nobody had to log in; adit lets nobody in without a name and a \
+                           password, so that every user needs a line in the users' file";
+                import.report.dropped_for_clients(*id, why);
+            }
             for id in &self.auth {
                 import
                     .report
                     .without_effect(*id, "noauth has the last word");
             }
             return;
+        }
+        for id in &self.noauth {
+            import.report.without_effect(*id, "auth has the last word");
         }
         let named = |method: &&str| self.required.iter().any(|(known, _)| known == method);
         let mut methods: Vec<&str> = METHODS.into_iter().filter(|m| named(m)).collect();

@@ -147,3 +147,18 @@ fn what_becomes_of_a_word() {
         first.why
     );
 }
+
+proptest::proptest! {
+    /// However often they are said, and in whatever order, somebody speaks of every word.
+    #[test]
+    fn every_word_is_spoken_of(
+        names in proptest::collection::vec(proptest::sample::select(all().collect::<Vec<_>>()), 0..12),
+    ) {
+        let mut names = names;
+        names.retain(|name| !matches!(*name, "file" | "call"));
+        let text: String = names.iter().map(|name| format!("{name} 1500\n")).collect();
+        for statement in import(&text).report.statements() {
+            proptest::prop_assert_ne!(&statement.why, crate::import::report::UNSETTLED);
+        }
+    }
+}
