@@ -22,6 +22,9 @@ const DROP_INS: [(&str, &str); 2] = [
     ),
 ];
 
+/// For systemd 253 and later: older ones do not know its type of service.
+const NOTIFY_RELOAD: &str = include_str!("../systemd/notify-reload.conf.example");
+
 /// What the tool says to `arguments`; none if it is not there.
 fn systemd_analyze(arguments: &[&str], file: &Path) -> Option<Output> {
     let run = Command::new("systemd-analyze")
@@ -91,6 +94,30 @@ fn systemd_understands_the_drop_ins() {
             None => return,
         }
     }
+}
+
+/// Older ones tell so in one line, and have no complaint but that one.
+#[test]
+fn a_newer_systemd_understands_the_drop_in_for_it() {
+    let (folder, path) = unit("");
+    let dir = folder.path().join("adit.service.d");
+    fs::create_dir(&dir).unwrap();
+    fs::write(dir.join("notify-reload.conf"), NOTIFY_RELOAD).unwrap();
+    if let Some(told) = complaints(&path) {
+        let unexpected: Vec<&str> = told
+            .lines()
+            .filter(|line| !(systemd_version() < 253 && line.contains("notify-reload")))
+            .collect();
+        assert!(unexpected.is_empty(), "{told}");
+    }
+}
+
+/// The number in `systemd 252 (252.38-1~deb12u1)`.
+fn systemd_version() -> u32 {
+    let output = Command::new("systemd-analyze").arg("--version").output();
+    let text = text(&output.unwrap());
+    let number = text.split_whitespace().nth(1).unwrap();
+    number.split(['.', '~']).next().unwrap().parse().unwrap()
 }
 
 #[test]

@@ -245,15 +245,28 @@ impl Server {
         result
     }
 
+    /// A unit of the type notify-reload waits from the first notification to the second, which
+    /// cannot say that it failed: the status does.
     async fn on_hangup(&mut self) -> anyhow::Result<()> {
-        match self.reload() {
-            Ok(message) => info!("{message}"),
+        if let Ok(now) = sd_notify::NotifyState::monotonic_usec_now() {
+            notify(&[sd_notify::NotifyState::Reloading, now]);
+        }
+        let status = match self.reload() {
+            Ok(message) => {
+                info!("{message}");
+                message
+            }
             Err(findings) => {
-                for finding in findings {
+                for finding in &findings {
                     error!("not reloaded: {finding}");
                 }
+                "not reloaded: there is something to mend, see the log".to_owned()
             }
-        }
+        };
+        notify(&[
+            sd_notify::NotifyState::Ready,
+            sd_notify::NotifyState::Status(&status),
+        ]);
         self.shell.drain(&mut self.desk).await
     }
 

@@ -7,6 +7,8 @@ helper.py garbage ADDRESS COUNT     sends COUNT datagrams of nonsense to ports 5
 helper.py nobody USER               whether no session of the status report on standard input is of USER
 helper.py contains TEXT...          whether each TEXT is in some string of the JSON document on
                                     standard input, an address also with a port behind it
+helper.py notified PATH             prints, a line each, what is told through the socket PATH as
+                                    through systemd's
 helper.py round-trips               the shortest round trip of the report on standard input
 helper.py rate                      what iperf3 --json on standard input says was received
 """
@@ -38,6 +40,13 @@ def ask(address, port, local):
             except TimeoutError:
                 continue
     return 1
+
+
+def notified(path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+        s.bind(path)
+        while True:
+            print(s.recv(4096).decode().replace("\n", " "), flush=True)
 
 
 def nonsense(rng, port):
@@ -146,6 +155,7 @@ COMMANDS = {
     "garbage": garbage,
     "contains": contains,
     "nobody": nobody,
+    "notified": notified,
     "round-trips": round_trips,
     "rate": rate,
 }
