@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
+    /// As it should be, and worth knowing.
+    Note,
     /// Read and understood, but probably not what was meant.
     Warning,
     /// Not usable: nothing of the configuration takes effect.
@@ -18,6 +20,7 @@ pub enum Severity {
 impl fmt::Display for Severity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Note => "note",
             Self::Warning => "warning",
             Self::Error => "error",
         })
@@ -123,6 +126,16 @@ impl Diagnostic {
     pub fn error(place: Place, message: impl Into<String>) -> Self {
         Self {
             severity: Severity::Error,
+            place,
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    /// Something that is right, and worth knowing.
+    pub fn note(place: Place, message: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Note,
             place,
             message: message.into(),
             hint: None,

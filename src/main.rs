@@ -10,7 +10,7 @@ use adit::cli::{
 };
 use adit::config::{Bundle, Config, Sources};
 use adit::devices::{own_address, server_address};
-use adit::diagnostic::Diagnostic;
+use adit::diagnostic::{Diagnostic, Severity};
 use adit::{client, logging, manual, quickstart, server};
 use clap::Parser;
 
@@ -99,6 +99,9 @@ fn log(config: &Config) -> Result<(), Failure> {
 /// Warnings do not keep a server from starting, but they are not lost either.
 fn warn(findings: &[Diagnostic]) {
     for finding in findings {
-        tracing::warn!("{finding}");
+        match finding.severity {
+            Severity::Note => tracing::info!("{finding}"),
+            Severity::Warning | Severity::Error => tracing::warn!("{finding}"),
+        }
     }
 }

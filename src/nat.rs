@@ -5,13 +5,11 @@ use std::net::IpAddr;
 use rustix::io::Errno;
 use tracing::{info, warn};
 
-use crate::compat::chap_secrets::ChapSecrets;
-use crate::config::Config;
+use crate::config::{Config, Users};
 use crate::io::SetupError;
 use crate::io::forwarding::Forwarding;
 use crate::io::links::LinkEvents;
 use crate::io::nftables::{Range, Table};
-use crate::settings;
 
 /// What was set up of it, if it is wanted. Gone when dropped.
 #[derive(Debug, Default)]
@@ -33,7 +31,7 @@ impl Masquerade {
     ///
     /// # Errors
     /// As a sentence.
-    pub fn start(config: &Config, users: &ChapSecrets) -> Result<Self, SetupError> {
+    pub fn start(config: &Config, users: &Users) -> Result<Self, SetupError> {
         let mut masquerade = Self::default();
         masquerade.follow(config, users)?;
         Ok(masquerade)
@@ -64,7 +62,7 @@ impl Masquerade {
     ///
     /// # Errors
     /// As a sentence; then everything is as before.
-    pub fn follow(&mut self, config: &Config, users: &ChapSecrets) -> Result<(), SetupError> {
+    pub fn follow(&mut self, config: &Config, users: &Users) -> Result<(), SetupError> {
         if !config.nat.masquerade {
             if self.active.take().is_some() {
                 info!("clients are no longer masqueraded");
@@ -121,8 +119,8 @@ fn explain(error: std::io::Error) -> SetupError {
 }
 
 /// Every address that a client can have.
-fn addresses(config: &Config, users: &ChapSecrets) -> Vec<Range> {
-    let fixed = settings::fixed_addresses(users);
+fn addresses(config: &Config, users: &Users) -> Vec<Range> {
+    let fixed = users.fixed_addresses();
     let fixed = fixed.into_iter().map(|address| (address, address));
     let ranges = config.pool.ranges.iter().map(|r| (r.first, r.last));
     let both = |(first, last)| match (first, last) {

@@ -1,13 +1,11 @@
 //! From what operators write to what the engine is told.
 
-use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use engine::AddressRange;
 
-use crate::compat::chap_secrets::ChapSecrets;
 use crate::compat::ipsec_secrets::Entry;
 use crate::config::{Authentication, Bundle, Config, Encapsulation, OnLimit};
 use crate::io::prefix::Prefix;
@@ -37,7 +35,9 @@ pub fn engine_config(bundle: &Bundle) -> engine::Config {
                 .iter()
                 .filter_map(|range| AddressRange::new(range.first, range.last))
                 .collect(),
-            reserved: fixed_addresses(&bundle.users),
+            reserved: bundle.users.fixed_addresses(),
+            idle_timeout: never_if_zero(config.clients.idle_timeout),
+            session_timeout: never_if_zero(config.clients.session_timeout),
             session_limit: session_limit(config),
         }),
         ..engine::Config::default()
@@ -172,15 +172,6 @@ fn peers(network: &Prefix) -> ike::Selector {
         address: network.address(),
         prefix: network.length(),
     }
-}
-
-/// The addresses that belong to one user each: never lent to others.
-pub fn fixed_addresses(users: &ChapSecrets) -> BTreeSet<IpAddr> {
-    users
-        .records()
-        .iter()
-        .filter_map(|record| record.addresses.fixed())
-        .collect()
 }
 
 fn two(addresses: &[IpAddr]) -> [Option<Ipv4Addr>; 2] {

@@ -37,8 +37,9 @@ pub type Answers = mpsc::UnboundedSender<(RequestId, Answer)>;
 
 /// What server and client do differently.
 pub trait Host {
-    /// Decides whether somebody may log in.
-    fn login(&mut self, login: Login) -> Verdict;
+    /// Decides whether somebody may log in. It may be that this shows users to have changed, of
+    /// which `engine` must know before it hears the verdict.
+    fn login(&mut self, login: Login, engine: &mut Engine) -> Verdict;
     /// Makes everything around a session ready for its traffic. `None`: the answer comes later,
     /// through [`Shell::answers`]. The error is a sentence.
     fn prepare(&mut self, _: RequestId, _: &SessionInfo) -> Option<Result<(), String>> {
@@ -274,7 +275,7 @@ impl Shell {
                 }
             }
             Request::Login(login) => {
-                let verdict = host.login(login);
+                let verdict = host.login(login, &mut self.engine);
                 self.engine
                     .handle_answer(clock::now(), id, Answer::Login(verdict));
             }
@@ -297,6 +298,12 @@ impl Shell {
                     .fold(0_u64, |sum, usage| sum.saturating_add(usage.traffic.bytes));
                 self.engine
                     .handle_answer(clock::now(), id, Answer::Usage(bytes));
+            }
+            Request::Packets { session } => {
+                let usage = self.plane.session_usage(session).unwrap_or_default();
+                let packets = usage.received.packets.saturating_add(usage.sent.packets);
+                self.engine
+                    .handle_answer(clock::now(), id, Answer::Packets(packets));
             }
         }
     }

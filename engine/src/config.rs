@@ -57,6 +57,10 @@ pub struct Server {
     pub ranges: Vec<AddressRange>,
     /// Addresses of those ranges that are never handed out: those fixed for one user.
     pub reserved: BTreeSet<IpAddr>,
+    /// Time without an IP packet in either direction after which a session ends; `None`: never.
+    pub idle_timeout: Option<Duration>,
+    /// Time after which a session ends in any case; `None`: never.
+    pub session_timeout: Option<Duration>,
     /// How many sessions a user may have at a time; `None`: any number.
     pub session_limit: Option<SessionLimit>,
 }

@@ -87,7 +87,7 @@ impl Engine {
         }
         self.let_go(id);
         self.touch_link(id, |link| {
-            link.close(now, ppp::CloseReason::Administrative(String::new()));
+            link.close(now, reason.for_ppp());
         });
         self.drain_children(now);
     }

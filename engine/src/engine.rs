@@ -64,6 +64,8 @@ pub(crate) enum Pending {
     Login(SessionId),
     /// A session whose link is held.
     Prepare(SessionId),
+    /// How many packets a session has carried.
+    Packets(SessionId),
     /// How much a child SA has carried.
     Usage(ike::ChildId),
 }
@@ -162,6 +164,9 @@ impl Engine {
             (Some(Pending::Usage(child)), Answer::Usage(bytes)) => {
                 self.on_usage(now, child, bytes);
             }
+            (Some(Pending::Packets(session)), Answer::Packets(packets)) => {
+                self.on_packets(now, session, packets);
+            }
             (Some(Pending::Ike(id)), Answer::Unavailable) => {
                 self.ike.handle_answer(now, id, ike::Answer::Unavailable);
             }
@@ -193,6 +198,7 @@ impl Engine {
         let own = self.timers.next().map(|(at, timer)| match timer {
             Timer::Link(_) => (at, "PPP"),
             Timer::Inform(_) => (at, "DHCP"),
+            Timer::Idle(_) | Timer::Expiry(_) => (at, "session"),
             Timer::Grace(_) | Timer::Doubt(_) | Timer::Attempt(_) => (at, "peer"),
         });
         [ike, l2tp, own].into_iter().flatten().min()

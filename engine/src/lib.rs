@@ -17,6 +17,7 @@
 //! child's event mostly becomes a call into a sibling.
 #![forbid(unsafe_code)]
 
+mod address;
 mod config;
 pub mod dhcp;
 mod dial;
@@ -24,6 +25,7 @@ mod ending;
 mod engine;
 mod explanation;
 mod failing;
+mod limits;
 mod login;
 mod occupancy;
 mod on_dhcp;
@@ -40,23 +42,24 @@ mod reason;
 mod session;
 mod status;
 mod suite;
+mod terms;
 mod timers;
 mod users;
 
 #[cfg(test)]
 mod tests;
 
+pub use address::{AddressPolicy, AddressRule};
 pub use config::{AtLimit, Config, Server, SessionLimit, Timing};
 pub use dataplane::SessionId;
 pub use dial::Dial;
 pub use engine::Engine;
 pub use explanation::{Cause, Explanation, Failure, Family, recognise};
 pub use occupancy::Occupancy;
-pub use output::{
-    AddressPolicy, Answer, Event, LoggedIn, Login, Output, Request, RequestId, Stage, Verdict,
-};
+pub use output::{Answer, Event, LoggedIn, Login, Output, Request, RequestId, Stage, Verdict};
 pub use plane::Upcall;
 pub use pool::{AddressRange, Pool};
 pub use profile::{Habits, LocalPort, Profile, UnknownProfile};
 pub use reason::Reason;
 pub use status::{PeerStatus, SessionInfo};
+pub use terms::Terms;

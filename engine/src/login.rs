@@ -1,15 +1,14 @@
 //! Logins: the question goes out, the verdict comes in, an address is found.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ppp::NetworkConfig;
 use wire::Instant;
 
 use crate::engine::Pending;
 use crate::session::PendingLogin;
-use crate::{
-    AddressPolicy, AtLimit, Cause, Engine, Login, Reason, Request, RequestId, SessionId, Verdict,
-};
+use crate::{AtLimit, Cause, Engine, Login, Reason, Request, RequestId, SessionId, Terms, Verdict};
 
 /// Why somebody who has proved to be a user does not get in.
 struct Refused {
@@ -77,8 +76,8 @@ impl Engine {
             Verdict::Accept {
                 account,
                 proof,
-                address,
-            } => match self.admit(id, account, address) {
+                terms,
+            } => match self.admit(id, account, *terms) {
                 Ok(network) => ppp::Verdict::Accept {
                     authenticator_response: proof,
                     network,
@@ -98,17 +97,21 @@ impl Engine {
         &mut self,
         id: SessionId,
         account: ppp::UserName,
-        policy: AddressPolicy,
+        terms: Terms,
     ) -> Result<NetworkConfig, Refused> {
         let replaced = self.replaced(id, &account)?;
-        let network = self.find_address(id, &account, policy, replaced.first().copied())?;
+        let network = self.find_address(id, &account, &terms, replaced.first().copied())?;
         for session in replaced {
             self.end_session(session, Reason::Replaced);
         }
-        if let Some(session) = self.sessions.get_mut(&id)
-            && let Some(before) = session.account.replace(account.clone())
-        {
-            self.users.remove(&before, id);
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.terms = Arc::new(terms);
+            if let Some(before) = session.account.replace(account.clone()) {
+                if before != account {
+                    session.expires = None;
+                }
+                self.users.remove(&before, id);
+            }
         }
         self.users.add(account, id);
         Ok(network)
@@ -137,13 +140,14 @@ impl Engine {
         }
     }
 
-    /// The addresses of a session whose user may come in. A session that it replaces leaves it
-    /// its address, where any will do: connections survive a change of networks that way.
+    /// The addresses of a session whose user may come in: one of the pool if the user may have
+    /// any of those, else the user's fixed one. A session that it replaces leaves it its address of
+    /// the pool: connections survive a change of networks that way.
     fn find_address(
         &mut self,
         id: SessionId,
         account: &ppp::UserName,
-        policy: AddressPolicy,
+        terms: &Terms,
         replaced: Option<SessionId>,
     ) -> Result<NetworkConfig, Refused> {
         let server = self
@@ -151,36 +155,44 @@ impl Engine {
             .server
             .as_ref()
             .ok_or_else(|| refused(Cause::Other, "this side serves nobody"))?;
-        let (local, dns, wins) = (server.local, server.dns, server.wins);
+        let local = server.local;
+        let (dns, wins) = (
+            terms.dns.unwrap_or(server.dns),
+            terms.wins.unwrap_or(server.wins),
+        );
+        let policy = &terms.addresses;
         let lent = |session: Option<SessionId>| {
             let address = self.sessions.get(&session?)?.address?;
-            self.pool.lends(address).then_some(address)
+            (self.pool.lends(address) && policy.permits(address)).then_some(address)
         };
         let (own, left) = (lent(Some(id)), lent(replaced));
-        let address = match policy {
-            // The user logs in again in the same session, as after a renegotiation; but a fixed
-            // address stays with the user it is fixed for.
-            AddressPolicy::Pool if own.is_some() => own,
-            AddressPolicy::Pool => match left {
-                Some(address) => {
-                    self.claim(id, account, address)?;
-                    Some(address)
-                }
-                None => self.pool.allocate(id),
-            },
-            AddressPolicy::Fixed(address) => {
-                self.claim(id, account, address)?;
-                Some(address)
+        let of_pool = match (own, left) {
+            // The user logs in again in the same session, as after a renegotiation.
+            (Some(own), _) => Some(own),
+            (None, Some(left)) => {
+                self.claim(id, account, left)?;
+                Some(left)
+            }
+            (None, None) => self.pool.allocate(id, policy),
+        };
+        let address = match (of_pool, policy.fixed()) {
+            (Some(address), _) => address,
+            (None, Some(fixed)) => {
+                self.claim(id, account, fixed)?;
+                fixed
+            }
+            (None, None) if self.pool.suits(policy) => {
+                let why = "all addresses of the pool that the user may have are in use";
+                return Err(refused(Cause::NoAddressLeft, why));
+            }
+            (None, None) => {
+                let why = "the users' file permits no address of the pool";
+                return Err(refused(Cause::NoAddressPermitted, why));
             }
         };
-        let Some(IpAddr::V4(peer)) = address else {
-            return Err(match address {
-                None => refused(Cause::NoAddressLeft, "all addresses of the pool are in use"),
-                Some(other) => refused(
-                    Cause::NoAddressPermitted,
-                    format!("{other} cannot be assigned: only IPv4 is, so far"),
-                ),
-            });
+        let IpAddr::V4(peer) = address else {
+            let why = format!("{address} cannot be assigned: only IPv4 is, so far");
+            return Err(refused(Cause::NoAddressPermitted, why));
         };
         if let Some(session) = self.sessions.get_mut(&id) {
             let before = session.address.replace(peer.into());

@@ -6,6 +6,7 @@ use l2tp::{CloseReason, Event as L2tp, SessionUp, TunnelId};
 use rand_core::SeedableRng;
 use wire::{Instant, PeerId, Rng};
 
+use crate::limits::Idleness;
 use crate::session::Session;
 use crate::timers::Timer;
 use crate::{Cause, Engine, Event, Output, Reason, SessionId, Stage};
@@ -73,6 +74,9 @@ impl Engine {
                 link,
                 login: None,
                 account: None,
+                terms: Arc::default(),
+                expires: None,
+                idleness: Idleness::default(),
                 pending: None,
                 address: None,
                 held: None,
@@ -159,6 +163,7 @@ impl Engine {
         self.touched.remove(&id);
         self.timers.set(Timer::Link(id), None);
         self.timers.set(Timer::Inform(id), None);
+        self.stop_limits(id);
         if let Some(address) = session.address {
             self.pool.release(address);
         }

@@ -110,7 +110,12 @@ impl Engine {
             session.network = Some(network);
             session.announced = true;
         }
-        self.plane_open_session(id, dialled, network.mtu, up);
+        let mru = self.sessions.get(&id).and_then(|s| s.terms.mru);
+        let capped = NetworkUp {
+            local_mru: up.local_mru.min(mru.unwrap_or(u16::MAX)),
+            ..*up
+        };
+        self.plane_open_session(id, dialled, network.mtu, &capped);
         if let Some(info) = self
             .sessions
             .get(&id)
@@ -120,13 +125,15 @@ impl Engine {
         }
         self.progress(peer, Stage::Network);
         self.begin_inform(now, id);
+        self.begin_limits(now, id);
     }
 
     fn network(&self, now: Instant, session: &Session, up: &NetworkUp) -> Option<Network> {
         let peer = self.peers.get(&session.peer)?;
         let outer = self.config.inner_mtu(peer, session.length_in_data);
         let own = peer.dialled.as_ref().and_then(|dialled| dialled.mtu());
-        let mtu = outer.min(up.peer_mru).min(own.unwrap_or(u16::MAX));
+        let caps = [own, session.terms.mtu].into_iter().flatten();
+        let mtu = caps.fold(outer.min(up.peer_mru), u16::min);
         Some(Network {
             local: up.local,
             remote: up.peer,

@@ -1,5 +1,7 @@
 //! What PPP says: links open, ask who somebody is, and end.
 
+use std::sync::Arc;
+
 use ppp::Event as Ppp;
 use wire::Instant;
 
@@ -99,6 +101,7 @@ impl Engine {
             session.given = None;
         }
         self.timers.set(Timer::Inform(id), None);
+        self.stop_limits(id);
         self.plane_close_session(id);
     }
 
@@ -106,6 +109,8 @@ impl Engine {
         match timer {
             Timer::Link(id) => self.touch_link(id, |link| link.handle_timeout(now)),
             Timer::Inform(id) => self.on_inform(now, id),
+            Timer::Idle(id) => self.on_idle_look(id),
+            Timer::Expiry(id) => self.on_expiry(id),
             Timer::Grace(peer) => self.on_grace(peer),
             Timer::Doubt(peer) => self.end_peer(peer, Reason::StartedAgain, false),
             Timer::Attempt(peer) => self.on_attempt_overdue(now, peer),
@@ -154,6 +159,7 @@ impl Engine {
             tunnel_ids: (session.call.tunnel.id, session.remote_tunnel),
             session_ids: (session.call.id, session.remote_session),
             mtu: network.mtu,
+            terms: Arc::clone(&session.terms),
             since: network.since,
             setup: network.since - info.started,
         })

@@ -1,11 +1,9 @@
 //! What the engine says to the world around it.
 
-use std::net::IpAddr;
-
 use wire::{Path, PeerId, Ports};
 
 use crate::status::SessionInfo;
-use crate::{Cause, Failure, Reason, SessionId};
+use crate::{Cause, Failure, Reason, SessionId, Terms};
 
 /// One thing the engine wants done or known. They leave in the order in which they must happen:
 /// an inbound SA is installed before the message that lets the peer use it, and what is sealed
@@ -87,6 +85,12 @@ pub enum Request {
         /// SPI of the outbound one.
         outbound: u32,
     },
+    /// Tell how many IP packets a session has carried so far, both directions together
+    /// ([`dataplane::DataPlane::session_usage`]).
+    Packets {
+        /// Which session.
+        session: SessionId,
+    },
 }
 
 /// Somebody wants to log in.
@@ -113,6 +117,8 @@ pub enum Answer {
     Prepared(Result<(), String>),
     /// To [`Request::Usage`], in bytes.
     Usage(u64),
+    /// To [`Request::Packets`].
+    Packets(u64),
     /// To any of them: it cannot be met, now or ever. A handshake stays unanswered until the peer
     /// sends again, one of ours has failed, a login is turned away, a session ends.
     Unavailable,
@@ -128,8 +134,8 @@ pub enum Verdict {
         account: ppp::UserName,
         /// What MS-CHAPv2 must tell the client to prove that we know the password too.
         proof: Option<ppp::mschapv2::AuthenticatorResponse>,
-        /// Which address the user gets.
-        address: AddressPolicy,
+        /// What the user gets.
+        terms: Box<Terms>,
     },
     /// Turn the user away.
     Reject {
@@ -139,15 +145,6 @@ pub enum Verdict {
         /// For the log.
         why: String,
     },
-}
-
-/// Which inner address a user gets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AddressPolicy {
-    /// Any free one of the pool.
-    Pool,
-    /// Always this one.
-    Fixed(IpAddr),
 }
 
 /// What happened.

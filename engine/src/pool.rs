@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::SessionId;
+use crate::{AddressPolicy, SessionId};
 
 /// A closed range of addresses of one family, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,11 +65,21 @@ impl Pool {
         self.reserved = reserved;
     }
 
-    /// Takes any free address for `session`; `None` when all are out.
-    pub fn allocate(&mut self, session: SessionId) -> Option<IpAddr> {
-        let address = self.next_fresh().or_else(|| self.next_released())?;
+    /// Takes a free address that `policy` permits for `session`; `None` when all such are out.
+    pub fn allocate(&mut self, session: SessionId, policy: &AddressPolicy) -> Option<IpAddr> {
+        let address = match self.next_fresh(policy) {
+            Some(address) => address,
+            None => self.next_released(policy)?,
+        };
         self.in_use.insert(address, session);
+        self.pass_taken();
         Some(address)
+    }
+
+    /// Whether any address of the ranges is one that `policy` permits, free or not.
+    pub fn suits(&self, policy: &AddressPolicy) -> bool {
+        let mut ranges = self.ranges.iter();
+        ranges.any(|range| policy.first_permitted(range.first, range.last).is_some())
     }
 
     /// Takes just this address for `session`. It need not lie in a range.
@@ -104,27 +114,48 @@ impl Pool {
         self.in_use.len()
     }
 
-    fn next_fresh(&mut self) -> Option<IpAddr> {
-        while let Some((index, address)) = self.fresh {
-            let range = self.ranges.get(index)?;
-            self.fresh = match successor(address) {
-                Some(next) if range.contains(next) => Some((index, next)),
-                _ => self.ranges.get(index + 1).map(|r| (index + 1, r.first)),
-            };
-            if self.is_free(address) {
-                return Some(address);
+    /// The first address that was never out and is free and permitted.
+    fn next_fresh(&self, policy: &AddressPolicy) -> Option<IpAddr> {
+        let (start, from) = self.fresh?;
+        for (index, range) in self.ranges.iter().enumerate().skip(start) {
+            let mut next = Some(if index == start { from } else { range.first });
+            while let Some(address) = next.and_then(|n| policy.first_permitted(n, range.last)) {
+                if self.is_free(address) {
+                    return Some(address);
+                }
+                next = successor(address);
             }
         }
         None
     }
 
-    fn next_released(&mut self) -> Option<IpAddr> {
-        while let Some(address) = self.released.pop_front() {
+    /// Goes on past what is not free. What is passed over comes back when it is released.
+    fn pass_taken(&mut self) {
+        while let Some((index, address)) = self.fresh.filter(|(_, next)| !self.is_free(*next)) {
+            let range = self.ranges.get(index);
+            self.fresh = match successor(address) {
+                Some(next) if range.is_some_and(|range| range.contains(next)) => {
+                    Some((index, next))
+                }
+                _ => self.ranges.get(index + 1).map(|r| (index + 1, r.first)),
+            };
+        }
+    }
+
+    fn next_released(&mut self, policy: &AddressPolicy) -> Option<IpAddr> {
+        let suits = |address: &IpAddr| self.is_free(*address) && policy.permits(*address);
+        let found = self.released.iter().position(suits)?;
+        let mut rest = self.released.split_off(found);
+        let address = rest.pop_front()?;
+        // Of those before it, what has been taken in another way, or is reserved by now, is queued
+        // again when it is free.
+        let passed = std::mem::replace(&mut self.released, rest);
+        for address in passed.into_iter().rev() {
             if self.is_free(address) {
-                return Some(address);
+                self.released.push_front(address);
             }
         }
-        None
+        Some(address)
     }
 
     fn is_free(&self, address: IpAddr) -> bool {
@@ -151,6 +182,7 @@ fn successor(address: IpAddr) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::AddressRule;
 
     fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()
@@ -164,7 +196,7 @@ mod tests {
     }
 
     fn take_all(pool: &mut Pool) -> Vec<String> {
-        std::iter::from_fn(|| pool.allocate(SessionId(1)))
+        std::iter::from_fn(|| pool.allocate(SessionId(1), &AddressPolicy::any()))
             .map(|a| a.to_string())
             .collect()
     }
@@ -200,6 +232,36 @@ mod tests {
     }
 
     #[test]
+    fn of_a_range_only_what_is_permitted_is_taken_and_the_rest_is_left() {
+        let rule = |address: [u8; 4], prefix, permit| AddressRule::Network {
+            address: address.into(),
+            prefix,
+            permit,
+        };
+        let some = AddressPolicy::new(vec![
+            rule([10, 0, 0, 5], 32, false),
+            rule([10, 0, 0, 4], 30, true),
+        ]);
+        let mut pool = pool(&[("10.0.0.1", "10.0.0.9")], &["10.0.0.7"]);
+        assert!(pool.suits(&some));
+        let of_some = |pool: &mut Pool| pool.allocate(SessionId(1), &some).map(|a| a.to_string());
+        assert_eq!(of_some(&mut pool).as_deref(), Some("10.0.0.4"));
+        assert_eq!(of_some(&mut pool).as_deref(), Some("10.0.0.6"));
+        assert_eq!(of_some(&mut pool), None);
+        let rest = ["10.0.0.1", "10.0.0.2", "10.0.0.3", "10.0.0.5", "10.0.0.8"];
+        assert_eq!(take_all(&mut pool), [&rest[..], &["10.0.0.9"]].concat());
+        for address in rest.into_iter().chain(["10.0.0.6", "10.0.0.4"]) {
+            pool.release(ip(address));
+        }
+        // The one released longest ago among those that are permitted.
+        assert_eq!(of_some(&mut pool).as_deref(), Some("10.0.0.6"));
+        assert_eq!(of_some(&mut pool).as_deref(), Some("10.0.0.4"));
+        assert_eq!(take_all(&mut pool), rest);
+        let elsewhere = AddressPolicy::new(vec![rule([10, 1, 0, 0], 16, true)]);
+        assert!(!pool.suits(&elsewhere));
+    }
+
+    #[test]
     fn a_fixed_address_outside_the_ranges_never_becomes_dynamic() {
         let mut pool = pool(&[("10.0.0.1", "10.0.0.1")], &["192.0.2.9"]);
         pool.claim(ip("192.0.2.9"), SessionId(1)).unwrap();
@@ -210,16 +272,17 @@ mod tests {
     #[test]
     fn lifting_a_reservation_frees_the_address() {
         let mut pool = pool(&[("10.0.0.1", "10.0.0.3")], &["10.0.0.1", "10.0.0.3"]);
-        assert_eq!(pool.allocate(SessionId(1)), Some(ip("10.0.0.2")));
+        assert_eq!(
+            pool.allocate(SessionId(1), &AddressPolicy::any()),
+            Some(ip("10.0.0.2"))
+        );
         pool.reserve(BTreeSet::new());
-        assert_eq!(take_all(&mut pool), ["10.0.0.3", "10.0.0.1"]);
+        assert_eq!(take_all(&mut pool), ["10.0.0.1", "10.0.0.3"]);
     }
 
     #[test]
     fn ranges_of_mixed_families_or_wrong_order_are_refused() {
         assert_eq!(AddressRange::new(ip("10.0.0.2"), ip("10.0.0.1")), None);
         assert_eq!(AddressRange::new(ip("10.0.0.2"), ip("fd00::1")), None);
-        let mut pool = pool(&[("fd00::fffe", "fd00::ffff")], &[]);
-        assert_eq!(take_all(&mut pool), ["fd00::fffe", "fd00::ffff"]);
     }
 }

@@ -1,5 +1,7 @@
 //! Why a session or a peer ended.
 
+use std::time::Duration;
+
 /// Why something ended; displays as a clause for the log line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Reason {
@@ -30,6 +32,12 @@ pub enum Reason {
     /// Its interface or something else around it could not be set up.
     #[error("it cannot be set up here: {0}")]
     Unprepared(String),
+    /// No IP packet has passed for as long as is allowed.
+    #[error("no traffic for {0:?}")]
+    Idle(Duration),
+    /// It has lasted as long as is allowed.
+    #[error("the session's time of {0:?} is over")]
+    SessionTimeout(Duration),
     /// The client role's user is done.
     #[error("disconnected")]
     Done,
@@ -45,8 +53,19 @@ impl Reason {
                 l2tp::CloseReason::Administrative
             }
             Self::ShuttingDown => l2tp::CloseReason::ShuttingDown,
+            Self::Idle(_) | Self::SessionTimeout(_) => {
+                l2tp::CloseReason::Ppp(crate::on_ppp::disconnect_cause(&self.for_ppp()))
+            }
             Self::Done => l2tp::CloseReason::Done,
             Self::Ike(_) | Self::PathGone | Self::StartedAgain => l2tp::CloseReason::PathGone,
+        }
+    }
+
+    /// What PPP tells the peer about it, where it is our will.
+    pub(crate) fn for_ppp(&self) -> ppp::CloseReason {
+        match self {
+            Self::Idle(_) | Self::SessionTimeout(_) => ppp::CloseReason::TimeLimit(String::new()),
+            _ => ppp::CloseReason::Administrative(String::new()),
         }
     }
 }

@@ -1,12 +1,14 @@
 //! Sessions: one PPP link over one L2TP call of one peer.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 use wire::{Instant, PeerId};
 
 use crate::dhcp::{Given, Inform};
+use crate::limits::Idleness;
 use crate::on_network::Held;
-use crate::{Reason, RequestId, SessionId};
+use crate::{Reason, RequestId, SessionId, Terms};
 
 /// One PPP link and what it was given.
 pub(crate) struct Session {
@@ -23,6 +25,11 @@ pub(crate) struct Session {
     pub(crate) login: Option<(ppp::UserName, ppp::Method)>,
     /// Whose session it is, from the verdict on: the name it is counted under.
     pub(crate) account: Option<ppp::UserName>,
+    /// What its user was let in on.
+    pub(crate) terms: Arc<Terms>,
+    /// When its time is over, if there is a limit.
+    pub(crate) expires: Option<Instant>,
+    pub(crate) idleness: Idleness,
     /// The login that waits for a verdict.
     pub(crate) pending: Option<PendingLogin>,
     /// The address taken from the pool (server role).

@@ -1,12 +1,13 @@
 //! What the engine knows of its peers and sessions, for logs and for `adit status`.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use wire::{Instant, Path, PeerId};
 
-use crate::SessionId;
 use crate::dhcp::Route;
+use crate::{SessionId, Terms};
 
 /// Everything about one session that carries, or has carried, traffic.
 #[derive(Debug, Clone)]
@@ -55,6 +56,8 @@ pub struct SessionInfo {
     pub session_ids: (u16, u16),
     /// Size of the largest IP packet sent to the peer, in bytes.
     pub mtu: u16,
+    /// On what terms its user was let in (server role).
+    pub terms: Arc<Terms>,
     /// Since when traffic can flow.
     pub since: Instant,
     /// How long connecting took, from the first IKE message on.

@@ -13,6 +13,10 @@ pub(crate) enum Timer {
     Link(SessionId),
     /// A DHCPINFORM is to be sent, first or again.
     Inform(SessionId),
+    /// It is time to see whether a session is used.
+    Idle(SessionId),
+    /// The time of a session is over.
+    Expiry(SessionId),
     /// A peer without SAs, or without anything else, has had its grace.
     Grace(PeerId),
     /// A doubtful peer has had its time.

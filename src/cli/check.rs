@@ -37,7 +37,7 @@ pub fn run(arguments: &Check, sources: &Sources, out: &mut dyn Write) -> io::Res
         match bundle {
             Some(bundle) => {
                 let keys = count(bundle.keys.len() + bundle.named_keys.len(), "key");
-                let users = count(bundle.users.records().len(), "user");
+                let users = count(bundle.users.records().count(), "user");
                 writeln!(
                     out,
                     "{}: {keys}, {users}; {counted}",

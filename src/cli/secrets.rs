@@ -15,8 +15,9 @@ use wire::Secret;
 use zeroize::Zeroizing;
 
 use super::{Connect, Failure};
+use crate::compat::InsecurePermissions;
+use crate::compat::chap_secrets::{self, Rules};
 use crate::compat::ipsec_secrets::{self, Selector};
-use crate::compat::{InsecurePermissions, chap_secrets};
 use crate::config::layers::cannot_read;
 use crate::diagnostic::{Diagnostic, Place, any_error};
 
@@ -190,10 +191,13 @@ fn key_of(
 }
 
 fn password_of(place: &Place, text: &[u8], user: &str) -> Result<Secret, Failure> {
-    let users = chap_secrets::parse(place, text, &mut Vec::new());
+    let users = chap_secrets::parse(place, text, Rules::default(), &mut Vec::new());
     let record = users.lookup_user(user.as_bytes());
     match (only_line(text), record) {
-        (_, Some(record)) => Ok(record.secret.clone()),
+        (_, Some(record)) => record.secret.password().cloned().ok_or_else(|| {
+            let message = format!("the file has only the NT hash of the password of {user:?}");
+            refuse(place, &message, "a client needs the password itself")
+        }),
         // One line that does not read as a record is a password.
         (Some(line), None) if users.records().is_empty() => Ok(Secret::from(line)),
         (Some(_), None) => Err(refuse(

@@ -100,7 +100,7 @@ struct Desk {
 }
 
 impl Host for Desk {
-    fn login(&mut self, _: Login) -> Verdict {
+    fn login(&mut self, _: Login, _: &mut Engine) -> Verdict {
         Verdict::Reject {
             cause: Cause::Other,
             why: "a client lets nobody in".to_owned(),

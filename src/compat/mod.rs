@@ -13,13 +13,14 @@ pub mod pppd_options;
 pub mod psk_txt;
 pub mod racoon;
 pub mod setkey;
+mod stamp;
 pub mod swanctl;
 mod words;
 pub mod xl2tpd;
 
 use std::fs::{File, Metadata};
-use std::io::Read;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,8 @@ use zeroize::Zeroizing;
 
 use crate::config::layers::cannot_read;
 use crate::diagnostic::{Diagnostic, Place};
+
+use stamp::Stamp;
 
 /// What becomes of a file of secrets that somebody else than root and ourselves can change: who
 /// changes it chooses the keys and passwords that let in.
@@ -48,17 +51,16 @@ pub(crate) fn read_secret_file(
     insecure: InsecurePermissions,
     findings: &mut Vec<Diagnostic>,
 ) -> Option<Zeroizing<Vec<u8>>> {
-    let opened = File::open(path).and_then(|file| Ok((file.metadata()?, file)));
-    // Judged is what was opened, whatever has the name by now.
-    let read = opened.and_then(|(metadata, mut file)| {
-        // Room for all of it: what a vector leaves behind when it grows is not wiped.
-        let size = usize::try_from(metadata.len()).unwrap_or(0);
-        let mut bytes =
-            Zeroizing::new(Vec::with_capacity(size.saturating_add(1).min(MOST_AT_ONCE)));
-        file.read_to_end(&mut bytes)?;
-        Ok((metadata, bytes))
-    });
-    let (metadata, bytes) = match read {
+    read_stamped(path, insecure, findings).map(|(bytes, _)| bytes)
+}
+
+/// The same, with what tells later whether the file has changed.
+fn read_stamped(
+    path: &Path,
+    insecure: InsecurePermissions,
+    findings: &mut Vec<Diagnostic>,
+) -> Option<(Zeroizing<Vec<u8>>, Stamp)> {
+    let (metadata, bytes) = match read_regular(path) {
         Ok(read) => read,
         Err(error) => {
             findings.push(cannot_read(Place::file(path), &error));
@@ -68,7 +70,27 @@ pub(crate) fn read_secret_file(
     let found = judge(path, &metadata, insecure);
     let refused = found.as_ref().is_some_and(Diagnostic::is_error);
     findings.extend(found);
-    (!refused).then_some(bytes)
+    (!refused).then(|| (bytes, Stamp::from(&metadata)))
+}
+
+/// Reads a regular file: from a pipe a server could wait for ever. The metadata are those from before
+/// its contents: what is written meanwhile makes it another one.
+fn read_regular(path: &Path) -> io::Result<(Metadata, Zeroizing<Vec<u8>>)> {
+    let flags = rustix::fs::OFlags::NONBLOCK.bits();
+    let mut file = File::options()
+        .read(true)
+        .custom_flags(flags.cast_signed())
+        .open(path)?;
+    // Judged is what was opened, whatever has the name by now.
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::other("this is not a regular file"));
+    }
+    // Room for all of it: what a vector leaves behind when it grows is not wiped.
+    let size = usize::try_from(metadata.len()).unwrap_or(0);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(size.saturating_add(1).min(MOST_AT_ONCE)));
+    file.read_to_end(&mut bytes)?;
+    Ok((metadata, bytes))
 }
 
 /// Most bytes that are set aside before a file is read.

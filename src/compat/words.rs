@@ -1,13 +1,20 @@
 //! The words of pppd's files: white space between them, quotes, backslashes, comments.
 
+use std::ops::Range;
+
 use zeroize::{Zeroize, Zeroizing};
 
-/// A word, and whether any of it was quoted or escaped.
+/// The longest word in bytes; pppd cuts longer ones.
+pub(super) const LONGEST_WORD: usize = 1023;
+
+/// A word, without its quotes and escapes.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Word {
     pub bytes: Zeroizing<Vec<u8>>,
-    /// Begins outside quotes and escapes: only such words are comments' or options' marks.
+    /// Written without quotes and backslashes.
     pub bare: bool,
+    /// Where it is written, quotes and backslashes included.
+    pub span: Range<usize>,
 }
 
 /// The words of one record, which ends with its line unless quotes or a backslash carry it on.
@@ -15,16 +22,23 @@ pub(super) struct Record {
     /// Line of the first word, from 1.
     pub line: u32,
     pub words: Vec<Word>,
+    /// Everything it takes up, from the beginning of its first line to the end of its last one.
+    pub span: Range<usize>,
     /// A comment that began in the middle of a word, as in `pass#word`.
     pub comment_in_word: bool,
     /// A quote was still open at the end of the file.
     pub unterminated: bool,
+    /// A word was longer than [`LONGEST_WORD`], and is cut.
+    pub too_long: bool,
+    /// A word had a byte 0 in it, where pppd takes it to end; so do we.
+    pub zero: bool,
 }
 
 /// Takes a file apart into records; empty ones are left out.
 pub(super) fn records(text: &[u8]) -> Vec<Record> {
     let mut reader = Reader {
         rest: text,
+        length: text.len(),
         line: 1,
     };
     let mut records = Vec::new();
@@ -39,6 +53,8 @@ pub(super) fn records(text: &[u8]) -> Vec<Record> {
 
 struct Reader<'a> {
     rest: &'a [u8],
+    /// Of the whole text.
+    length: usize,
     line: u32,
 }
 
@@ -56,12 +72,19 @@ impl Reader<'_> {
         self.rest.first().copied()
     }
 
+    fn position(&self) -> usize {
+        self.length.saturating_sub(self.rest.len())
+    }
+
     fn record(&mut self) -> Record {
         let mut record = Record {
             line: self.line,
             words: Vec::new(),
+            span: self.position()..self.position(),
             comment_in_word: false,
             unterminated: false,
+            too_long: false,
+            zero: false,
         };
         while let Some(byte) = self.peek() {
             match byte {
@@ -85,6 +108,7 @@ impl Reader<'_> {
                 }
             }
         }
+        record.span.end = self.position();
         record
     }
 
@@ -95,15 +119,18 @@ impl Reader<'_> {
         }
     }
 
-    /// A word; none if it was nothing but an escaped end of line.
+    /// A word; none if it was nothing but an escaped end of line, or, as in pppd, an empty one at
+    /// the very end of the file.
     fn word(&mut self, record: &mut Record) -> Option<Word> {
-        let bare = !matches!(self.peek(), Some(b'"' | b'\'' | b'\\'));
+        let start = self.position();
+        let mut bare = true;
         let mut bytes = Zeroizing::new(Vec::new());
         let mut anything = false;
         let mut quote: Option<u8> = None;
         while let Some(byte) = self.peek() {
             match (byte, quote) {
                 (b'\\', _) => {
+                    bare = false;
                     self.next();
                     if let Some(byte) = self.escape() {
                         push(&mut bytes, byte);
@@ -115,11 +142,11 @@ impl Reader<'_> {
                 (_, Some(_)) => push(&mut bytes, byte),
                 (b'"' | b'\'', None) => {
                     quote = Some(byte);
+                    bare = false;
                     anything = true;
                 }
                 (b'#', None) => {
-                    record.comment_in_word = anything;
-                    self.skip_comment();
+                    record.comment_in_word |= anything;
                     break;
                 }
                 (b' ' | b'\t' | b'\r' | b'\n' | 0x0b | 0x0c, None) => break,
@@ -130,8 +157,18 @@ impl Reader<'_> {
             }
             self.next();
         }
+        let span = start..self.position();
+        if self.rest.is_empty() && bytes.is_empty() {
+            return None;
+        }
         record.unterminated |= quote.is_some();
-        anything.then_some(Word { bytes, bare })
+        record.too_long |= bytes.len() > LONGEST_WORD;
+        cut(&mut bytes, LONGEST_WORD);
+        if let Some(zero) = bytes.iter().position(|byte| *byte == 0) {
+            record.zero = true;
+            cut(&mut bytes, zero);
+        }
+        anything.then_some(Word { bytes, bare, span })
     }
 
     /// What stands after a backslash; none for an end of line, which vanishes.
@@ -165,6 +202,14 @@ impl Reader<'_> {
             self.next();
         }
         value
+    }
+}
+
+/// Cuts by hand, so that what is cut off is wiped.
+pub(super) fn cut(bytes: &mut Zeroizing<Vec<u8>>, length: usize) {
+    if let Some(rest) = bytes.get_mut(length..) {
+        rest.zeroize();
+        bytes.truncate(length);
     }
 }
 
@@ -235,6 +280,10 @@ mod tests {
             ),
             ("bob l2tpd pw *\r\n", vec!["bob", "l2tpd", "pw", "*"]),
             (r#""" l2tpd "" *"#, vec!["", "l2tpd", "", "*"]),
+            ("a\\\nb c", vec!["ab", "c"]),
+            ("a b\\0c d", vec!["a", "b", "d"]),
+            ("a \"\" \"\"\n", vec!["a", "", ""]),
+            ("a \"\" \"\"", vec!["a", ""]),
         ] {
             assert_eq!(words(text), [expected], "{text}");
         }
@@ -243,7 +292,34 @@ mod tests {
     }
 
     #[test]
+    fn where_words_and_records_are() {
+        let text = b"# users\n\n \"b\\x20b\"  c#d\n\\\ne \"f\ng\"";
+        let found = records(text);
+        let piece = |span: &Range<usize>| String::from_utf8_lossy(&text[span.clone()]).into_owned();
+        let pieces: Vec<Vec<String>> = found
+            .iter()
+            .map(|record| record.words.iter().map(|word| piece(&word.span)).collect())
+            .collect();
+        assert_eq!(
+            pieces,
+            [vec!["\"b\\x20b\"", "c"], vec!["\\\ne", "\"f\ng\""]]
+        );
+        let whole: Vec<String> = found.iter().map(|record| piece(&record.span)).collect();
+        assert_eq!(whole, [" \"b\\x20b\"  c#d\n", "\\\ne \"f\ng\""]);
+        let bare: Vec<bool> = found
+            .iter()
+            .flat_map(|r| &r.words)
+            .map(|w| w.bare)
+            .collect();
+        assert_eq!(bare, [false, true, true, false]);
+    }
+
+    #[test]
     fn slips_are_noticed() {
+        let long = format!("a {}\n", "x".repeat(1024));
+        assert!(records(long.as_bytes())[0].too_long);
+        assert_eq!(records(long.as_bytes())[0].words[1].bytes.len(), 1023);
+        assert!(records(b"a b\\x")[0].zero);
         assert!(records(b"a b c#d")[0].comment_in_word);
         assert!(!records(b"a b c #d")[0].comment_in_word);
         assert!(records(b"a b \"c\n")[0].unterminated);

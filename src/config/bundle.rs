@@ -1,7 +1,6 @@
 //! The configuration together with the secrets it names: what `serve` runs on, what `check` reads,
 //! and what a reload replaces, all or nothing.
 
-use std::net::IpAddr;
 use std::path::Path;
 
 use wire::Secret;
@@ -12,7 +11,7 @@ use super::layers::{Loaded, Origins, Sources, load};
 use super::model::Config;
 use super::psk::{self, NamedKey};
 use super::scripts;
-use crate::compat::chap_secrets::{self, ChapSecrets, Name};
+use super::users::Users;
 use crate::compat::{InsecurePermissions, ipsec_secrets, read_secret_file};
 use crate::diagnostic::{Diagnostic, Place, any_error};
 
@@ -26,7 +25,7 @@ pub struct Bundle {
     /// The pre-shared keys that have a name, in the order of the settings.
     pub named_keys: Vec<NamedKey>,
     /// The users.
-    pub users: ChapSecrets,
+    pub users: Users,
     /// The secret of L2TP tunnel authentication, if there is a file for it.
     pub tunnel_secret: Option<Secret>,
 }
@@ -56,7 +55,7 @@ impl Bundle {
             key_choice::judge(keys, config.ipsec.key_choice, &config.listen, &mut findings);
         }
         let named_keys = psk::load(&config, &origins, &mut findings);
-        let users = chap_secrets::load(&config.ppp.secrets, insecure, &mut findings);
+        let users = Users::load(&config, &mut findings);
         let tunnel_secret = config
             .l2tp
             .secret_file
@@ -71,7 +70,7 @@ impl Bundle {
             findings.push(found.hint("add a line: %any %any : PSK \"key\""));
         }
         if let Some(users) = &users {
-            judge_users(&config, users, &mut findings);
+            users.judge(&config, &mut findings);
         }
         if let (Some(keys), Some(users)) = (&keys, &users) {
             psk::judge(&named_keys, keys, users, &mut findings);
@@ -115,72 +114,6 @@ pub(crate) fn first_line(
     let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or(&[]);
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     (!line.is_empty()).then(|| Secret::from(line))
-}
-
-/// What only shows when users, server name and pool are looked at together.
-fn judge_users(config: &Config, users: &ChapSecrets, findings: &mut Vec<Diagnostic>) {
-    let file = Place::file(&config.ppp.secrets);
-    let name = config.ppp.name.as_bytes();
-    let usable = |server: &Name| match server {
-        Name::Any => true,
-        Name::Exact(server) => server == name,
-    };
-    if !users.records().iter().any(|record| usable(&record.server)) {
-        let message = format!("no user is for the server {:?}", config.ppp.name);
-        let hint = format!(
-            "the second column must be {:?} or *, see ppp.name",
-            config.ppp.name
-        );
-        findings.push(Diagnostic::warning(file.clone(), message).hint(hint));
-    }
-    let mut fixed: Vec<(IpAddr, u32)> = Vec::new();
-    for record in users
-        .records()
-        .iter()
-        .filter(|record| usable(&record.server))
-    {
-        let place = file.at_line(record.line);
-        let Some(address) = record.addresses.fixed() else {
-            let in_pool = |first| record.addresses.permits(first);
-            let ends = config
-                .pool
-                .ranges
-                .iter()
-                .flat_map(|range| [range.first, range.last]);
-            if !record.addresses.permits_nothing()
-                && !config.pool.ranges.is_empty()
-                && !ends.into_iter().any(in_pool)
-            {
-                let message = format!("no address of the pool is permitted to {}", record.user);
-                let hint = "name a single address, or a network that holds the pool";
-                findings.push(Diagnostic::warning(place, message).hint(hint));
-            }
-            continue;
-        };
-        if address == config.pool.local {
-            let message = format!(
-                "{address} of {} is the server's own (pool.local)",
-                record.user
-            );
-            findings.push(Diagnostic::warning(place.clone(), message).hint("take another one"));
-        }
-        if config
-            .pool
-            .ranges
-            .iter()
-            .any(|range| range.contains(address))
-        {
-            let message = format!("{address} of {} is inside pool.ranges as well", record.user);
-            let hint = "it is never lent to others; outside the ranges that is easier to see";
-            findings.push(Diagnostic::warning(place.clone(), message).hint(hint));
-        }
-        if let Some((_, line)) = fixed.iter().find(|(other, _)| *other == address) {
-            let message = format!("{address} is given to the user in line {line} as well");
-            let hint = "only one of the two can be connected at a time";
-            findings.push(Diagnostic::warning(place, message).hint(hint));
-        }
-        fixed.push((address, record.line));
-    }
 }
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ fn all_of_it_is_read_relative_to_the_file() {
     assert_eq!(findings, Vec::<String>::new());
     let bundle = bundle.unwrap();
     assert_eq!(bundle.keys.len(), 1);
-    assert!(bundle.users.lookup(b"bob", b"l2tpd").is_some());
+    assert!(bundle.users.chap.lookup(b"bob", b"l2tpd").is_some());
     assert_eq!(
         bundle.tunnel_secret.unwrap().expose(),
         b"secret of the tunnel"

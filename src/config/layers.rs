@@ -224,9 +224,10 @@ fn fragments(file: &Path, findings: &mut Vec<Diagnostic>) -> Vec<PathBuf> {
 }
 
 /// Settings that name a file.
-const PATHS: [&str; 9] = [
+const PATHS: [&str; 10] = [
     "ipsec.secrets",
     "ppp.secrets",
+    "ppp.pap-secrets",
     "l2tp.secret-file",
     "scripts.auth-up",
     "scripts.ip-pre-up",

@@ -14,6 +14,7 @@ pub mod psk;
 pub mod scripts;
 pub(crate) mod tree;
 mod tun;
+mod users;
 pub mod validate;
 pub mod values;
 
@@ -30,4 +31,5 @@ pub use network::Network;
 pub use psk::{NamedKey, Psk};
 pub use scripts::Scripts;
 pub use tun::{Tun, TunMode};
+pub use users::Users;
 pub use values::{AddressRange, SocketMode};

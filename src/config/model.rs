@@ -211,6 +211,11 @@ pub enum Authentication {
 pub struct Ppp {
     /// The file of users, in the form of pppd.
     pub secrets: PathBuf,
+    /// The file of users who log in with PAP; none: the same users.
+    #[serde(with = "optional")]
+    pub pap_secrets: Option<PathBuf>,
+    /// Whether an empty secret in that file lets in whoever knows the name, as in pppd.
+    pub weak_pap_without_password: bool,
     /// Our name: the server column of the users' file, and what clients are told in CHAP.
     pub name: String,
     /// What we ask for, the best first.
@@ -236,6 +241,8 @@ impl Default for Ppp {
     fn default() -> Self {
         Self {
             secrets: PathBuf::from("/etc/ppp/chap-secrets"),
+            pap_secrets: None,
+            weak_pap_without_password: false,
             name: "l2tpd".to_owned(),
             authentication: vec![Authentication::MschapV2],
             dns: Vec::new(),
@@ -281,6 +288,12 @@ pub struct Clients {
     pub sessions_per_user: u32,
     /// What becomes of a login beyond that.
     pub on_limit: OnLimit,
+    /// Time without traffic after which a session ends; `0s`: never.
+    #[serde(with = "duration")]
+    pub idle_timeout: Duration,
+    /// Time after which a session ends in any case; `0s`: never.
+    #[serde(with = "duration")]
+    pub session_timeout: Duration,
     /// The networks that clients with a split tunnel send into it.
     pub routes: Vec<Network>,
     /// The domain that clients search; empty: none.
@@ -294,6 +307,8 @@ impl Default for Clients {
             proxy_arp: false,
             sessions_per_user: 0,
             on_limit: OnLimit::default(),
+            idle_timeout: Duration::ZERO,
+            session_timeout: Duration::ZERO,
             routes: Vec::new(),
             domain: String::new(),
         }

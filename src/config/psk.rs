@@ -10,8 +10,9 @@ use wire::Secret;
 use super::bundle::first_line;
 use super::layers::Origins;
 use super::model::Config;
+use super::users::Users;
 use super::values::{optional, serde_as_string};
-use crate::compat::chap_secrets::{ChapSecrets, Name};
+use crate::compat::chap_secrets::Name;
 use crate::compat::ipsec_secrets::{Entry, SHORT_KEY, Selector};
 use crate::compat::permissions;
 use crate::diagnostic::{Diagnostic, Place};
@@ -270,7 +271,7 @@ fn too_many(keys: &[NamedKey], others: &[Entry], findings: &mut Vec<Diagnostic>)
 pub(super) fn judge(
     keys: &[NamedKey],
     others: &[Entry],
-    users: &ChapSecrets,
+    users: &Users,
     findings: &mut Vec<Diagnostic>,
 ) {
     too_many(keys, others, findings);
@@ -302,7 +303,7 @@ pub(super) fn judge(
             findings.push(found.hint("logs and status may name either"));
         }
         for pattern in key.users.iter().flatten() {
-            let known = users.records().iter().any(|record| match &record.user {
+            let known = users.records().any(|record| match &record.user {
                 Name::Any => true,
                 Name::Exact(user) => pattern.admits(user),
             });

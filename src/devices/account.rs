@@ -67,7 +67,7 @@ impl Account {
         let config = &bundle.config;
         let file = config.ppp.secrets.display();
         let name = config.ppp.name.as_bytes();
-        let Some(record) = bundle.users.lookup(user.as_bytes(), name) else {
+        let Some(record) = bundle.users.chap.lookup(user.as_bytes(), name) else {
             return Err(Failure::Usage(format!(
                 "there is no user {user:?} for the server {:?} in {file}",
                 config.ppp.name
@@ -89,11 +89,12 @@ impl Account {
                     "the pre-shared key of {user} is not text that can be typed"
                 ))
             })?);
-            account.password = Some(text_of(&record.secret).ok_or_else(|| {
-                Failure::Failed(format!(
-                    "the password of {user} is not text that can be typed"
-                ))
-            })?);
+            account.password =
+                Some(record.secret.password().and_then(text_of).ok_or_else(|| {
+                    Failure::Failed(format!(
+                        "the password of {user} is not known, or no text that can be typed"
+                    ))
+                })?);
         }
         Ok(account)
     }

@@ -2,7 +2,8 @@
 //! stands there.
 
 use super::{Import, Kind, Source, keys};
-use crate::compat::{chap_secrets, ipsec_secrets};
+use crate::compat::chap_secrets::{self, Rules};
+use crate::compat::ipsec_secrets;
 use crate::diagnostic::{Diagnostic, Severity};
 
 pub(super) fn map(source: Source, import: &mut Import) {
@@ -14,11 +15,17 @@ pub(super) fn map(source: Source, import: &mut Import) {
             "ipsec.secrets"
         }
         Kind::ChapSecrets => {
-            chap_secrets::parse(&place, &source.bytes, &mut findings);
+            chap_secrets::parse(&place, &source.bytes, Rules::default(), &mut findings);
             "ppp.secrets"
         }
         _ => {
-            chap_secrets::parse(&place, &source.bytes, &mut findings);
+            let rules = Rules {
+                kind: chap_secrets::Kind::Pap {
+                    any_password: false,
+                },
+                ..Rules::default()
+            };
+            chap_secrets::parse(&place, &source.bytes, rules, &mut findings);
             "ppp.pap-secrets"
         }
     };

@@ -143,11 +143,12 @@ impl Prepared {
         let server = self.bundle.config.ppp.name.as_bytes();
         self.bundle
             .users
+            .chap
             .records()
             .iter()
             .find_map(|record| match &record.user {
                 Name::Exact(name) => {
-                    let chosen = self.bundle.users.lookup(name, server)?;
+                    let chosen = self.bundle.users.chap.lookup(name, server)?;
                     (chosen.line == record.line).then(|| String::from_utf8(name.clone()).ok())?
                 }
                 Name::Any => None,

@@ -336,10 +336,10 @@ fn shown(bundle: &Bundle) -> Shown {
         }
         _ => None,
     };
-    let user = match bundle.users.records() {
+    let user = match bundle.users.chap.records() {
         [record] => match &record.user {
             Name::Exact(name) => printable(name)
-                .zip(printable(record.secret.expose()))
+                .zip(record.secret.password().and_then(|p| printable(p.expose())))
                 .map(|(name, password)| (name.to_string(), password)),
             Name::Any => None,
         },

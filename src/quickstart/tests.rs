@@ -47,9 +47,14 @@ fn a_whole_configuration_is_made_and_reads_back() {
     let bundle = &prepared.bundle;
     let key = bundle.keys[0].secret.expose();
     assert!(key.len() >= 20 && key.iter().all(|byte| ALPHABET.contains(byte)));
-    let user = bundle.users.lookup(b"vpnuser", b"l2tpd").unwrap();
-    assert_eq!(user.secret.len(), PASSWORD_LENGTH);
-    assert!(user.addresses.permits(bundle.config.pool.ranges[0].first));
+    let user = bundle.users.chap.lookup(b"vpnuser", b"l2tpd").unwrap();
+    let password = user.secret.password().unwrap();
+    assert_eq!(password.len(), PASSWORD_LENGTH);
+    assert!(
+        user.terms
+            .addresses
+            .permits(bundle.config.pool.ranges[0].first)
+    );
     // Not the network the host is in.
     assert_eq!(bundle.config.pool.local.to_string(), "172.29.77.1");
     assert_eq!(bundle.config.ppp.dns, [IpAddr::from([10, 10, 0, 2])]);
@@ -91,6 +96,7 @@ fn what_exists_is_kept_and_only_what_is_missing_is_made() {
         prepared
             .bundle
             .users
+            .chap
             .lookup(b"vpnuser", b"my vpn")
             .is_some()
     );
@@ -178,7 +184,8 @@ fn the_example_line_works_on_the_files() {
     let server = arguments.server.parse().unwrap();
     let secrets = secrets::read(&arguments, Some(server), from).unwrap();
     assert_eq!(secrets.psk, prepared.bundle.keys[0].secret);
-    assert_eq!(secrets.password, prepared.bundle.users.records()[0].secret);
+    let user = &prepared.bundle.users.chap.records()[0];
+    assert_eq!(Some(&secrets.password), user.secret.password());
 }
 
 #[test]

@@ -1,17 +1,26 @@
 //! Who may log in: name and password, and whether the pre-shared key is one for this user.
+//!
+//! The files of users count as they are at each login. To look whether they have changed costs little,
+//! and they are read again only then.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
-use engine::{AddressPolicy, Cause, Login, Verdict};
-use ppp::UserName;
+use engine::{Cause, Login, Verdict};
+use ppp::auth::Check;
+use ppp::{Exchange, UserName};
+use tracing::{info, warn};
 
-use crate::compat::chap_secrets::ChapSecrets;
-use crate::config::{Bundle, NamedKey};
+use crate::compat::chap_secrets::Judgement;
+use crate::config::{self, Bundle, Config, NamedKey};
+use crate::diagnostic::{Diagnostic, Severity, any_error};
 
 /// What decides about logins.
 #[derive(Debug)]
 pub(super) struct Users {
-    secrets: ChapSecrets,
+    users: config::Users,
+    /// What names the files.
+    settings: Config,
     /// The second column of the users' file.
     server: String,
     /// The keys that have users of their own, by name.
@@ -25,26 +34,58 @@ impl Users {
     pub(super) fn new(bundle: &Bundle, name: &str) -> Self {
         let bound = bundle.named_keys.iter().filter(|key| key.users.is_some());
         Self {
-            secrets: bundle.users.clone(),
+            users: bundle.users.clone(),
+            settings: bundle.config.clone(),
             server: name.to_owned(),
             bound: bound.map(|key| (key.name.clone(), key.clone())).collect(),
             own_key_only: bundle.config.ipsec.own_key_only,
         }
     }
 
-    pub(super) fn secrets(&self) -> &ChapSecrets {
-        &self.secrets
+    /// The users as they were read last.
+    pub(super) fn all(&self) -> &config::Users {
+        &self.users
+    }
+
+    /// Reads the files again if they have changed; the fixed addresses of before, if there are other
+    /// users now. When they cannot be read, those of before count on, and that is said once.
+    pub(super) fn refresh(&mut self) -> Option<BTreeSet<IpAddr>> {
+        if !self.users.has_changed() {
+            return None;
+        }
+        let mut findings = Vec::new();
+        let read = config::Users::load(&self.settings, &mut findings);
+        match read.filter(|_| !any_error(&findings)) {
+            Some(users) => {
+                let before = std::mem::replace(&mut self.users, users);
+                info!(users = self.users.records().count(), "users read again");
+                findings.iter().for_each(log);
+                Some(before.fixed_addresses())
+            }
+            None => {
+                findings.retain(Diagnostic::is_error);
+                let why: Vec<String> = findings.iter().map(ToString::to_string).collect();
+                let why = why.join("; ");
+                warn!("the users cannot be read again, and those of before count on: {why}");
+                self.users.keep();
+                None
+            }
+        }
     }
 
     pub(super) fn judge(&self, login: &Login) -> Verdict {
         let (user, server) = (&login.request.user, self.server.as_bytes());
+        let exchange = &login.request.exchange;
+        let secrets = self
+            .users
+            .for_method(matches!(exchange, Exchange::Pap { .. }));
         let reject = |cause, why: &str| Verdict::Reject {
             cause,
             why: why.to_owned(),
         };
         // Windows sends DOMAIN\user; the file mostly has the user alone.
-        let whole = self.secrets.lookup(user.as_bytes(), server);
-        let bare = || self.secrets.lookup(user.without_domain(), server);
+        let whole = secrets.lookup(user.as_bytes(), server);
+        let bare = || secrets.lookup(user.without_domain(), server);
         let (record, name) = match whole {
             Some(record) => (record, user.as_bytes()),
             None => match bare() {
@@ -52,15 +93,22 @@ impl Users {
                 None => return reject(Cause::UnknownUser, "no such user"),
             },
         };
-        let proof = match login.request.exchange.check(user, &record.secret) {
-            ppp::auth::Check::Failed => return reject(Cause::WrongPassword, "wrong password"),
-            ppp::auth::Check::Passed(proof) => proof,
+        let proof = match record.secret.check(exchange, user) {
+            Judgement::Compared(Check::Passed(proof)) => proof,
+            Judgement::Compared(Check::Failed) => {
+                return reject(Cause::WrongPassword, "wrong password");
+            }
+            Judgement::NeedsPassword => {
+                let why = "the users' file has the NT hash of the password, and CHAP-MD5 needs the \
+                           password itself";
+                return reject(Cause::PasswordHashed, why);
+            }
         };
         // After the password: nobody learns who may use a key without being somebody.
         if let Err(why) = self.check_key(&login.key, name) {
             return reject(Cause::KeyOfAnotherUser, &why);
         }
-        if record.addresses.permits_nothing() {
+        if record.terms.addresses.permits_nothing() {
             return reject(
                 Cause::NoAddressPermitted,
                 "the users' file permits no address",
@@ -69,10 +117,7 @@ impl Users {
         Verdict::Accept {
             account: UserName::new(name).unwrap_or_else(|| user.clone()),
             proof,
-            address: record
-                .addresses
-                .fixed()
-                .map_or(AddressPolicy::Pool, AddressPolicy::Fixed),
+            terms: Box::new(record.terms.clone()),
         }
     }
 
@@ -97,6 +142,13 @@ impl Users {
     }
 }
 
+fn log(finding: &Diagnostic) {
+    match finding.severity {
+        Severity::Note => {}
+        Severity::Warning | Severity::Error => warn!("{finding}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use wire::Secret;
@@ -114,7 +166,8 @@ mod tests {
         };
         let keys = [key("sales", &["alice", "sales-*"]), key("boss", &["bob"])];
         Users {
-            secrets: ChapSecrets::default(),
+            users: config::Users::default(),
+            settings: Config::default(),
             server: "l2tpd".to_owned(),
             bound: keys
                 .into_iter()

@@ -1,6 +1,6 @@
 //! `adit serve`: what a server does with the control loop.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -15,8 +15,7 @@ use tracing::{debug, error, info, warn};
 use wire::Instant;
 
 use crate::cli::Failure;
-use crate::compat::chap_secrets::ChapSecrets;
-use crate::config::{Bundle, Config, Encapsulation, Sources, TunMode};
+use crate::config::{self, Bundle, Config, Encapsulation, Sources, TunMode};
 use crate::control::{self, Call, ControlSocket, Operator};
 use crate::diagnostic::{Diagnostic, any_error};
 use crate::io::capability::Needs;
@@ -79,10 +78,17 @@ struct Desk {
     users: Users,
     journal: Journal,
     attendance: Attendance,
+    /// Fixed addresses that have come up with a login, and want a route before their first packet.
+    unrouted: Vec<IpAddr>,
 }
 
 impl Host for Desk {
-    fn login(&mut self, login: Login) -> Verdict {
+    fn login(&mut self, login: Login, engine: &mut Engine) -> Verdict {
+        if let Some(before) = self.users.refresh() {
+            let fixed = self.users.all().fixed_addresses();
+            self.unrouted.extend(fixed.difference(&before));
+            engine.set_reserved(fixed);
+        }
         self.users.judge(&login)
     }
 
@@ -165,9 +171,10 @@ impl Server {
                 shell.answers(),
                 shell.worker().commands().clone(),
             ),
+            unrouted: Vec::new(),
         };
         // Only what lies in the pool, and only what bears our mark.
-        let fixed = settings::fixed_addresses(&bundle.users);
+        let fixed = bundle.users.fixed_addresses();
         let ranges = &bundle.config.pool.ranges;
         desk.attendance.proxies().sweep(|address| {
             fixed.contains(&address) || ranges.iter().any(|range| range.contains(address))
@@ -216,10 +223,29 @@ impl Server {
                 input = self.shell.next() => {
                     let input = input?;
                     self.shell.handle(input, &mut self.desk).await?;
+                    self.route();
                 }
             }
         }
         self.leave().await
+    }
+
+    /// Routes and masquerades the fixed addresses that have come up.
+    fn route(&mut self) {
+        if self.desk.unrouted.is_empty() {
+            return;
+        }
+        for address in std::mem::take(&mut self.desk.unrouted) {
+            if let Some(tun) = &mut self.tun
+                && let Err(error) = tun.add_route(Prefix::host(address), None)
+            {
+                warn!("{error}");
+            }
+        }
+        let followed = self.nat.follow(&self.desk.config, self.desk.users.all());
+        if let Err(error) = followed {
+            warn!("{error}");
+        }
     }
 
     /// Says goodbye to everybody, and waits for no answer; for what is to be done after sessions
@@ -313,15 +339,10 @@ impl Operator for Server {
         for finding in findings {
             warn!("{finding}");
         }
-        let before: BTreeSet<IpAddr> = settings::fixed_addresses(self.desk.users.secrets());
-        let fixed = settings::fixed_addresses(&bundle.users);
-        for address in fixed.difference(&before) {
-            if let Some(tun) = &mut self.tun
-                && let Err(error) = tun.add_route(Prefix::host(*address), None)
-            {
-                warn!("{error}");
-            }
-        }
+        let before = self.desk.users.all().fixed_addresses();
+        let fixed = bundle.users.fixed_addresses();
+        self.desk.unrouted.extend(fixed.difference(&before));
+        self.route();
         self.shell
             .engine
             .set_keys(Arc::new(settings::keyring(&bundle)));
@@ -331,7 +352,7 @@ impl Operator for Server {
             warn!("{error}");
         }
         let keys = bundle.keys.len() + bundle.named_keys.len();
-        let users = bundle.users.records().len();
+        let users = bundle.users.records().count();
         // The server has the name it was started with until it is started again.
         self.desk.users = Users::new(&bundle, &self.desk.config.ppp.name);
         // What is a matter of keys and users has taken effect.
@@ -356,7 +377,7 @@ struct Interfaces {
     devices: Option<Arc<SessionDevices>>,
 }
 
-fn interfaces(config: &Config, users: &ChapSecrets) -> anyhow::Result<Interfaces> {
+fn interfaces(config: &Config, users: &config::Users) -> anyhow::Result<Interfaces> {
     match config.tun.mode {
         TunMode::Shared => {
             let (tun, mut queues) = tun(config, users)?;
@@ -389,7 +410,7 @@ fn interfaces(config: &Config, users: &ChapSecrets) -> anyhow::Result<Interfaces
 /// The device of all clients, with routes for every address that a client can have.
 fn tun(
     config: &Config,
-    users: &ChapSecrets,
+    users: &config::Users,
 ) -> anyhow::Result<(Tun, Vec<crate::io::tun::TunQueue>)> {
     let (mut tun, queues) = Tun::create(&config.tun.name, 1)?;
     tun.add_address(config.pool.local)?;
@@ -397,7 +418,7 @@ fn tun(
     for range in &config.pool.ranges {
         tun.add_range(range.first, range.last)?;
     }
-    for address in settings::fixed_addresses(users) {
+    for address in users.fixed_addresses() {
         if !config
             .pool
             .ranges

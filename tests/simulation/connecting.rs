@@ -222,7 +222,7 @@ fn a_fixed_address_that_was_taken_from_its_user_is_gone_at_the_next_login() {
     let session = world.party(client).sessions().remove(0);
     assert_eq!(session.local_address, ip("10.10.1.77"));
     if let Some(bob) = world.server().users.get_mut("bob") {
-        bob.address = engine::AddressPolicy::Pool;
+        bob.address = engine::AddressPolicy::any();
     }
     // A Configure-Request makes both negotiate anew within the same session (RFC 1661 §4.3), when
     // it cannot be a late copy any more.

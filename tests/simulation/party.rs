@@ -11,7 +11,7 @@ use std::time::Duration;
 use dataplane::{Buffer, DataPlane, Egress, Ingress, NatT};
 use engine::{
     AddressPolicy, AddressRange, Answer, Cause, Config, Dial, Engine, Event, Failure, Output,
-    Reason, Request, RequestId, Server, SessionInfo, Upcall, Verdict,
+    Reason, Request, RequestId, Server, SessionInfo, Terms, Upcall, Verdict,
 };
 use ppp::Method;
 use ppp::auth::Check;
@@ -98,6 +98,8 @@ pub fn server_config(methods: &[Method]) -> Config {
             parameters: engine::dhcp::Parameters::default(),
             ranges: range.into_iter().collect(),
             reserved: [Ipv4Addr::new(10, 10, 1, 77).into()].into(),
+            idle_timeout: None,
+            session_timeout: None,
             session_limit: None,
         }),
         ..Config::default()
@@ -134,14 +136,14 @@ impl Party {
                     "alice",
                     User {
                         password: "wonderland",
-                        address: AddressPolicy::Pool,
+                        address: AddressPolicy::any(),
                     },
                 ),
                 (
                     "bob",
                     User {
                         password: "builder",
-                        address: AddressPolicy::Fixed(Ipv4Addr::new(10, 10, 1, 77).into()),
+                        address: AddressPolicy::only(Ipv4Addr::new(10, 10, 1, 77)),
                     },
                 ),
             ]
@@ -414,26 +416,26 @@ impl Party {
                     let password = Secret::from(user.password.as_bytes());
                     (
                         login.request.exchange.check(&login.request.user, &password),
-                        user.address,
+                        Box::new(Terms::with_addresses(user.address.clone())),
                     )
                 });
                 let account = login.request.user.clone();
                 let own = self.key_users.get(&login.key);
                 let others_key = own.is_some_and(|users| account.as_str() != Some(users));
                 let verdict = match check {
-                    Some((_, address)) if self.believes_everybody => Verdict::Accept {
+                    Some((_, terms)) if self.believes_everybody => Verdict::Accept {
                         account,
                         proof: Some(ppp::mschapv2::AuthenticatorResponse([0; 20])),
-                        address,
+                        terms,
                     },
                     Some((Check::Passed(_), _)) if others_key => Verdict::Reject {
                         cause: Cause::KeyOfAnotherUser,
                         why: format!("the key {} is not for this user", login.key),
                     },
-                    Some((Check::Passed(proof), address)) => Verdict::Accept {
+                    Some((Check::Passed(proof), terms)) => Verdict::Accept {
                         account,
                         proof,
-                        address,
+                        terms,
                     },
                     Some((Check::Failed, _)) => Verdict::Reject {
                         cause: Cause::WrongPassword,
@@ -463,6 +465,11 @@ impl Party {
                         .outbound_usage(peer, outbound)
                         .map_or(0, |u| u.traffic.bytes);
                 self.engine.handle_answer(now, id, Answer::Usage(bytes));
+            }
+            Request::Packets { session } => {
+                let usage = self.plane.session_usage(session).unwrap_or_default();
+                let packets = usage.received.packets + usage.sent.packets;
+                self.engine.handle_answer(now, id, Answer::Packets(packets));
             }
         }
     }

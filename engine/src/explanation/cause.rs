@@ -88,6 +88,8 @@ causes! {
     UnknownUser = "unknown-user",
     /// The password is wrong.
     WrongPassword = "wrong-password",
+    /// There is a hash of the password, and CHAP with MD5 needs the password.
+    PasswordHashed = "password-hashed",
     /// The user may not come with this pre-shared key.
     KeyOfAnotherUser = "key-of-another-user",
     /// The user has as many sessions as allowed.

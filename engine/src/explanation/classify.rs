@@ -85,7 +85,12 @@ impl Cause {
             Reason::PathGone => Self::Gone,
             Reason::Unprepared(_) => Self::Other,
             Reason::StartedAgain => Self::HungUp,
-            Reason::Operator | Reason::Replaced | Reason::ShuttingDown | Reason::Done => {
+            Reason::Operator
+            | Reason::Replaced
+            | Reason::Idle(_)
+            | Reason::SessionTimeout(_)
+            | Reason::ShuttingDown
+            | Reason::Done => {
                 return None;
             }
         })

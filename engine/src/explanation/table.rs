@@ -299,6 +299,13 @@ pub(super) const fn explanation(cause: Cause) -> &'static Explanation {
             client: "type the password in again",
             shown: families! { Windows: "error 691", Apple: APPLE_LOGIN, Android: ANDROID },
         },
+        Cause::PasswordHashed => explain! {
+            PasswordHashed at Authentication:
+            "the users' file has only a hash of the user's password, and the client asks for CHAP with MD5, which needs the password itself",
+            server: "take \"chap\" out of `ppp.authentication`, or store the user's password",
+            client: "allow MS-CHAPv2",
+            shown: families! { Windows: "error 691", Apple: APPLE_LOGIN, Android: ANDROID },
+        },
         Cause::KeyOfAnotherUser => explain! {
             KeyOfAnotherUser at Authentication:
             "the user may not come with the pre-shared key that the client used",

@@ -12,7 +12,7 @@ use wire::{Carrier, Instant, Path, PeerId, Ports, Rng, Secret};
 use crate::peer::{Child, Peer};
 use crate::{
     AddressPolicy, AddressRange, Answer, Config, Engine, Event, Output, Request, RequestId, Server,
-    SessionId, SessionInfo, SessionLimit, Upcall, Verdict,
+    SessionId, SessionInfo, SessionLimit, Terms, Upcall, Verdict,
 };
 
 /// The password of everybody.
@@ -51,12 +51,17 @@ pub(super) struct Lab {
     pub(super) now: Instant,
     clients: Vec<Client>,
     sessions: BTreeMap<SessionId, AddSession>,
+    networks: BTreeMap<SessionId, dataplane::Network>,
     events: Vec<Event>,
     /// Whether requests to prepare wait in `preparing` for [`Lab::answer`].
     pub(super) slow: bool,
     preparing: VecDeque<(RequestId, SessionInfo)>,
     /// What was said of sessions' networks and logins, and to the data plane, in order.
     pub(super) order: Vec<&'static str>,
+    /// What users are let in on, where that is not what everybody gets.
+    pub(super) terms: BTreeMap<&'static str, Terms>,
+    /// IP packets of all sessions together.
+    pub(super) packets: u64,
 }
 
 impl Lab {
@@ -74,6 +79,8 @@ impl Lab {
                 parameters: crate::dhcp::Parameters::default(),
                 ranges: range.into_iter().collect(),
                 reserved: [OF_BOB.into()].into(),
+                idle_timeout: None,
+                session_timeout: None,
                 session_limit,
             }),
             ..Config::default()
@@ -84,10 +91,13 @@ impl Lab {
             now: Instant::from_boot(Duration::from_secs(5_000)),
             clients: Vec::new(),
             sessions: BTreeMap::new(),
+            networks: BTreeMap::new(),
             events: Vec::new(),
             slow: false,
             preparing: VecDeque::new(),
             order: Vec::new(),
+            terms: [("bob", Terms::with_addresses(AddressPolicy::only(OF_BOB)))].into(),
+            packets: 0,
         }
     }
 
@@ -116,6 +126,8 @@ impl Lab {
             established: self.now,
         });
         peer.path = Some(path);
+        let integrity = Some(esp::Integrity::HmacSha1_96);
+        peer.suite = Some(esp::Suite::new(esp::Cipher::AesCbc256, integrity));
         // A peer without a child SA would not be kept.
         peer.children.insert(
             ike::ChildId(id.0),
@@ -189,6 +201,11 @@ impl Lab {
             session.peer == peer && (session.local_tunnel, session.local_session) == ids
         });
         found.next().map(|session| session.session)
+    }
+
+    /// How large packets of a session may be that come from its client.
+    pub(super) fn mru_of(&self, session: Option<SessionId>) -> Option<u16> {
+        Some(self.networks.get(&session?)?.mru)
     }
 
     /// Who is logged in, with which address, in the order of coming up.
@@ -283,11 +300,18 @@ impl Lab {
             Output::DataPlane(Update::RemoveSession { session }) => {
                 self.sessions.remove(&session);
             }
-            Output::DataPlane(Update::SetNetwork { network, .. }) => {
+            Output::DataPlane(Update::SetNetwork { session, network }) => {
                 let open = network.is_some();
+                if let Some(network) = network {
+                    self.networks.insert(session, network);
+                }
                 self.order.push(if open { "opened" } else { "closed" });
             }
             Output::Request(id, Request::Login(login)) => self.on_login(id, &login),
+            Output::Request(id, Request::Packets { .. }) => {
+                let answer = Answer::Packets(self.packets);
+                self.engine.handle_answer(now, id, answer);
+            }
             Output::Request(id, Request::Prepare(info)) => {
                 self.order.push("prepare");
                 self.preparing.push_back((id, *info));
@@ -325,15 +349,13 @@ impl Lab {
     fn on_login(&mut self, id: RequestId, login: &crate::Login) {
         let name = &login.request.user;
         let account = ppp::UserName::new(name.without_domain()).expect("a short name");
-        let address = match account.as_str() {
-            Some("bob") => AddressPolicy::Fixed(OF_BOB.into()),
-            _ => AddressPolicy::Pool,
-        };
+        let terms = account.as_str().and_then(|name| self.terms.get(name));
+        let terms = Box::new(terms.cloned().unwrap_or_default());
         let verdict = match login.request.exchange.check(name, &Secret::from(PASSWORD)) {
             Check::Passed(proof) => Verdict::Accept {
                 account,
                 proof,
-                address,
+                terms,
             },
             Check::Failed => panic!("everybody has the password"),
         };

@@ -10,3 +10,4 @@ mod lab;
 mod preparing;
 mod sessions;
 mod spis;
+mod terms;

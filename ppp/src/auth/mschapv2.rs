@@ -59,6 +59,15 @@ impl NtHash {
     }
 }
 
+/// In constant time.
+impl PartialEq for NtHash {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl Eq for NtHash {}
+
 impl Drop for NtHash {
     fn drop(&mut self) {
         self.0.zeroize();

@@ -397,7 +397,12 @@ fn has_pap_users(import: &Import) -> bool {
     let Some(source) = import.files.peek(Kind::PapSecrets) else {
         return false;
     };
-    let users = chap_secrets::parse(&source.place(), &source.bytes, &mut Vec::new());
+    let users = chap_secrets::parse(
+        &source.place(),
+        &source.bytes,
+        chap_secrets::Rules::default(),
+        &mut Vec::new(),
+    );
     users.records().iter().any(|record| match &record.server {
         Name::Any => true,
         Name::Exact(server) => server == name.as_bytes(),
