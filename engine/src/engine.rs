@@ -221,8 +221,8 @@ impl Engine {
         self.drain(now);
     }
 
-    /// Says goodbye to every peer, once and without waiting for answers: Terminate-Request, CDN
-    /// and StopCCN, DELETE of the ESP SAs, DELETE of the IKE SA.
+    /// Says goodbye to every peer, once and without waiting for answers: Terminate-Request, StopCCN
+    /// (which ends the calls too, RFC 2661 §5.7), DELETE of the ESP SAs, DELETE of the IKE SA.
     pub fn close_all(&mut self, now: Instant) {
         let peers: Vec<PeerId> = self.peers.keys().copied().collect();
         for peer in peers {

@@ -1,5 +1,7 @@
 //! Every way to get in.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use engine::{Event, Stage};
@@ -9,7 +11,7 @@ use wire::Carrier;
 use crate::link::Conditions;
 use crate::nat::Behaviour;
 use crate::net::Realm;
-use crate::party::{SERVER_INSIDE, client_config, server_config};
+use crate::party::{Layer, SERVER_INSIDE, client_config, server_config};
 use crate::world::{Index, World, ip};
 
 const WAN: Conditions = Conditions::delayed(Duration::from_millis(15));
@@ -328,6 +330,54 @@ fn the_server_says_goodbye_to_everybody() {
     assert_eq!(world.server().engine.peers().count(), 0);
     assert!(!world.is_up(client), "{}", world.report());
     assert_eq!(world.party(client).endings().len(), 1, "{}", world.report());
+}
+
+/// Layer by layer from the top, each message once; and nobody waits for an answer, which cannot
+/// come here. A call ends with its tunnel, whose StopCCN says so (RFC 2661 §5.7): a CDN before it
+/// would take its place where the client's receive window has room for one message only.
+#[test]
+fn goodbye_is_said_once_in_every_layer() {
+    let (mut world, client) = world(1, server_config(&[Method::MsChapV2]), None);
+    world.dial(client, |_| {});
+    connect(&mut world, client);
+    let said = Rc::new(RefCell::new(Vec::new()));
+    let heard = Rc::clone(&said);
+    world.server().tamper = Some(Box::new(move |layer, bytes| {
+        if layer != Layer::Esp {
+            heard.borrow_mut().push(described(layer, &bytes));
+        }
+        vec![bytes]
+    }));
+    world.net.set_all_conditions(Conditions::DOWN);
+    world.with(crate::world::SERVER, |engine, now| engine.close_all(now));
+    let order = [
+        "Terminate-Request",
+        "StopCCN",
+        "Informational",
+        "Informational",
+    ];
+    assert_eq!(*said.borrow(), order);
+    world.run_for(Duration::from_secs(120));
+    assert_eq!(*said.borrow(), order);
+    assert_eq!(world.server().engine.peers().count(), 0);
+}
+
+/// What a message of a goodbye is.
+fn described(layer: Layer, bytes: &[u8]) -> &'static str {
+    match (layer, bytes) {
+        // RFC 1661 §5.5, behind the number of LCP.
+        (Layer::Ppp, [0xc0, 0x21, 5, ..] | [0xff, 0x03, 0xc0, 0x21, 5, ..]) => "Terminate-Request",
+        // RFC 2661 §3.2: the Message Type AVP is the first, its value behind a header of 12 and 6
+        // bytes.
+        (Layer::Control, _) => match bytes.get(18..20) {
+            Some([0, 14]) => "CDN",
+            Some([0, 4]) => "StopCCN",
+            _ => "another control message",
+        },
+        // RFC 2408 §3.1: the exchange type.
+        (Layer::Isakmp, _) if bytes.get(18) == Some(&5) => "Informational",
+        _ => "something else",
+    }
 }
 
 #[test]
