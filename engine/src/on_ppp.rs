@@ -71,6 +71,7 @@ impl Engine {
         let Some(session) = self.sessions.get(&id) else {
             return;
         };
+        let terms = Arc::clone(&session.terms);
         let peer = self.peers.get(&session.peer);
         let path = peer
             .filter(|peer| peer.dialled.is_none())
@@ -79,6 +80,7 @@ impl Engine {
             self.event(Event::LoggedIn(Box::new(LoggedIn {
                 session: id,
                 account,
+                terms,
                 path,
             })));
         }

@@ -1,5 +1,7 @@
 //! What the engine says to the world around it.
 
+use std::sync::Arc;
+
 use wire::{Path, PeerId, Ports};
 
 use crate::status::SessionInfo;
@@ -196,6 +198,8 @@ pub struct LoggedIn {
     pub session: SessionId,
     /// The user's name as the administrator writes it ([`Verdict::Accept`]).
     pub account: ppp::UserName,
+    /// On what terms.
+    pub terms: Arc<Terms>,
     /// Where the client is, outside.
     pub path: Path,
 }

@@ -82,7 +82,7 @@ impl Attendance {
     }
 
     pub(super) fn logged_in(&mut self, login: &LoggedIn) {
-        if self.idle {
+        if self.idle && login.terms.proxy_arp != Some(true) {
             return;
         }
         let subject = Subject {
@@ -93,7 +93,10 @@ impl Attendance {
             outer: login.path.remote,
             network: None,
             summary: None,
-            own: Own::default(),
+            own: Own {
+                ipparam: login.terms.ip_param.clone(),
+                set: login.terms.variables.clone(),
+            },
         };
         let task = Task::LoggedIn(Box::new(subject.clone()));
         if let Err(full) = self.submit(login.session, task) {
@@ -123,7 +126,7 @@ impl Attendance {
             local: info.local_address,
             remote: info.remote_address,
             mtu: info.mtu,
-            proxy_arp: self.proxy_arp,
+            proxy_arp: info.terms.proxy_arp.unwrap_or(self.proxy_arp),
         };
         let task = Task::Prepare(request, Box::new(subject.clone()), terms);
         match self.submit(info.session, task) {

@@ -71,9 +71,14 @@ impl Lab {
     }
 
     fn log_in(&mut self, session: u64, user: &str) {
+        self.log_in_on(session, user, engine::Terms::default());
+    }
+
+    fn log_in_on(&mut self, session: u64, user: &str, terms: engine::Terms) {
         self.attendance.logged_in(&LoggedIn {
             session: SessionId(session),
             account: ppp::UserName::new(user.as_bytes()).unwrap(),
+            terms: Arc::new(terms),
             path: info(session).path,
         });
     }
@@ -135,6 +140,7 @@ fn info(session: u64) -> SessionInfo {
         tunnel_ids: (1, 2),
         session_ids: (3, 4),
         mtu: 1400,
+        terms: Arc::default(),
         since: clock::now(),
         setup: Duration::ZERO,
     }
@@ -227,4 +233,19 @@ fn at_the_end_the_time_is_limited() {
     let notes = lab.notes();
     assert!(notes.contains(&"end ip-up alice".to_owned()), "{notes:?}");
     assert!(!notes.contains(&"begin auth-down alice".to_owned()));
+}
+
+#[test]
+fn a_user_s_own_words_come_first() {
+    let mut lab = Lab::new("echo \"$6 $SITE\" >>${0%/*}/own", LONG);
+    let terms = engine::Terms {
+        ip_param: Some(b"mine".to_vec()),
+        variables: vec![(b"SITE".to_vec(), b"north".to_vec())],
+        ..engine::Terms::default()
+    };
+    lab.log_in_on(1, "alice", terms);
+    lab.attendance.logged_out(SessionId(1));
+    lab.attendance.finish(LONG);
+    let own = read(&lab.folder.path().join("own"));
+    assert_eq!(own, ["mine north", "mine north"]);
 }
