@@ -131,7 +131,8 @@ impl Check<'_> {
             let message = "ike-port and natt-port are the same, but the two speak differently";
             self.error(path, message, "clients expect 500 and 4500");
         }
-        if (listen.ike_port, listen.natt_port) != (500, 4500) {
+        let ports = (listen.ike_port, listen.natt_port);
+        if ports != (500, 4500) && ports.0 != 0 && ports.1 != 0 {
             let path = if listen.ike_port == 500 {
                 "listen.natt-port"
             } else {
@@ -321,7 +322,13 @@ impl Check<'_> {
             }
             if range.contains(local) {
                 let message = format!("{range} holds the server's own address {local}");
-                self.element_error(path, index, message, "begin the range after pool.local");
+                let hint = "begin the range after pool.local";
+                // Where the mistake is: the default range is nobody's.
+                if self.origins.is_written(path) {
+                    self.element_error(path, index, message, hint);
+                } else {
+                    self.error("pool.local", message, "set pool.ranges as well");
+                }
             }
             if let Some(other) = pool.ranges.iter().take(index).find(|r| r.overlaps(range)) {
                 self.element_error(path, index, format!("{range} overlaps {other}"), "");

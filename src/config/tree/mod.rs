@@ -59,14 +59,21 @@ pub(crate) fn settings_of_file(
     findings: &mut Vec<Diagnostic>,
 ) -> Vec<Setting> {
     let (document, errors) = DeTable::parse_recoverable(text);
+    let mut broken = Vec::new();
     for error in &errors {
         let place = error
             .span()
             .map_or_else(|| file.clone(), |span| file.at_offset(text, span.start));
-        findings.push(Diagnostic::error(
-            place,
-            error.message().replace('\n', ", "),
-        ));
+        // What the parser stumbles over further on in a line it has misread helps nobody.
+        if broken.contains(&place.line) {
+            continue;
+        }
+        broken.push(place.line);
+        let found = Diagnostic::error(place.clone(), error.message().replace('\n', ", "));
+        findings.push(match unquoted(text, place.line) {
+            Some(value) => found.hint(format!("write \"{value}\", in quotes")),
+            None => found,
+        });
     }
     let at = |span: std::ops::Range<usize>| file.at_offset(text, span.start);
     let sections = known();
@@ -104,10 +111,20 @@ pub(crate) fn settings_of_file(
             }
         }
     }
+    found.retain(|finding| !broken.contains(&finding.place.line));
     // TOML's tables come in alphabetical order; people read from the top.
     found.sort_by(|a, b| a.place.cmp(&b.place));
     findings.append(&mut found);
     settings
+}
+
+/// The value of a line `key = value`, if it is a text or an address that lacks its quotes.
+fn unquoted(text: &str, line: Option<u32>) -> Option<&str> {
+    let index = usize::try_from(line?.checked_sub(1)?).ok()?;
+    let (_, value) = text.lines().nth(index)?.split_once('=')?;
+    let value = value.split('#').next()?.trim();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "./:-_*".contains(c);
+    (!value.is_empty() && value.chars().all(plain)).then_some(value)
 }
 
 fn setting(
