@@ -117,7 +117,6 @@ fn info(session: u64) -> SessionInfo {
         peer: PeerId(1),
         user: String::new(),
         account: None,
-        terms: Default::default(),
         authentication: None,
         path: wire::Path {
             local: ([192, 0, 2, 1], 4500).into(),
