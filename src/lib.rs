@@ -30,6 +30,7 @@ pub mod logging;
 pub mod manual;
 mod nat;
 pub mod quickstart;
+mod random;
 pub mod scripts;
 pub mod server;
 pub mod settings;

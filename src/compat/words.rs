@@ -311,7 +311,7 @@ mod tests {
             .flat_map(|r| &r.words)
             .map(|w| w.bare)
             .collect();
-        assert_eq!(bare, [false, true, true, false]);
+        assert_eq!(bare, [false, true, false, false]);
     }
 
     #[test]

@@ -12,23 +12,19 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use rand_core::Rng as _;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 use crate::cli::Failure;
-use crate::compat::chap_secrets::Name;
+use crate::compat::chap_secrets::{Name, write};
 use crate::compat::ipsec_secrets::{Selector, write_entry};
 use crate::config::{Bundle, Sources, load};
 use crate::diagnostic::{Diagnostic, any_error};
+use crate::random::{PASSWORD_LENGTH, text as random_text};
 
-/// Letters and digits that nobody mistakes for one another: no 0 O o, 1 l I.
-const ALPHABET: &[u8; 56] = b"abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789";
 /// 24 of them are 139 bits: a recorded handshake does not give the key away.
 const KEY_LENGTH: usize = 24;
-/// Passwords are typed on telephones. 16 are 92 bits, and can be tried out only one login at a time.
-const PASSWORD_LENGTH: usize = 16;
 /// The user that is made.
 const USER: &str = "vpnuser";
 /// Inner networks to choose from: the first two numbers of each.
@@ -255,18 +251,6 @@ fn create(path: &Path, contents: &[u8], mode: u32) -> io::Result<()> {
     })
 }
 
-fn random_text(rng: &mut wire::Rng, length: usize) -> Zeroizing<String> {
-    let mut text = Zeroizing::new(String::with_capacity(length));
-    while text.len() < length {
-        // Six bits; those beyond the alphabet are drawn again, so that each letter is as likely.
-        let index = rng.next_u32() >> 26;
-        if let Some(letter) = ALPHABET.get(index as usize) {
-            text.push(char::from(*letter));
-        }
-    }
-    text
-}
-
 fn keys_text(key: &str) -> Zeroizing<String> {
     let entry = write_entry(&[Selector::Any, Selector::Any], key.as_bytes()).unwrap_or_default();
     Zeroizing::new(format!(
@@ -276,17 +260,13 @@ fn keys_text(key: &str) -> Zeroizing<String> {
 }
 
 fn users_text(server: &str, password: &str) -> Zeroizing<String> {
-    let server = quoted(server);
+    let server = write::name(server.as_bytes());
+    let server = String::from_utf8_lossy(&server);
     Zeroizing::new(format!(
         "# Made by `adit quickstart`. User, server (ppp.name of adit.toml), password, and the\n\
          # address: * for one of the pool, or a fixed one.\n\
          {USER}\t{server}\t\"{password}\"\t*\n"
     ))
-}
-
-/// A word as pppd reads it.
-fn quoted(word: &str) -> String {
-    format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
 fn configuration_text(host: &Host, masquerade: bool) -> String {

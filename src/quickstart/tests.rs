@@ -6,6 +6,7 @@ use rand_core::SeedableRng as _;
 use super::*;
 use crate::cli::secrets::{self, Surroundings};
 use crate::cli::{Cli, Command};
+use crate::random::ALPHABET;
 
 fn rng() -> wire::Rng {
     wire::Rng::from_seed([7; 32])

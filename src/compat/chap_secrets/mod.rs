@@ -5,6 +5,7 @@
 //! sum wins, and the first of the file among equals.
 
 mod addresses;
+pub mod edit;
 mod options;
 mod stored;
 pub mod write;
