@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use adit::cli::{
     Cli, Command, ConfigFile, Failure, check, client as setup, doctor, explain, import, session,
-    status,
+    status, user,
 };
 use adit::config::{Bundle, Config, Sources};
 use adit::devices::{own_address, server_address};
@@ -76,6 +76,21 @@ fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Status(asking) => status::run(&asking, &asking.sources(), out)?,
         Command::Session(command) => session::run(&command, &command.asking().sources(), out)?,
         Command::Reload(asking) => session::reload(&asking, &asking.sources(), out)?,
+        Command::User(command) => {
+            use std::io::IsTerminal;
+            let stdin = std::io::stdin();
+            let mut lock;
+            let mut input = match stdin.is_terminal() {
+                true => user::Input::Terminal,
+                false => {
+                    lock = stdin.lock();
+                    user::Input::Reader(&mut lock)
+                }
+            };
+            let environment = Sources::of_process(None).environment;
+            let mut rng = server::generator()?;
+            user::run(&command, environment, &mut input, &mut rng, out)?;
+        }
         Command::Explain(arguments) => explain::run(&arguments, out)?,
         Command::Completions(arguments) => manual::completions(&arguments, out)?,
         Command::Man(arguments) => manual::man(&arguments, out)?,

@@ -13,6 +13,7 @@ mod output;
 pub mod secrets;
 pub mod session;
 pub mod status;
+pub mod user;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -24,6 +25,7 @@ pub use client::ClientSetup;
 pub use connect::{Connect, Route};
 pub use doctor::Doctor;
 pub use session::Session;
+pub use user::User;
 
 use crate::config::layers::DEFAULT_FILE;
 use crate::diagnostic::Diagnostic;
@@ -62,6 +64,8 @@ pub enum Command {
     Session(Session),
     /// Make the running server read its keys and users again
     Reload(Asking),
+    /// Add, change, remove and list users
+    User(Box<User>),
     /// Say what keeps a client from getting in, by the cause in the log or what the device shows
     Explain(Explain),
     /// Print what a user's device needs to connect: PowerShell lines, a profile, an nmcli call

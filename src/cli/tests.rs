@@ -40,6 +40,7 @@ fn the_commands() {
             "status",
             "session",
             "reload",
+            "user",
             "explain",
             "client",
             "connect",

@@ -1,0 +1,105 @@
+//! The file of users: locked against a second `adit user`, and replaced as a whole.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, OFlags, flock};
+use zeroize::Zeroizing;
+
+/// A file that nobody else changes by the same means.
+pub(super) struct Locked {
+    /// Without symbolic links: what they lead to is replaced, not they.
+    path: PathBuf,
+    /// Keeps the lock.
+    file: File,
+    text: Zeroizing<Vec<u8>>,
+}
+
+impl Locked {
+    /// Waits for the lock, and reads the file.
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        let path = fs::canonicalize(path)?;
+        loop {
+            let mut file = open(&path)?;
+            flock(&file, FlockOperation::LockExclusive)?;
+            // Whoever had the lock before has put another file into its place.
+            let (held, there) = (file.metadata()?, fs::metadata(&path)?);
+            if (held.dev(), held.ino()) == (there.dev(), there.ino()) {
+                let text = contents(&mut file)?;
+                return Ok(Self { path, file, text });
+            }
+        }
+    }
+
+    pub(super) fn text(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// Puts a file with this text, of the same owner and permissions, into its place.
+    pub(super) fn replace(self, text: &[u8]) -> io::Result<()> {
+        let folder = self.path.parent().unwrap_or(Path::new("/"));
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        let draft = folder.join(format!(".{name}.{}.tmp", std::process::id()));
+        let metadata = self.file.metadata()?;
+        let written = || -> io::Result<()> {
+            let mut file = File::options()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(&draft)?;
+            file.write_all(text)?;
+            let own = file.metadata()?;
+            let owner = (metadata.uid(), metadata.gid());
+            if (own.uid(), own.gid()) != owner {
+                std::os::unix::fs::fchown(&file, Some(owner.0), Some(owner.1))?;
+            }
+            let mode = metadata.permissions().mode() & 0o7777;
+            file.set_permissions(fs::Permissions::from_mode(mode))?;
+            file.sync_all()?;
+            fs::rename(&draft, &self.path)?;
+            File::open(folder)?.sync_all()
+        };
+        written().inspect_err(|_| {
+            let _ = fs::remove_file(&draft);
+        })
+    }
+}
+
+/// Makes the file if there is none.
+pub(super) fn create(path: &Path) -> io::Result<()> {
+    let made = File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path);
+    match made {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        made => made.map(drop),
+    }
+}
+
+/// Reads it without a lock.
+pub(super) fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+    contents(&mut open(path)?)
+}
+
+/// A regular file: a pipe could keep us waiting for ever.
+fn open(path: &Path) -> io::Result<File> {
+    let file = File::options()
+        .read(true)
+        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+        .open(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::other("this is not a regular file")),
+    }
+}
+
+fn contents(file: &mut File) -> io::Result<Zeroizing<Vec<u8>>> {
+    let length = usize::try_from(file.metadata()?.len()).unwrap_or(0);
+    let mut text = Zeroizing::new(Vec::with_capacity(length.saturating_add(1)));
+    file.read_to_end(&mut text)?;
+    Ok(text)
+}
