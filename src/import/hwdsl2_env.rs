@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use super::{Id, Import, Kind, Source};
 use crate::compat::hwdsl2_env::{Variable, parse};
+use crate::compat::ipsec_secrets::{Selector, write_entry};
 use crate::diagnostic::{Diagnostic, Place};
 
 /// Files beside adit.toml, where there are none of the old host's.
@@ -112,11 +113,9 @@ impl Environment {
                 .without_effect(id, "the key is read from ipsec.secrets");
             return;
         }
-        let quote = if key.contains('"') { '\'' } else { '"' };
-        let text = format!("%any %any : PSK {quote}{}{quote}\n", *key);
-        import
-            .draft
-            .side_file(KEYS, Zeroizing::new(text.into_bytes()));
+        let entry = write_entry(&[Selector::Any, Selector::Any], key.as_bytes());
+        let text = Zeroizing::new(entry.unwrap_or_default().as_bytes().to_vec());
+        import.draft.side_file(KEYS, text);
         import.keep(&[id], "ipsec.secrets", KEYS);
     }
 

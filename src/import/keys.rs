@@ -3,7 +3,7 @@
 use zeroize::Zeroizing;
 
 use super::{Id, Import, Kind};
-use crate::compat::ipsec_secrets::Selector;
+use crate::compat::ipsec_secrets::{Selector, write_entry};
 
 /// The name of that file.
 const FILE: &str = "ipsec.secrets";
@@ -75,35 +75,21 @@ pub(super) fn includes(import: &Import, path: &str) -> bool {
     lines.any(|line| line == include.as_bytes())
 }
 
-fn line(
-    Key {
-        parties,
-        key,
-        spelled,
-        ..
-    }: &Key<'_>,
-) -> Zeroizing<Vec<u8>> {
-    let parties: String = parties.iter().map(|party| format!("{party} ")).collect();
-    let plain = |byte: &u8| (byte.is_ascii_graphic() || *byte == b' ') && *byte != b'"';
-    let digits = Zeroizing::new(hex::encode(key));
-    let mut line = Zeroizing::new(Vec::with_capacity(
-        parties
-            .len()
-            .saturating_add(digits.len())
-            .saturating_add(16),
-    ));
-    line.extend_from_slice(parties.as_bytes());
-    line.extend_from_slice(b": PSK ");
-    if *spelled {
-        line.extend_from_slice(key);
-    } else if key.iter().all(plain) {
-        line.push(b'"');
-        line.extend_from_slice(key);
-        line.push(b'"');
-    } else {
-        line.extend_from_slice(b"0x");
-        line.extend_from_slice(digits.as_bytes());
+fn line(key: &Key<'_>) -> Zeroizing<Vec<u8>> {
+    if !key.spelled {
+        let entry = write_entry(&key.parties, key.key).unwrap_or_default();
+        return Zeroizing::new(entry.as_bytes().to_vec());
     }
+    let parties: String = key
+        .parties
+        .iter()
+        .map(|party| format!("{party} "))
+        .collect();
+    let front = format!("{parties}: PSK ");
+    let length = front.len().saturating_add(key.key.len()).saturating_add(1);
+    let mut line = Zeroizing::new(Vec::with_capacity(length));
+    line.extend_from_slice(front.as_bytes());
+    line.extend_from_slice(key.key);
     line.push(b'\n');
     line
 }
