@@ -1,5 +1,10 @@
 //! What adit writes into files of keys and users, against files that strongSwan, libreswan and pppd
 //! have read (`tests/interop/run secrets`): whoever changes the one has to try the other again.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    reason = "reads files of the project"
+)]
 
 use std::fs;
 use std::path::PathBuf;

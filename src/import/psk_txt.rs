@@ -123,7 +123,7 @@ mod tests {
             [
                 "10.0.0.2 : PSK \"hush one\"",
                 "10.0.0.3 : PSK \"hush\"",
-                "2001:db8::1 : PSK 0x68757368c3a9",
+                "\"2001:db8::1\" : PSK \"hushé\"",
                 "%any : PSK \"hush four\"",
             ]
         );

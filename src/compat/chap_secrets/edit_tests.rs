@@ -281,6 +281,8 @@ proptest! {
     /// What stands around a record that changes stays, in any file.
     #[test]
     fn in_any_file_nothing_else_changes(before in hard(200), after in hard(200)) {
+        // A backslash at the end of a line would make that line the beginning of zoe's record.
+        prop_assume!(!before.ends_with(b"\\"));
         let mut text = before.clone();
         text.extend_from_slice(b"\nzoe l2tpd pw *\n");
         text.extend_from_slice(&after);

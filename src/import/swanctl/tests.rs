@@ -28,7 +28,7 @@ fn a_server() {
         [
             "192.0.2.7 %any : PSK \"hush # one\"",
             "%any : PSK 0x68757368",
-            ": PSK 0x6875736820222074776f",
+            ": PSK 'hush \" two'",
         ]
     );
 }
