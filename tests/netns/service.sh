@@ -54,16 +54,16 @@ start_as_service() {
     start server "$(ns server)" env NOTIFY_SOCKET="$work/notify" "$adit" serve \
         --config "$work/adit.toml"
     server=$started
-    within 10 told 'READY=1'
+    within 10 manager_hears 'READY=1'
 }
 
-told() { tail -n "+$((${seen:-0} + 1))" "$work/notified.log" | grep -E -- "$1"; }
+manager_hears() { tail -n "+$((${seen:-0} + 1))" "$work/notified.log" | grep -E -- "$1"; }
 
 # Of a unit of the type notify-reload: a reload begins and is done, whatever comes of it.
 reload_is_told() { # status
     seen=$(wc -l <"$work/notified.log")
     kill -HUP "$server"
-    within 10 told "READY=1.*STATUS=$1" && told '^RELOADING=1.*MONOTONIC_USEC=[0-9]+' &&
+    within 10 manager_hears "READY=1.*STATUS=$1" && manager_hears '^RELOADING=1.*MONOTONIC_USEC=[0-9]+' &&
         ! gone "$server"
 }
 
@@ -87,7 +87,7 @@ case_service() {
             check "service: and when it could not" failed_reload_is_told
             check "service: $service_clients clients come in" all_call &&
                 check "service: told to end, the server tells everybody" all_are_told
-            check "service: and that it ends" told STOPPING=1
+            check "service: and that it ends" manager_hears STOPPING=1
         fi
     fi
     teardown

@@ -234,6 +234,51 @@ fn the_fixed_address_is_the_first_single_one_that_is_permitted() {
     }
 }
 
+/// pppd's results for a server that lends 10.1.0.9, and where ours differ, why. What a client wishes
+/// for does not count here: pppd takes the wish where the list has several words, but then two
+/// clients can wish for the same.
+#[test]
+fn what_is_offered() {
+    let pool = |first: &str| {
+        let first: IpAddr = first.parse().unwrap();
+        let range = engine::AddressRange::new(first, first).unwrap();
+        engine::Pool::new(vec![range], std::collections::BTreeSet::new())
+    };
+    let none = || engine::Pool::default();
+    let lends = || pool("10.1.0.9");
+    for (words, mut pool, expected) in [
+        ("*", lends(), Some("10.1.0.9")),
+        ("10.0.0.5", lends(), Some("10.0.0.5")),
+        ("", lends(), None),
+        ("-", lends(), None),
+        ("- 10.0.0.6", lends(), None),
+        ("10.0.0.5 *", lends(), Some("10.1.0.9")),
+        ("10.0.0.5 10.0.0.6", lends(), Some("10.0.0.5")),
+        ("10.0.0.0/24", lends(), None),
+        ("10.0.0.0/24", pool("10.0.0.77"), Some("10.0.0.77")),
+        // pppd: 10.0.0.4, the network's address and the number of the interface and one more. Who
+        // gets which number depends on who came first, so the word is skipped, with a finding.
+        ("10.0.0.0/24+", lends(), None),
+        ("10.0.0.99/24+", lends(), None),
+        ("10.0.0.0/30+", lends(), None),
+        ("!10.0.0.6 *", lends(), Some("10.1.0.9")),
+        ("* !10.0.0.6", lends(), Some("10.1.0.9")),
+        // pppd: offers the refused address, and refuses it.
+        ("!10.0.0.6 10.0.0.0/24", lends(), None),
+        ("10.0.0.0/33 10.0.0.6", lends(), Some("10.0.0.6")),
+        ("10.0.0.5", none(), Some("10.0.0.5")),
+        // pppd: the client has to bring one.
+        ("*", none(), None),
+    ] {
+        let (users, _) = read(&format!("bob l2tpd pw {words}"));
+        let policy = &users.records()[0].terms.addresses;
+        let offered = pool.allocate(engine::SessionId(1), policy);
+        let offered = offered.or_else(|| policy.fixed());
+        let expected = expected.map(|text| text.parse::<IpAddr>().unwrap());
+        assert_eq!(offered, expected, "{words}");
+    }
+}
+
 /// pppd asks one record whether anybody could log in, and if that one permits no address, nobody
 /// can. Here the others come in.
 #[test]

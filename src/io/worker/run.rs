@@ -292,25 +292,12 @@ impl Core {
             Err(error) => return self.on_receive_error(&error),
         };
         let mut paths = [None; BATCH];
-        let messages = inbox.buffers.iter_mut().zip(&inbox.meta).take(count);
-        for ((buffer, meta), path) in messages.zip(&mut paths) {
-            let Some(socket) = self.sockets.udp.get(index) else {
-                return;
-            };
-            let came = socket.path_of(meta);
-            *path = Some(came);
-            let message = buffer.get_mut(..meta.len).unwrap_or_default();
-            // One message, but as many datagrams as fit into it. An empty one is a datagram, too.
-            if message.is_empty() {
-                self.counters.received.count();
-                self.counters.runts.count();
-            }
-            for datagram in message.chunks_mut(meta.stride.max(1)) {
-                self.counters.received.count();
-                self.on_datagram(now, came, datagram);
-            }
+        for (path, meta) in paths.iter_mut().zip(&inbox.meta).take(count) {
+            *path = Some(socket.path_of(meta));
         }
-        // ESP of all messages together: the more of a peer, the less each costs.
+
+        // ESP of all messages together: the more of a peer, the less each costs. And first: what a
+        // peer says inside its association comes before the news that the association is gone.
         let messages = inbox.buffers.iter_mut().zip(&inbox.meta).zip(paths);
         let packets = messages
             .filter_map(|((buffer, meta), path)| Some((buffer.get_mut(..meta.len)?, meta, path?)))
@@ -324,6 +311,22 @@ impl Core {
             });
         self.plane
             .ingress_batch(now, packets, |ingress| self.on_ingress(ingress));
+
+        // Opened in place, ESP still begins with its SPI and is passed over here.
+        let messages = inbox.buffers.iter_mut().zip(&inbox.meta).zip(paths);
+        for ((buffer, meta), path) in messages {
+            let Some(path) = path else { return };
+            let message = buffer.get_mut(..meta.len).unwrap_or_default();
+            // One message, but as many datagrams as fit into it. An empty one is a datagram, too.
+            if message.is_empty() {
+                self.counters.received.count();
+                self.counters.runts.count();
+            }
+            for datagram in message.chunks_mut(meta.stride.max(1)) {
+                self.counters.received.count();
+                self.on_datagram(now, path, datagram);
+            }
+        }
     }
 
     fn read_raw(&mut self, now: Instant, index: usize, inbox: &mut Inbox) {
@@ -419,7 +422,7 @@ impl Core {
             return self.on_ike(now, path, datagram);
         }
         match classify_natt(datagram) {
-            // With the others of its round.
+            // It has gone in with the others of its round.
             NatT::Esp(_) => {}
             NatT::Ike(message) => self.on_ike(now, path, message),
             NatT::Keepalive => self.counters.keepalives.count(),
