@@ -37,8 +37,8 @@ pub struct Pool {
     in_use: BTreeMap<IpAddr, SessionId>,
     /// Where to look for an address that was never out: range index, address.
     fresh: Option<(usize, IpAddr)>,
-    /// Addresses that were out, oldest first. May name one that is in use again as a fixed
-    /// address: checked when taken.
+    /// Addresses that were out, oldest first, each once. May name one that has been reserved since:
+    /// checked when taken.
     released: VecDeque<IpAddr>,
 }
 
@@ -56,9 +56,13 @@ impl Pool {
 
     /// Replaces the reserved addresses, as after a reload. Sessions keep what they have.
     pub fn reserve(&mut self, reserved: BTreeSet<IpAddr>) {
-        // What is no longer reserved may have been passed over already: queue it.
+        // What is no longer reserved may have been passed over already: queue it. What is in use is
+        // queued when it is released.
+        let queued: BTreeSet<IpAddr> = self.released.iter().copied().collect();
         for address in self.reserved.difference(&reserved) {
-            if self.ranges.iter().any(|r| r.contains(*address)) && !self.is_fresh(*address) {
+            let is_known = queued.contains(address) || self.in_use.contains_key(address);
+            let is_ours = self.ranges.iter().any(|r| r.contains(*address));
+            if is_ours && !is_known && !self.is_fresh(*address) {
                 self.released.push_back(*address);
             }
         }
@@ -91,6 +95,10 @@ impl Pool {
             Some(holder) if *holder != session => Err(*holder),
             _ => {
                 self.in_use.insert(address, session);
+                // Else it would be queued once more at each release, without end.
+                if let Some(queued) = self.released.iter().position(|a| *a == address) {
+                    self.released.remove(queued);
+                }
                 Ok(())
             }
         }
@@ -259,6 +267,23 @@ mod tests {
         assert_eq!(take_all(&mut pool), rest);
         let elsewhere = AddressPolicy::new(vec![rule([10, 1, 0, 0], 16, true)]);
         assert!(!pool.suits(&elsewhere));
+    }
+
+    /// A user whose sessions replace one another takes the same address again and again.
+    #[test]
+    fn an_address_is_queued_once_however_often_it_comes_back() {
+        let mut pool = pool(&[("10.0.0.1", "10.0.0.9")], &[]);
+        let address = pool.allocate(SessionId(1), &AddressPolicy::any()).unwrap();
+        for session in 2..9 {
+            pool.release(address);
+            assert_eq!(pool.claim(address, SessionId(session)), Ok(()));
+            pool.reserve(BTreeSet::from([address]));
+            pool.reserve(BTreeSet::new());
+        }
+        pool.release(address);
+        pool.reserve(BTreeSet::from([address]));
+        pool.reserve(BTreeSet::new());
+        assert_eq!(pool.released, [address]);
     }
 
     #[test]
