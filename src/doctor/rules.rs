@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::{Host, Plan, Row, Tun, filters};
 use crate::config::Encapsulation;
-use crate::diagnostic::{Severity, any_error};
+use crate::diagnostic::Severity;
 use crate::io::holders::{Holder, Process};
 
 /// L2TP's own port (RFC 2661 §8.1).
@@ -39,16 +39,15 @@ fn configuration(plan: &Plan) -> Row {
     };
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
     let command = format!("adit check --config {file}");
-    let first = plan.findings.iter().max_by_key(|f| f.severity);
-    match first {
-        Some(first) if any_error(&plan.findings) => {
+    match plan.findings.iter().find(|finding| finding.is_error()) {
+        Some(first) => {
             let more = match errors.saturating_sub(1) {
                 0 => String::new(),
                 more => format!(", and {more} more"),
             };
             Row::problem(check, format!("{first}{more}")).mend(command)
         }
-        Some(_) => {
+        None if warnings > 0 => {
             let words = if warnings == 1 { "warning" } else { "warnings" };
             Row::warning(
                 check,

@@ -307,9 +307,12 @@ fn masquerading_that_is_wanted_and_not_there() {
 fn findings_of_the_configuration_are_summed_up() {
     let place = Place::file("/etc/adit/adit.toml".as_ref());
     let mut plan = plan("");
+    let of = |plan: &Plan| examine(&healthy(), plan).swap_remove(0);
+    plan.findings
+        .push(Diagnostic::note(place.at_line(2), "as it should be"));
+    assert_eq!(of(&plan).state, State::Ok);
     plan.findings
         .push(Diagnostic::warning(place.at_line(3), "odd"));
-    let of = |plan: &Plan| examine(&healthy(), plan).swap_remove(0);
     let row = of(&plan);
     assert_eq!(row.state, State::Warning);
     assert_eq!(
@@ -327,7 +330,7 @@ fn findings_of_the_configuration_are_summed_up() {
     let row = of(&plan);
     assert_eq!(row.state, State::Problem);
     assert!(
-        row.sentence.contains("error: wrong") && row.sentence.ends_with("and 1 more"),
+        row.sentence.ends_with("error: wrong, and 1 more"),
         "{row:?}"
     );
 }
