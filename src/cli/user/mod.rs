@@ -21,6 +21,7 @@ use super::{ConfigFile, Failure};
 use crate::compat::chap_secrets::edit::{self, Editor, Refused, Wish};
 use crate::compat::chap_secrets::{Name, Rules, Stored, write};
 use crate::config::{Config, Sources, load};
+use crate::diagnostic::{Diagnostic, Place};
 
 /// `adit user`
 #[derive(Debug, Args)]
@@ -128,7 +129,7 @@ struct Target {
     config: Config,
 }
 
-/// Does what is asked. Passwords that are not in a file come from `input`.
+/// Does what is asked. Passwords that are not in a file come from `input`, warnings go to `err`.
 ///
 /// # Errors
 /// Wrong words, a file that is not as it must be, or one that cannot be written.
@@ -138,6 +139,7 @@ pub fn run(
     input: &mut Input<'_>,
     rng: &mut wire::Rng,
     out: &mut dyn Write,
+    err: &mut dyn Write,
 ) -> Result<(), Failure> {
     let mut say = |text: &str| {
         writeln!(out, "{text}")
@@ -164,7 +166,9 @@ pub fn run(
             })?;
             let file = target.path.display();
             say(&format!("{} is in {file} now", shown(name.as_bytes())))?;
-            tell(made.as_ref(), &mut say)
+            tell(made.as_ref(), &mut say)?;
+            target.warn_of_pppd(&name, err);
+            Ok(())
         }
         Verb::Set {
             name,
@@ -310,6 +314,19 @@ impl Target {
         locked
             .replace(&text)
             .map_err(|error| unusable(&self.path, &error))
+    }
+
+    /// Not every name that lets a user in here does so in pppd.
+    fn warn_of_pppd(&self, name: &OsString, err: &mut dyn Write) {
+        if !write::is_found_by_pppd(name.as_bytes()) {
+            let message = format!("pppd does not find {}", shown(name.as_bytes()));
+            let found = Diagnostic::warning(Place::file(&self.path), message).hint(
+                "it looks for a name as it would print it: if it reads this file too, take a name in \
+                 printable ASCII",
+            );
+            // The user is there, whether or not anybody hears this.
+            let _ = writeln!(err, "{found}");
+        }
     }
 
     /// A user who is removed may still come in by a record for everybody.

@@ -32,7 +32,8 @@ impl Folder {
         fs::read_to_string(self.path("users")).unwrap()
     }
 
-    /// Runs `adit user …` with this standard input; what it says, or its exit code and complaint.
+    /// Runs `adit user …` with this standard input; what it says, with warnings at the end, or its
+    /// exit code and complaint.
     fn run(&self, words: &str, input: &str) -> Result<String, (u8, String)> {
         let config = self.path("adit.toml").display().to_string();
         let words = words.split(' ').map(|word| word.replace('_', " "));
@@ -43,12 +44,14 @@ impl Folder {
         let Command::User(user) = Cli::try_parse_from(line).unwrap().command else {
             panic!("another command");
         };
-        let mut out = Vec::new();
+        let (mut out, mut err) = (Vec::new(), Vec::new());
         let mut rng = wire::Rng::from_seed([7; 32]);
         let mut text = input.as_bytes();
         let mut input = Input::Reader(&mut text);
         let prefix = format!("{}/", self.0.path().display());
-        match run(&user, Vec::new(), &mut input, &mut rng, &mut out) {
+        let done = run(&user, Vec::new(), &mut input, &mut rng, &mut out, &mut err);
+        out.append(&mut err);
+        match done {
             Ok(()) => Ok(String::from_utf8(out).unwrap().replace(&prefix, "")),
             Err(failure) => Err((
                 failure.exit_code(),
@@ -137,6 +140,22 @@ fn what_was_there_stays_and_so_does_the_file_s_place() {
         .collect();
     names.sort();
     assert_eq!(names, ["adit.toml", "real", "users"]);
+}
+
+#[test]
+fn a_name_that_pppd_does_not_find_is_a_warning() {
+    let folder = Folder::new();
+    for (name, warned) in [
+        ("ann", false),
+        ("~a_n\tn", false),
+        ("\u{e9}", true),
+        ("a\u{7f}", true),
+        ("a\u{1}", true),
+    ] {
+        let said = folder.run(&format!("add {name}"), "pw").unwrap();
+        let warning = said.contains("users: warning: pppd does not find");
+        assert_eq!(warning, warned, "{said}");
+    }
 }
 
 #[test]

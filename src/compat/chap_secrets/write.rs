@@ -53,6 +53,12 @@ pub fn check_password(password: &[u8]) -> Result<(), Unwritable> {
     }
 }
 
+/// Whether pppd would find a user of this name. It looks for a name as it would print it (`M-C` for
+/// the byte 0xc3, `^G` for 7), which is the name itself only in printable ASCII with tabs.
+pub fn is_found_by_pppd(name: &[u8]) -> bool {
+    name.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~'))
+}
+
 /// A name: as it is where that is safe, else in quotes.
 pub fn name(name: &[u8]) -> Zeroizing<Vec<u8>> {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"._@-".contains(byte);
