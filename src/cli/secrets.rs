@@ -107,7 +107,8 @@ fn source(
         let secret = Secret::new(value.into_encoded_bytes());
         return Ok((Place::variable(variable), Text::Bare(secret)));
     };
-    let mut text = Zeroizing::new(Vec::new());
+    // With room for most files, so that no copy is left behind.
+    let mut text = Zeroizing::new(Vec::with_capacity(8192));
     let place = if path == Path::new("-") {
         let place = Place {
             file: "standard input".to_owned(),
