@@ -10,7 +10,7 @@ use std::path::Path;
 pub struct Process {
     /// Its number.
     pub id: u32,
-    /// The first 15 bytes of its name.
+    /// The first 15 bytes of its name, fit for a terminal.
     pub name: String,
 }
 
@@ -92,13 +92,19 @@ pub fn processes() -> Vec<Process> {
     let mut processes: Vec<Process> = entries(Path::new("/proc"))
         .filter_map(|name| {
             let id = name.parse().ok()?;
-            let name = fs::read(format!("/proc/{id}/comm")).ok()?;
-            let name = String::from_utf8_lossy(&name).trim_end().to_owned();
+            let name = name_of(&fs::read(format!("/proc/{id}/comm")).ok()?);
             Some(Process { id, name })
         })
         .collect();
     processes.sort_unstable_by_key(|process| process.id);
     processes
+}
+
+/// What is in `comm`: every user may give a process any name (prctl(2), PR_SET_NAME), and root reads it.
+fn name_of(comm: &[u8]) -> String {
+    let shown = |c| if wire::is_printable(c) { c } else { '\u{fffd}' };
+    let name = String::from_utf8_lossy(comm);
+    name.trim_end().chars().map(shown).collect()
 }
 
 /// The process of each socket, for those that can be found: its descriptors are links that name the
@@ -138,6 +144,12 @@ mod tests {
     use std::net::UdpSocket;
 
     use super::*;
+
+    #[test]
+    fn a_name_does_not_drive_the_terminal() {
+        assert_eq!(name_of(b"charon\n"), "charon");
+        assert_eq!(name_of(b"a b\x1b[2J\nc\n"), "a b\u{fffd}[2J\u{fffd}c");
+    }
 
     #[test]
     fn lines_of_the_kernel() {
