@@ -9,8 +9,8 @@ use serde::Serialize;
 use crate::compat::chap_secrets::{ChapSecrets, Name, Record, Stored};
 
 #[derive(Serialize)]
-struct Report<'a> {
-    file: &'a Path,
+struct Report {
+    file: String,
     users: Vec<Row>,
 }
 
@@ -70,7 +70,10 @@ fn word(rule: &AddressRule) -> String {
 pub(super) fn text(file: &Path, users: &ChapSecrets, json: bool) -> String {
     let rows: Vec<Row> = users.records().iter().map(Row::from).collect();
     if json {
-        let report = Report { file, users: rows };
+        let report = Report {
+            file: file.display().to_string(),
+            users: rows,
+        };
         // Text and numbers: there is nothing that could not be written.
         return serde_json::to_string_pretty(&report).unwrap_or_default();
     }
