@@ -155,13 +155,6 @@ impl AddressPolicy {
         singles.find(|address| self.permits(*address))
     }
 
-    /// Whether a user who is offered the fixed address may choose another one that is permitted:
-    /// only where the list says more than that address.
-    pub fn has_choice(&self) -> bool {
-        let words = self.0.iter().filter(|rule| **rule != AddressRule::Stop);
-        words.count() > 1
-    }
-
     /// Whether no address at all is permitted, so that the user cannot come in.
     pub fn permits_nothing(&self) -> bool {
         let last = Ipv4Addr::BROADCAST.into();
