@@ -100,7 +100,8 @@ pub fn processes() -> Vec<Process> {
     processes
 }
 
-/// What is in `comm`: every user may give a process any name (prctl(2), PR_SET_NAME), and root reads it.
+/// What is in `comm`: every user may give a process any name (prctl(2), PR_SET_NAME), and it is root
+/// who reads it.
 fn name_of(comm: &[u8]) -> String {
     let shown = |c| if wire::is_printable(c) { c } else { '\u{fffd}' };
     let name = String::from_utf8_lossy(comm);
