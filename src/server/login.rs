@@ -142,7 +142,8 @@ impl Users {
     }
 }
 
-fn log(finding: &Diagnostic) {
+/// Notes are for `adit check`.
+pub(super) fn log(finding: &Diagnostic) {
     match finding.severity {
         Severity::Note => {}
         Severity::Warning | Severity::Error => warn!("{finding}"),

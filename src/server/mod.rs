@@ -336,9 +336,7 @@ impl Operator for Server {
             return Err(findings);
         };
         debug_assert!(!any_error(&findings));
-        for finding in findings {
-            warn!("{finding}");
-        }
+        findings.iter().for_each(login::log);
         let before = self.desk.users.all().fixed_addresses();
         let fixed = bundle.users.fixed_addresses();
         self.desk.unrouted.extend(fixed.difference(&before));
