@@ -90,6 +90,9 @@ pub(super) struct Interface {
     /// Why there is no device.
     failure: Option<String>,
     proxied: Option<Ipv4Addr>,
+    /// A script was submitted that ip-down undoes. Without one there is no ip-down either, so that
+    /// what waits for scripts stays bounded however often a client negotiates anew.
+    ip_down_due: bool,
     over: bool,
 }
 
@@ -101,6 +104,7 @@ impl Interface {
             queue: None,
             failure: None,
             proxied: None,
+            ip_down_due: false,
             over: false,
         }
     }
@@ -215,21 +219,27 @@ impl Lane for Interface {
                     return self.means.answer(request, prepared);
                 }
                 let script = Script::IpPreUp(request, subject);
-                if let Err(full) = self.means.submit(session, script) {
-                    self.means.answer(request, Err(full.to_string()));
+                match self.means.submit(session, script) {
+                    Ok(()) => self.ip_down_due = true,
+                    Err(full) => self.means.answer(request, Err(full.to_string())),
                 }
             }
             Task::Up(mut subject) => {
                 self.name(&mut subject);
                 let session = subject.session;
                 let script = Script::IpUp(subject);
-                let _ = self.means.submit(session, script).map_err(said);
+                match self.means.submit(session, script) {
+                    Ok(()) => self.ip_down_due = true,
+                    Err(full) => said(full),
+                }
             }
             Task::Down(mut subject) => {
                 self.down();
-                self.name(&mut subject);
-                let session = subject.session;
-                self.means.submit_undoing(session, Script::IpDown(subject));
+                if std::mem::take(&mut self.ip_down_due) {
+                    self.name(&mut subject);
+                    let session = subject.session;
+                    self.means.submit_undoing(session, Script::IpDown(subject));
+                }
             }
             Task::LoggedOut(mut subject) => {
                 // A client may leave while it is waited for.
