@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -21,7 +22,7 @@ const FOREIGN: usize = 4096;
 #[derive(Debug)]
 pub struct SessionDevices {
     base: String,
-    forwarding: bool,
+    forwarding: AtomicBool,
     most: usize,
     units: Mutex<BTreeSet<u32>>,
 }
@@ -45,10 +46,15 @@ impl SessionDevices {
             .map_or(u64::MAX, |most| most.saturating_sub(RESERVE));
         Arc::new(Self {
             base: base.to_owned(),
-            forwarding,
+            forwarding: AtomicBool::new(forwarding),
             most: usize::try_from(most).unwrap_or(usize::MAX),
             units: Mutex::default(),
         })
+    }
+
+    /// Whether what comes in by devices that are brought up from now on is passed on.
+    pub fn set_forwarding(&self, on: bool) {
+        self.forwarding.store(on, Ordering::Relaxed);
     }
 
     /// How many there can be.
@@ -161,7 +167,7 @@ impl SessionDevice {
         netlink
             .set_link(self.index, Some(mtu.into()), true)
             .map_err(failed("MTU and up"))?;
-        if self.devices.forwarding {
+        if self.devices.forwarding.load(Ordering::Relaxed) {
             netlink
                 .set_forwarding(self.index, true)
                 .map_err(failed("forwarding"))?;

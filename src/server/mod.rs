@@ -346,8 +346,12 @@ impl Operator for Server {
             .set_keys(Arc::new(settings::keyring(&bundle)));
         self.shell.engine.set_reserved(fixed);
         self.desk.config.nat.clone_from(&bundle.config.nat);
-        if let Err(error) = self.nat.follow(&self.desk.config, &bundle.users) {
-            warn!("{error}");
+        match self.nat.follow(&self.desk.config, &bundle.users) {
+            Ok(()) => {
+                let forwarding = bundle.config.nat.masquerade;
+                self.desk.attendance.set_forwarding(forwarding);
+            }
+            Err(error) => warn!("{error}"),
         }
         let keys = bundle.keys.len() + bundle.named_keys.len();
         let users = bundle.users.records().count();

@@ -81,6 +81,14 @@ impl Attendance {
         &self.means.proxies
     }
 
+    /// Whether what comes in by interfaces of sessions that come from now on is passed on, also
+    /// where forwarding is not on for all of the host.
+    pub(super) fn set_forwarding(&self, on: bool) {
+        if let Some(devices) = &self.means.devices {
+            devices.set_forwarding(on);
+        }
+    }
+
     pub(super) fn logged_in(&mut self, login: &LoggedIn) {
         if self.idle && login.terms.proxy_arp != Some(true) {
             return;
