@@ -17,11 +17,12 @@ pub struct Masquerade {
     active: Option<Active>,
 }
 
+/// It goes from the top down: nothing is forwarded any more that is not masqueraded.
 #[derive(Debug)]
 struct Active {
+    forwarding: Forwarding,
     table: Table,
     clients: Vec<Range>,
-    forwarding: Forwarding,
     /// Where each interface must be turned on by itself: tells that one has come.
     interfaces: Option<LinkEvents>,
 }
