@@ -171,8 +171,7 @@ impl Attendance {
         }
     }
 
-    /// Waits for what is at work, at most so long. What is in the kernel beyond interfaces is
-    /// removed in any case.
+    /// Waits for what is at work, at most so long.
     pub(super) fn finish(&self, limit: Duration) {
         let end = clock::now() + limit;
         self.means.ending.store(true, Ordering::Relaxed);
@@ -185,7 +184,6 @@ impl Attendance {
         if left > 0 && !self.means.scripts.is_empty() {
             warn!("{left} scripts were not run any more, as the time for goodbyes is over");
         }
-        self.means.proxies.clear();
     }
 
     fn submit(&self, session: SessionId, task: Task) -> Result<(), Full> {
@@ -196,6 +194,14 @@ impl Attendance {
     fn submit_undoing(&self, session: SessionId, task: Task) {
         let new = || Interface::new(&self.means);
         self.lanes.submit_undoing(session.0, task, new);
+    }
+}
+
+/// However the server ends: what its threads still hold of the neighbour entries is not dropped
+/// before the process is gone, and the kernel would keep them.
+impl Drop for Attendance {
+    fn drop(&mut self) {
+        self.means.proxies.clear();
     }
 }
 
