@@ -31,16 +31,13 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// False if it is full.
-    fn push(&mut self, path: Path, packet: &'a mut [u8]) -> bool {
-        let (Some(at), Some(place)) =
-            (self.paths.get_mut(self.len), self.packets.get_mut(self.len))
-        else {
-            return false;
-        };
-        (*at, *place) = (Some(path), packet);
-        self.len = self.len.saturating_add(1);
-        true
+    /// Only while it is not full.
+    fn push(&mut self, path: Path, packet: &'a mut [u8]) {
+        let place = self.paths.get_mut(self.len);
+        if let (Some(at), Some(place)) = (place, self.packets.get_mut(self.len)) {
+            (*at, *place) = (Some(path), packet);
+            self.len = self.len.saturating_add(1);
+        }
     }
 
     const fn is_full(&self) -> bool {

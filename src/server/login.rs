@@ -11,7 +11,7 @@ use ppp::auth::Check;
 use ppp::{Exchange, UserName};
 use tracing::{info, warn};
 
-use crate::compat::chap_secrets::Judgement;
+use crate::compat::chap_secrets::{ChapSecrets, Judgement, Name, Record};
 use crate::config::{self, Bundle, Config, NamedKey};
 use crate::diagnostic::{Diagnostic, Severity, any_error};
 
@@ -83,15 +83,8 @@ impl Users {
             cause,
             why: why.to_owned(),
         };
-        // Windows sends DOMAIN\user; the file mostly has the user alone.
-        let whole = secrets.lookup(user.as_bytes(), server);
-        let bare = || secrets.lookup(user.without_domain(), server);
-        let (record, name) = match whole {
-            Some(record) => (record, user.as_bytes()),
-            None => match bare() {
-                Some(record) => (record, user.without_domain()),
-                None => return reject(Cause::UnknownUser, "no such user"),
-            },
+        let Some((record, name)) = record_of(secrets, user, server) else {
+            return reject(Cause::UnknownUser, "no such user");
         };
         let proof = match record.secret.check(exchange, user) {
             Judgement::Compared(Check::Passed(proof)) => proof,
@@ -150,11 +143,26 @@ pub(super) fn log(finding: &Diagnostic) {
     }
 }
 
+/// The record that counts for a user, and the user's name as it has it. Windows sends DOMAIN\user,
+/// and the file mostly has the user alone; one that names the user either way counts before one for
+/// everybody.
+fn record_of<'a>(
+    secrets: &'a ChapSecrets,
+    user: &'a UserName,
+    server: &[u8],
+) -> Option<(&'a Record, &'a [u8])> {
+    let find = |name: &'a [u8]| Some((secrets.lookup(name, server)?, name));
+    let names_one = |(record, _): &(&Record, &[u8])| record.user != Name::Any;
+    let (whole, bare) = (find(user.as_bytes()), find(user.without_domain()));
+    whole.filter(names_one).or(bare.filter(names_one)).or(whole)
+}
+
 #[cfg(test)]
 mod tests {
     use wire::Secret;
 
     use super::*;
+    use crate::compat::chap_secrets;
     use crate::diagnostic::Place;
 
     fn users(own_key_only: bool) -> Users {
@@ -175,6 +183,26 @@ mod tests {
                 .map(|key| (key.name.clone(), key))
                 .collect(),
             own_key_only,
+        }
+    }
+
+    #[test]
+    fn a_user_is_found_with_a_domain_and_without() {
+        let text = b"ann l2tpd a *\nCORP\\\\bob l2tpd b *\nbob l2tpd c *\n* l2tpd d *\n";
+        let rules = chap_secrets::Rules::default();
+        let place = Place::default_value();
+        let secrets = chap_secrets::parse(&place, text, rules, &mut Vec::new());
+        for (user, line, name) in [
+            ("ann", 1, "ann"),
+            ("CORP\\ann", 1, "ann"),
+            ("CORP\\bob", 2, "CORP\\bob"),
+            ("HOME\\bob", 3, "bob"),
+            ("carol", 4, "carol"),
+            ("CORP\\carol", 4, "CORP\\carol"),
+        ] {
+            let user = UserName::from(user);
+            let (record, found) = record_of(&secrets, &user, b"l2tpd").unwrap();
+            assert_eq!((record.line, found), (line, name.as_bytes()), "{user}");
         }
     }
 
