@@ -77,7 +77,7 @@ fn read_stamped(
 /// its contents: what is written meanwhile makes it another one.
 fn read_regular(path: &Path) -> io::Result<(Metadata, Zeroizing<Vec<u8>>)> {
     let flags = rustix::fs::OFlags::NONBLOCK.bits();
-    let mut file = File::options()
+    let file = File::options()
         .read(true)
         .custom_flags(flags.cast_signed())
         .open(path)?;
@@ -86,15 +86,25 @@ fn read_regular(path: &Path) -> io::Result<(Metadata, Zeroizing<Vec<u8>>)> {
     if !metadata.is_file() {
         return Err(io::Error::other("this is not a regular file"));
     }
+    let too_large = || io::Error::other("this file is too large to hold secrets");
+    if metadata.len() > LARGEST {
+        return Err(too_large());
+    }
     // Room for all of it: what a vector leaves behind when it grows is not wiped.
     let size = usize::try_from(metadata.len()).unwrap_or(0);
-    let mut bytes = Zeroizing::new(Vec::with_capacity(size.saturating_add(1).min(MOST_AT_ONCE)));
-    file.read_to_end(&mut bytes)?;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(size.saturating_add(1)));
+    // Files of the kernel have no length, and some have no end.
+    file.take(LARGEST.saturating_add(1))
+        .read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).is_ok_and(|read| read > LARGEST) {
+        return Err(too_large());
+    }
     Ok((metadata, bytes))
 }
 
-/// Most bytes that are set aside before a file is read.
-const MOST_AT_ONCE: usize = 16 << 20;
+/// Longest file that is read, in bytes: a million users. A line of a file of users may name any
+/// other file, one that would fill the memory as well.
+const LARGEST: u64 = 64 << 20;
 
 /// A finding if anybody but the owner has access to `path`, or it is somebody else's.
 pub(crate) fn permissions(path: &Path, insecure: InsecurePermissions) -> Option<Diagnostic> {
@@ -221,6 +231,15 @@ mod tests {
         };
         assert_eq!(read(InsecurePermissions::Refuse), (None, 1));
         assert_eq!(read(InsecurePermissions::Allow), (Some(b"x".to_vec()), 1));
+    }
+
+    #[test]
+    fn a_file_without_end_is_not_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secrets");
+        File::create(&path).unwrap().set_len(LARGEST + 1).unwrap();
+        let error = read_regular(&path).unwrap_err();
+        assert!(error.to_string().contains("too large"), "{error}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The users of both files, and what is wrong with them in view of the settings.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -71,7 +71,7 @@ impl Users {
 
     /// What only shows when users, server name and pool are looked at together.
     pub(super) fn judge(&self, config: &Config, findings: &mut Vec<Diagnostic>) {
-        let mut fixed = Vec::new();
+        let mut fixed = Fixed::new();
         judge_file(
             config,
             &config.ppp.secrets,
@@ -85,14 +85,15 @@ impl Users {
     }
 }
 
-/// A fixed address, whose it is, and where that is written.
-type Fixed = (IpAddr, Name, Place);
+/// Fixed addresses: whose each is, and where that is written. The first two users are enough to
+/// know somebody else than any of them.
+type Fixed = BTreeMap<IpAddr, Vec<(Name, Place)>>;
 
 fn judge_file(
     config: &Config,
     path: &Path,
     users: &ChapSecrets,
-    fixed: &mut Vec<Fixed>,
+    fixed: &mut Fixed,
     findings: &mut Vec<Diagnostic>,
 ) {
     let file = Place::file(path);
@@ -127,7 +128,7 @@ fn judge_addresses(
     config: &Config,
     record: &Record,
     place: &Place,
-    fixed: &mut Vec<Fixed>,
+    fixed: &mut Fixed,
     findings: &mut Vec<Diagnostic>,
 ) {
     let (policy, user) = (&record.terms.addresses, &record.user);
@@ -151,8 +152,8 @@ fn judge_addresses(
         let message = format!("{address} of {user} is the server's own (pool.local)");
         warn(message, "take another one");
     }
-    let another = |(known, of, _): &&Fixed| *known == address && of != user;
-    if let Some((_, _, elsewhere)) = fixed.iter().find(another) {
+    let owners = fixed.entry(address).or_default();
+    if let Some((_, elsewhere)) = owners.iter().find(|(owner, _)| owner != user) {
         let message = format!("{address} of {user} is fixed for another user in {elsewhere}");
         let hint = "only one of the two can be connected at a time";
         warn(message, hint);
@@ -162,5 +163,7 @@ fn judge_addresses(
         let hint = "it is taken out of them, and lent to nobody else";
         findings.push(Diagnostic::note(place.clone(), message).hint(hint));
     }
-    fixed.push((address, user.clone(), place.clone()));
+    if owners.len() < 2 && owners.iter().all(|(owner, _)| owner != user) {
+        owners.push((user.clone(), place.clone()));
+    }
 }

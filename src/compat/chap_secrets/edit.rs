@@ -216,7 +216,7 @@ impl<'a> Editor<'a> {
         match self.users.records().iter().find(another) {
             None => Ok(()),
             Some(record) => Err(Refused::AddressTaken {
-                user: ppp::UserName::from(record.user.to_string().as_str()).to_string(),
+                user: record.user.to_string(),
                 line: record.line,
             }),
         }

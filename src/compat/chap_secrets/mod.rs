@@ -16,6 +16,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use engine::{AddressPolicy, Terms};
+use ppp::UserName;
 use wire::Secret;
 use zeroize::Zeroizing;
 
@@ -54,7 +55,7 @@ pub struct Rules {
 }
 
 /// A client or server column.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Name {
     /// `*`
     Any,
@@ -81,11 +82,15 @@ impl Name {
     }
 }
 
+/// Fit for a terminal and a log, whatever the file holds.
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Any => f.write_str("*"),
-            Self::Exact(name) => write!(f, "{}", String::from_utf8_lossy(name)),
+            Self::Exact(name) => match UserName::new(name) {
+                Some(name) => name.fmt(f),
+                None => f.write_str("(too long)"),
+            },
         }
     }
 }
@@ -206,6 +211,7 @@ pub fn parse(
     findings: &mut Vec<Diagnostic>,
 ) -> ChapSecrets {
     let mut users = ChapSecrets::default();
+    let mut first_lines: BTreeMap<(Name, Name), u32> = BTreeMap::new();
     let mark = text.strip_prefix(b"\xef\xbb\xbf");
     if mark.is_some() {
         let found = Diagnostic::warning(file.at_line(1), "begins with a byte order mark");
@@ -223,8 +229,13 @@ pub fn parse(
             },
         };
         if let Some(record) = reader.record(&words) {
-            let place = file.at_line(words.line);
-            repeated(&users, &record, &place, findings);
+            let parties = (record.user.clone(), record.server.clone());
+            let first = *first_lines.entry(parties).or_insert(record.line);
+            if first != record.line {
+                let message = format!("{} is in line {first} already, which wins", record.user);
+                let found = Diagnostic::warning(file.at_line(record.line), message);
+                findings.push(found.hint("remove one of the two"));
+            }
             users.push(record);
         }
     }
@@ -456,29 +467,6 @@ impl Reader<'_> {
             self.notes.warn(message, hint);
         }
         policy
-    }
-}
-
-/// A record that can never count, because an equal one stands before it.
-fn repeated(users: &ChapSecrets, record: &Record, place: &Place, findings: &mut Vec<Diagnostic>) {
-    let indices = match &record.user {
-        Name::Any => &users.of_anybody,
-        Name::Exact(name) => match users.by_user.get(name) {
-            Some(indices) => indices,
-            None => return,
-        },
-    };
-    let same = |earlier: &&Record| earlier.server == record.server;
-    if let Some(earlier) = indices
-        .iter()
-        .filter_map(|i| users.records.get(*i))
-        .find(same)
-    {
-        let message = format!(
-            "{} is in line {} already, which wins",
-            record.user, earlier.line
-        );
-        findings.push(Diagnostic::warning(place.clone(), message).hint("remove one of the two"));
     }
 }
 
