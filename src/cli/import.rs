@@ -9,6 +9,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use super::Failure;
 use super::output::count;
@@ -190,8 +191,16 @@ fn write(import: &Import, output: &Path, text: &str, force: bool) -> Result<Outc
     files.push((output.to_owned(), text.as_bytes(), mode));
     let mut changed = Vec::new();
     for (path, bytes, mode) in files {
-        match fs::read(&path) {
-            Ok(there) if there == bytes => {}
+        match fs::read(&path).map(Zeroizing::new) {
+            Ok(there) if **there == *bytes => {}
+            Ok(_) if is_old(import, &path) => {
+                let path = path.display();
+                let message = format!(
+                    "{path} is one of the files to import, which stay as they are: --output FILE \
+                     writes into another folder, --stdout only shows what would be in it"
+                );
+                return Err(Failure::Failed(message));
+            }
             // What is added to an adit.toml leaves all that is in it.
             Ok(_)
                 if force
@@ -224,17 +233,27 @@ fn write(import: &Import, output: &Path, text: &str, force: bool) -> Result<Outc
     Ok(Outcome::Written)
 }
 
+/// Whether the file, which exists, is one of those that are imported, other than the adit.toml that
+/// is added to: with it the way back would be lost.
+fn is_old(import: &Import, path: &Path) -> bool {
+    let identity = |path: &Path| fs::canonicalize(path).ok();
+    let mut sources = import.sources.iter();
+    sources.any(|(kind, source)| {
+        *kind != Kind::Adit && identity(&import.files.on_disk(source)) == identity(path)
+    })
+}
+
 /// Writes beside the place, brings it to the disk, and renames.
 fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let draft = path.with_file_name(format!(".{name}.{}", std::process::id()));
+    let mut options = OpenOptions::new();
+    let mut file = options
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(&draft)?;
     let done = (|| {
-        let mut options = OpenOptions::new();
-        let mut file = options
-            .write(true)
-            .create_new(true)
-            .mode(mode)
-            .open(&draft)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&draft, path)

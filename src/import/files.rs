@@ -101,7 +101,7 @@ impl Files {
                     continue;
                 }
             };
-            let path = match path.strip_prefix(root) {
+            let path = match path.strip_prefix(&files.root) {
                 Ok(inside) => Path::new("/").join(inside),
                 Err(_) => path,
             };
@@ -124,7 +124,8 @@ impl Files {
 
     fn under(root: &Path, named: bool) -> Self {
         Self {
-            root: root.to_owned(),
+            // Files are named by absolute paths, which must be found below it.
+            root: std::path::absolute(root).unwrap_or_else(|_| root.to_owned()),
             named,
             pending: Vec::new(),
             taken: Vec::new(),
@@ -227,7 +228,11 @@ impl Files {
         self.root.join(inside)
     }
 
-    fn read(&self, path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+    /// What is in a file of the tree.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is too large or no regular file.
+    pub(super) fn read(&self, path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
         read(&self.on_disk(path))
     }
 }

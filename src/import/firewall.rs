@@ -21,7 +21,7 @@ pub(super) fn look(import: &mut Import) {
         return;
     }
     for path in PLACES.map(Path::new) {
-        let text = std::fs::read(import.files.on_disk(path)).unwrap_or_default();
+        let text = import.files.read(path).unwrap_or_default();
         let mut lines = (1u32..).zip(text.split(|byte| *byte == b'\n'));
         if let Some((line, _)) = lines.find(|(_, line)| names_ppp(line)) {
             let message = "this rule, and perhaps more of them, is for the interfaces of pppd, and \

@@ -353,8 +353,9 @@ impl Gathered {
         if self.name || import.value("ppp.name").is_some() {
             return;
         }
-        let file = import.files.on_disk(Path::new("/etc/hostname"));
-        let host = std::fs::read_to_string(file).unwrap_or_default();
+        let file = import.files.read(Path::new("/etc/hostname"));
+        let host = file.unwrap_or_default();
+        let host = String::from_utf8_lossy(&host);
         let host = host.trim();
         if host.is_empty() || import.files.are_named() {
             let place = Place::default_value();
