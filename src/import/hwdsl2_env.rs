@@ -7,6 +7,7 @@ use std::net::Ipv4Addr;
 use zeroize::Zeroizing;
 
 use super::{Id, Import, Kind, Source};
+use crate::compat::chap_secrets::write::quoted;
 use crate::compat::hwdsl2_env::{Variable, parse};
 use crate::compat::ipsec_secrets::{Selector, write_entry};
 use crate::diagnostic::{Diagnostic, Place};
@@ -15,7 +16,8 @@ use crate::diagnostic::{Diagnostic, Place};
 const KEYS: &str = "ipsec.secrets";
 const USERS: &str = "chap-secrets";
 
-/// Variables that hold secrets.
+/// Variables that hold secrets. So may those that are none of the VPN's: an environment is shared
+/// by the containers of a host.
 const SECRET: [&str; 3] = ["VPN_IPSEC_PSK", "VPN_PASSWORD", "VPN_ADDL_PASSWORDS"];
 
 pub(super) fn map(source: Source, import: &mut Import) {
@@ -31,9 +33,10 @@ pub(super) fn map(source: Source, import: &mut Import) {
             .without_effect(id, "a variable without a value counts for nothing");
     }
     let add = |variable: Variable| {
-        let shown = match SECRET.contains(&variable.name.as_str()) {
-            true => "(secret)",
-            false => variable.value.as_str(),
+        let name = variable.name.as_str();
+        let shown = match name.starts_with("VPN_") && !SECRET.contains(&name) {
+            true => variable.value.as_str(),
+            false => "(secret)",
         };
         let text = format!("{}={shown}", variable.name);
         let line = variable.place.line.unwrap_or(1);
@@ -139,9 +142,9 @@ impl Environment {
             }
             return;
         }
-        let mut text = Zeroizing::new(String::new());
+        let mut lines: Vec<Zeroizing<Vec<u8>>> = Vec::new();
         if let (Some(user), Some(password)) = (&user, &password) {
-            text.push_str(&line(user, password, "*"));
+            lines.push(line(user, password, "*"));
         }
         let list = |value: &Option<Zeroizing<String>>| -> Vec<Zeroizing<String>> {
             let words = value.iter().flat_map(|value| value.split_whitespace());
@@ -150,7 +153,7 @@ impl Environment {
         let (names, passwords, addresses) = (list(&names), list(&passwords), list(&addresses));
         for (index, (name, password)) in names.iter().zip(&passwords).enumerate() {
             let address = addresses.get(index).map_or("*", |address| address.as_str());
-            text.push_str(&line(name, password, address));
+            lines.push(line(name, password, address));
         }
         if names.len() != passwords.len() {
             let message = format!(
@@ -163,16 +166,14 @@ impl Environment {
                 .findings
                 .push(Diagnostic::warning(Place::default_value(), message));
         }
-        if text.is_empty() {
+        if lines.is_empty() {
             for id in ids {
                 let why = "a user needs a name and a password";
                 import.report.dropped_for_clients(id, why);
             }
             return;
         }
-        import
-            .draft
-            .side_file(USERS, Zeroizing::new(text.as_bytes().to_vec()));
+        import.draft.side_file(USERS, joined(&lines));
         import.keep(&ids, "ppp.secrets", USERS);
     }
 
@@ -265,11 +266,22 @@ impl Environment {
 }
 
 /// A line of the users' file.
-fn line(user: &str, password: &str, address: &str) -> Zeroizing<String> {
-    let quoted = |word: &str| {
-        let escaped = Zeroizing::new(word.replace('\\', "\\\\"));
-        Zeroizing::new(format!("\"{}\"", escaped.replace('"', "\\\"")))
-    };
-    let (user, password) = (quoted(user), quoted(password));
-    Zeroizing::new(format!("{} l2tpd {} {address}\n", *user, *password))
+fn line(user: &str, password: &str, address: &str) -> Zeroizing<Vec<u8>> {
+    let words = [
+        quoted(user.as_bytes()),
+        Zeroizing::new(b" l2tpd ".to_vec()),
+        quoted(password.as_bytes()),
+        Zeroizing::new(format!(" {address}\n").into_bytes()),
+    ];
+    joined(&words)
+}
+
+/// In memory that is set aside at once: no half of a secret stays behind where it grew.
+fn joined(parts: &[Zeroizing<Vec<u8>>]) -> Zeroizing<Vec<u8>> {
+    let length = parts.iter().map(|part| part.len()).sum();
+    let mut whole = Zeroizing::new(Vec::with_capacity(length));
+    for part in parts {
+        whole.extend_from_slice(part);
+    }
+    whole
 }

@@ -3,9 +3,10 @@
 use std::net::IpAddr;
 
 use wire::Secret;
+use zeroize::Zeroizing;
 
 use super::{CERTIFICATES, Work, path};
-use crate::compat::ipsec_secrets::Selector;
+use crate::compat::ipsec_secrets::{Selector, reads_as_entry};
 use crate::import::keys::{self, Key};
 
 impl Work<'_, '_> {
@@ -112,7 +113,9 @@ fn decoded(secret: &Secret) -> Option<Decoded> {
             good.then_some(Decoded::Entry)
         }
         [b'0', b's', digits @ ..] => {
-            let good = !digits.is_empty() && digits.iter().all(base64);
+            // An ipsec.secrets with a line that cannot be read does not count at all.
+            let line = Zeroizing::new([&b": PSK "[..], secret.expose()].concat());
+            let good = digits.iter().all(base64) && !digits.is_empty() && reads_as_entry(&line);
             good.then_some(Decoded::Entry)
         }
         _ => Some(Decoded::Text),

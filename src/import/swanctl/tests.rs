@@ -33,6 +33,20 @@ fn a_server() {
     );
 }
 
+/// One key that an ipsec.secrets cannot hold would take all others with it.
+#[test]
+fn base64_is_whole_or_dropped() {
+    let text = "secrets {\n ike-a {\n  secret = 0sYWI=\n }\n ike-b {\n  secret = 0sYWI\n }\n}\n";
+    let import = import(&[(PATH, text)]);
+    let file = &import.draft.side_files[0];
+    let text = String::from_utf8(file.bytes.to_vec()).unwrap();
+    assert_eq!(text.lines().skip(1).collect::<Vec<_>>(), [": PSK 0sYWI="]);
+    let lost = lines(&import)
+        .into_iter()
+        .find(|line| line.starts_with("6 "));
+    assert!(lost.unwrap().contains("dropped!"));
+}
+
 /// What becomes of a connection stands at its head.
 #[test]
 fn which_connections_are_for_l2tp_clients() {
