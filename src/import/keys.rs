@@ -3,7 +3,7 @@
 use zeroize::Zeroizing;
 
 use super::{Id, Import, Kind};
-use crate::compat::ipsec_secrets::{Selector, write_entry};
+use crate::compat::ipsec_secrets::{Selector, write_entry, write_spelled_entry};
 
 /// The name of that file.
 const FILE: &str = "ipsec.secrets";
@@ -76,20 +76,12 @@ pub(super) fn includes(import: &Import, path: &str) -> bool {
 }
 
 fn line(key: &Key<'_>) -> Zeroizing<Vec<u8>> {
-    if !key.spelled {
-        let entry = write_entry(&key.parties, key.key).unwrap_or_default();
-        return Zeroizing::new(entry.as_bytes().to_vec());
-    }
-    let parties: String = key
-        .parties
-        .iter()
-        .map(|party| format!("{party} "))
-        .collect();
-    let front = format!("{parties}: PSK ");
-    let length = front.len().saturating_add(key.key.len()).saturating_add(1);
-    let mut line = Zeroizing::new(Vec::with_capacity(length));
-    line.extend_from_slice(front.as_bytes());
-    line.extend_from_slice(key.key);
-    line.push(b'\n');
-    line
+    let entry = match key.spelled {
+        true => {
+            let digits = std::str::from_utf8(key.key).unwrap_or_default();
+            write_spelled_entry(&key.parties, digits)
+        }
+        false => write_entry(&key.parties, key.key).unwrap_or_default(),
+    };
+    Zeroizing::new(entry.as_bytes().to_vec())
 }

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::write::one_line;
 use crate::diagnostic::{Diagnostic, Place};
 
 /// What becomes of a statement.
@@ -80,12 +81,14 @@ pub struct Report {
 
 impl Report {
     /// Takes in a statement, of which somebody has yet to say what becomes of it. `place` is where
-    /// it begins, `last_line` the line it ends in; `text` must hold no secret.
+    /// it begins, `last_line` the line it ends in; `text` must hold no secret. What would make a
+    /// terminal do something is left out of it.
     pub fn add(&mut self, place: &Place, last_line: u32, text: impl Into<String>) -> Id {
+        let text: String = text.into();
         self.statements.push(Statement {
             place: place.clone(),
             last_line: last_line.max(place.line.unwrap_or(1)),
-            text: text.into(),
+            text: one_line(&text),
             disposition: None,
             settings: Vec::new(),
             why: String::new(),

@@ -141,10 +141,11 @@ fn remarks(lines: &[String]) -> String {
         .collect()
 }
 
-/// What stands in a comment of TOML: one line without control characters, whatever a file held.
-fn one_line(text: &str) -> String {
+/// What stands in a comment of TOML and in the report: one line without control characters,
+/// whatever a file held.
+pub(super) fn one_line(text: &str) -> String {
     text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
+        .map(|c| if wire::is_printable(c) { c } else { ' ' })
         .collect()
 }
 

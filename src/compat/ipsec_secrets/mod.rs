@@ -25,6 +25,7 @@ use records::records;
 
 pub use selector::Selector;
 pub use write::entry as write_entry;
+pub(crate) use write::spelled_entry as write_spelled_entry;
 
 /// Shorter keys can be guessed from a recorded handshake in reasonable time.
 pub(crate) const SHORT_KEY: usize = 20;

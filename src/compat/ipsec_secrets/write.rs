@@ -12,13 +12,24 @@ pub fn entry(parties: &[Selector], key: &[u8]) -> Option<Zeroizing<String>> {
     if key.is_empty() {
         return None;
     }
+    Some(spelled_entry(parties, &spelling(key)))
+}
+
+/// The same with a key that is spelled already: `0x6b6579`.
+pub(crate) fn spelled_entry(parties: &[Selector], key: &str) -> Zeroizing<String> {
     let words = parties.iter().map(|party| word(party) + " ");
-    let key = spelling(key);
-    Some(Zeroizing::new(format!(
-        "{}: PSK {}\n",
-        words.collect::<String>(),
-        *key
-    )))
+    let words: String = words.collect();
+    joined(&[words.as_str(), ": PSK ", key, "\n"])
+}
+
+/// In memory that is set aside at once: no half of a key stays behind where it grew.
+fn joined(parts: &[&str]) -> Zeroizing<String> {
+    let length = parts.iter().map(|part| part.len()).sum();
+    let mut whole = Zeroizing::new(String::with_capacity(length));
+    for part in parts {
+        whole.push_str(part);
+    }
+    whole
 }
 
 /// IPv6 addresses are quoted: libreswan would part one from a colon at its end.
@@ -39,14 +50,14 @@ const LONGEST_TEXT: usize = 1024;
 fn spelling(key: &[u8]) -> Zeroizing<String> {
     let text = std::str::from_utf8(key).ok();
     let text = text.filter(|text| key.len() <= LONGEST_TEXT && !text.chars().any(char::is_control));
-    let quote = ['"', '\''].into_iter();
     let quoted = text.and_then(|text| {
-        let quote = quote.clone().find(|quote| !text.contains(*quote))?;
-        Some(Zeroizing::new(format!("{quote}{text}{quote}")))
+        let mut quotes = ["\"", "'"].into_iter();
+        let quote = quotes.find(|quote| !text.contains(quote))?;
+        Some(joined(&[quote, text, quote]))
     });
     quoted.unwrap_or_else(|| {
         let digits = Zeroizing::new(hex::encode(key));
-        Zeroizing::new(format!("0x{}", *digits))
+        joined(&["0x", digits.as_str()])
     })
 }
 
