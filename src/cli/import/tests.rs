@@ -103,6 +103,21 @@ fn nothing_is_overwritten_unasked() {
     assert_eq!(fs::read_dir(output.parent().unwrap()).unwrap().count(), 1);
 }
 
+/// Without them there is no way back.
+#[test]
+fn old_files_stay_even_with_force() {
+    let mut files = SECRETS.to_vec();
+    files.push(("/etc/racoon/psk.txt", "* another key that is long enough\n"));
+    let host = Host::new(&files);
+    let Err(Failure::Failed(message)) = host.import("--force --output ROOT/etc/adit.toml") else {
+        panic!("overwritten")
+    };
+    assert!(message.contains("one of the files to import"), "{message}");
+    let keys = fs::read_to_string(host.path("/etc/ipsec.secrets")).unwrap();
+    assert_eq!(keys, SECRETS[0].1);
+    assert!(!host.path("/etc/adit.toml").exists());
+}
+
 #[test]
 fn what_cannot_be_read_is_wrong_use() {
     let host = Host::new(&[("/x", "hello\n")]);

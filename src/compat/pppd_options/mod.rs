@@ -68,9 +68,16 @@ pub fn parse(file: &Place, bytes: &[u8], findings: &mut Vec<Diagnostic>) -> Vec<
     }
     let mut rest = rest.into_iter();
     let mut options = Vec::new();
+    let mut after_password = false;
     while let Some((line, name)) = rest.next() {
         let place = file.at_line(line);
         let found = arity(&name);
+        // The rest of a password with blanks that lacks its quotes is not shown.
+        let name = match found {
+            Arity::Unknown if after_password => "(secret)".to_owned(),
+            _ => name,
+        };
+        after_password = name == "password" || after_password && found == Arity::Unknown;
         let wanted = match found {
             Arity::Known(arguments) => arguments,
             Arity::Unknown => {
@@ -165,6 +172,11 @@ mod tests {
             texts("user bob password hunter2"),
             ["user bob", "password (secret)"]
         );
+        let (words, findings) = read("password hunter2 and more\nnoccp FROB");
+        let shown: Vec<String> = words.iter().map(Word::text).collect();
+        let hidden = ["password (secret)", "(secret)", "(secret)", "noccp", "FROB"];
+        assert_eq!(shown, hidden);
+        assert!(findings[1].contains("no option (secret)"), "{findings:?}");
     }
 
     #[test]
