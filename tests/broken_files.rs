@@ -193,7 +193,7 @@ const BROKEN: [(&str, &str, u32, &str); 40] = [
         USERS,
         "bob l2tpd one 10.10.9.9\ncarol l2tpd two 10.10.9.9\n",
         3,
-        "is given to the user in line 2 as well",
+        "is fixed for another user in chap-secrets:2",
     ),
 ];
 

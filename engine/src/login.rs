@@ -185,6 +185,9 @@ impl Engine {
                 let why = "all addresses of the pool that the user may have are in use";
                 return Err(refused(Cause::NoAddressLeft, why));
             }
+            (None, None) if !policy.permits_nothing() && self.pool.is_empty() => {
+                return Err(refused(Cause::NoAddressLeft, "the pool has no addresses"));
+            }
             (None, None) => {
                 let why = "the users' file permits no address of the pool";
                 return Err(refused(Cause::NoAddressPermitted, why));

@@ -80,6 +80,11 @@ impl Pool {
         Some(address)
     }
 
+    /// Whether there are no ranges, so that only fixed addresses are given.
+    pub fn is_empty(&self) -> bool {
+        self.ranges.is_empty()
+    }
+
     /// Whether any address of the ranges is one that `policy` permits, free or not.
     pub fn suits(&self, policy: &AddressPolicy) -> bool {
         let mut ranges = self.ranges.iter();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use engine::Event;
+use engine::{AddressRange, Event};
 use ppp::Method;
 use wire::Secret;
 
@@ -148,22 +148,39 @@ fn a_method_that_is_not_allowed_is_named() {
 
 #[test]
 fn an_exhausted_pool_is_said_to_be_exhausted() {
-    let mut config = server_config(&[Method::MsChapV2]);
-    if let Some(server) = &mut config.server {
-        server.ranges.clear();
-    }
-    let (mut world, client) = world(config, client_config());
-    world.dial(client, |_| {});
-    fails(&mut world, client);
-    let why = world
-        .server()
-        .events
-        .iter()
-        .find_map(|(_, event)| match event {
+    let why = |ranges: &[&str], others: usize| {
+        let mut config = server_config(&[Method::MsChapV2]);
+        if let Some(server) = &mut config.server {
+            let single = |text: &&str| {
+                let address = text.parse().unwrap();
+                AddressRange::new(address, address).unwrap()
+            };
+            server.ranges = ranges.iter().map(single).collect();
+        }
+        let (mut world, client) = world(config, client_config());
+        for number in 0..others {
+            let address = format!("203.0.113.{}", 100 + number);
+            let other = world.add(Realm::INTERNET, &address, client_config(), WAN);
+            world.dial(other, |_| {});
+            world.run_for(Duration::from_secs(10));
+        }
+        assert_eq!(world.server().sessions().len(), others);
+        world.dial(client, |_| {});
+        let ended = world.run_until(Duration::from_secs(120), |world| {
+            !world.party(client).endings().is_empty()
+        });
+        assert!(ended, "{}", world.report());
+        let mut events = world.server().events.iter();
+        events.find_map(|(_, event)| match event {
             Event::LoginFailed { failure, .. } => Some(failure.what.clone()),
             _ => None,
-        });
-    assert_eq!(why.as_deref(), Some("all addresses of the pool are in use"));
+        })
+    };
+    assert_eq!(
+        why(&["10.10.1.2"], 1).as_deref(),
+        Some("all addresses of the pool that the user may have are in use")
+    );
+    assert_eq!(why(&[], 0).as_deref(), Some("the pool has no addresses"));
 }
 
 #[test]
