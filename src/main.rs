@@ -89,8 +89,7 @@ fn run(cli: Cli) -> Result<u8, Failure> {
             };
             let environment = Sources::of_process(None).environment;
             let mut rng = server::generator()?;
-            let err = &mut std::io::stderr();
-            user::run(&command, environment, &mut input, &mut rng, out, err)?;
+            user::run(&command, environment, &mut input, &mut rng, out)?;
         }
         Command::Explain(arguments) => explain::run(&arguments, out)?,
         Command::Completions(arguments) => manual::completions(&arguments, out)?,

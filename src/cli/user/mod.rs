@@ -21,7 +21,6 @@ use super::{ConfigFile, Failure};
 use crate::compat::chap_secrets::edit::{self, Editor, Refused, Wish};
 use crate::compat::chap_secrets::{Name, Rules, Stored, write};
 use crate::config::{Config, Sources, load};
-use crate::diagnostic::{Diagnostic, Place};
 
 /// `adit user`
 #[derive(Debug, Args)]
@@ -49,6 +48,9 @@ pub enum Verb {
         /// front one that is refused; may be repeated [default: *]
         #[arg(long = "address", value_name = "WORD")]
         addresses: Vec<String>,
+        /// Take a name that pppd does not find in this file: one with anything but printable ASCII
+        #[arg(long)]
+        not_for_pppd: bool,
     },
     /// Change the password or the addresses of a user
     Set {
@@ -129,7 +131,7 @@ struct Target {
     config: Config,
 }
 
-/// Does what is asked. Passwords that are not in a file come from `input`, warnings go to `err`.
+/// Does what is asked. Passwords that are not in a file come from `input`.
 ///
 /// # Errors
 /// Wrong words, a file that is not as it must be, or one that cannot be written.
@@ -139,7 +141,6 @@ pub fn run(
     input: &mut Input<'_>,
     rng: &mut wire::Rng,
     out: &mut dyn Write,
-    err: &mut dyn Write,
 ) -> Result<(), Failure> {
     let mut say = |text: &str| {
         writeln!(out, "{text}")
@@ -151,8 +152,16 @@ pub fn run(
             file,
             password,
             addresses,
+            not_for_pppd,
         } => {
             let (name, target) = (user_name(name)?, Target::of(file, environment)?);
+            if !not_for_pppd && !write::is_found_by_pppd(name.as_bytes()) {
+                return Err(Failure::Usage(format!(
+                    "{}: pppd does not find this name, because it looks for names as it would print \
+                     them. Take printable ASCII, or --not-for-pppd if only adit reads the file",
+                    shown(name.as_bytes())
+                )));
+            }
             let addresses = match &addresses[..] {
                 [] => vec!["*".to_owned()],
                 given => given.to_vec(),
@@ -166,9 +175,7 @@ pub fn run(
             })?;
             let file = target.path.display();
             say(&format!("{} is in {file} now", shown(name.as_bytes())))?;
-            tell(made.as_ref(), &mut say)?;
-            target.warn_of_pppd(&name, err);
-            Ok(())
+            tell(made.as_ref(), &mut say)
         }
         Verb::Set {
             name,
@@ -314,19 +321,6 @@ impl Target {
         locked
             .replace(&text)
             .map_err(|error| unusable(&self.path, &error))
-    }
-
-    /// Not every name that lets a user in here does so in pppd.
-    fn warn_of_pppd(&self, name: &OsString, err: &mut dyn Write) {
-        if !write::is_found_by_pppd(name.as_bytes()) {
-            let message = format!("pppd does not find {}", shown(name.as_bytes()));
-            let found = Diagnostic::warning(Place::file(&self.path), message).hint(
-                "it looks for a name as it would print it: if it reads this file too, take a name in \
-                 printable ASCII",
-            );
-            // The user is there, whether or not anybody hears this.
-            let _ = writeln!(err, "{found}");
-        }
     }
 
     /// A user who is removed may still come in by a record for everybody.

@@ -32,8 +32,7 @@ impl Folder {
         fs::read_to_string(self.path("users")).unwrap()
     }
 
-    /// Runs `adit user …` with this standard input; what it says, with warnings at the end, or its
-    /// exit code and complaint.
+    /// Runs `adit user …` with this standard input; what it says, or its exit code and complaint.
     fn run(&self, words: &str, input: &str) -> Result<String, (u8, String)> {
         let config = self.path("adit.toml").display().to_string();
         let words = words.split(' ').map(|word| word.replace('_', " "));
@@ -44,14 +43,12 @@ impl Folder {
         let Command::User(user) = Cli::try_parse_from(line).unwrap().command else {
             panic!("another command");
         };
-        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let mut out = Vec::new();
         let mut rng = wire::Rng::from_seed([7; 32]);
         let mut text = input.as_bytes();
         let mut input = Input::Reader(&mut text);
         let prefix = format!("{}/", self.0.path().display());
-        let done = run(&user, Vec::new(), &mut input, &mut rng, &mut out, &mut err);
-        out.append(&mut err);
-        match done {
+        match run(&user, Vec::new(), &mut input, &mut rng, &mut out) {
             Ok(()) => Ok(String::from_utf8(out).unwrap().replace(&prefix, "")),
             Err(failure) => Err((
                 failure.exit_code(),
@@ -143,19 +140,28 @@ fn what_was_there_stays_and_so_does_the_file_s_place() {
 }
 
 #[test]
-fn a_name_that_pppd_does_not_find_is_a_warning() {
+fn a_name_that_pppd_does_not_find_wants_to_be_meant() {
     let folder = Folder::new();
-    for (name, warned) in [
-        ("ann", false),
-        ("~a_n\tn", false),
-        ("\u{e9}", true),
-        ("a\u{7f}", true),
-        ("a\u{1}", true),
+    for (name, found) in [
+        ("ann", true),
+        ("~a_n\tn", true),
+        ("\u{e9}", false),
+        ("a\u{7f}", false),
+        ("a\u{1}", false),
     ] {
-        let said = folder.run(&format!("add {name}"), "pw").unwrap();
-        let warning = said.contains("users: warning: pppd does not find");
-        assert_eq!(warning, warned, "{said}");
+        match folder.run(&format!("add {name}"), "pw") {
+            Ok(_) => assert!(found, "{name:?}"),
+            Err((code, complaint)) => {
+                assert!(!found, "{name:?}");
+                assert_eq!(code, 2);
+                assert!(complaint.contains("--not-for-pppd"), "{complaint}");
+                folder
+                    .run(&format!("add {name} --not-for-pppd"), "pw")
+                    .unwrap();
+            }
+        }
     }
+    assert_eq!(folder.read().lines().count(), 5);
 }
 
 #[test]
