@@ -1,6 +1,6 @@
 //! Findings about what an operator wrote: where, what, and what to do about it.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -165,13 +165,20 @@ impl Diagnostic {
     }
 }
 
+/// One line that terminals and logs take as text: messages quote words of files, in which there may be
+/// control characters.
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}: {}", self.place, self.severity, self.message)?;
-        match &self.hint {
-            Some(hint) => write!(f, " ({hint})"),
-            None => Ok(()),
+        let hint = self.hint.as_ref().map(|hint| format!(" ({hint})"));
+        let (place, severity, message) = (&self.place, self.severity, &self.message);
+        let line = format!("{place}: {severity}: {message}{}", hint.unwrap_or_default());
+        for character in line.chars() {
+            match character.is_control() {
+                true => write!(f, "{}", character.escape_default())?,
+                false => f.write_char(character)?,
+            }
         }
+        Ok(())
     }
 }
 
@@ -183,6 +190,16 @@ pub fn any_error(findings: &[Diagnostic]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_control_character_reaches_a_terminal() {
+        let place = Place::file(Path::new("secrets")).at_line(1);
+        let found = Diagnostic::warning(place, "odd word a\u{1b}[2Jb\nc").hint("\u{9b}x");
+        assert_eq!(
+            found.to_string(),
+            "secrets:1: warning: odd word a\\u{1b}[2Jb\\nc (\\u{9b}x)"
+        );
+    }
 
     #[test]
     fn display_is_what_editors_jump_to() {
