@@ -1,0 +1,218 @@
+//! What comes in from the network: sorted, opened, handed to the host or up.
+
+use std::io::{self, ErrorKind, IoSliceMut};
+
+use dataplane::{Ingress, NatT, SessionId, classify_natt};
+use wire::{Carrier, Instant, Path};
+
+use super::{BATCH, Core, Inbox, KEEPALIVE};
+use crate::io::worker::upcall::Dropped;
+use crate::io::worker::{FromPeer, Inside};
+
+/// Bytes of an ISAKMP header (RFC 2408 §3.1).
+const ISAKMP_HEADER: usize = 28;
+/// No IKE message is longer: several certificates and a thousand proposals fit. Upcall queues
+/// hold copies, so this bounds their memory.
+const MAX_IKE: usize = 16_384;
+/// The responder's cookie in the header, zero in the first message of an exchange.
+const RESPONDER_COOKIE: std::ops::Range<usize> = 8..16;
+
+impl Core {
+    pub(super) fn read_udp(&mut self, now: Instant, index: usize, inbox: &mut Inbox) {
+        let Some(socket) = self.sockets.udp.get(index) else {
+            return;
+        };
+        let mut slices = inbox
+            .buffers
+            .each_mut()
+            .map(|buffer| IoSliceMut::new(buffer));
+        let count = match socket.recv(&mut slices, &mut inbox.meta) {
+            Ok(count) => count,
+            Err(error) => return self.on_receive_error(&error),
+        };
+        let mut paths = [None; BATCH];
+        for (path, meta) in paths.iter_mut().zip(&inbox.meta).take(count) {
+            *path = Some(socket.path_of(meta));
+        }
+
+        // ESP of all messages together: the more of a peer, the less each costs. And first: what a
+        // peer says inside its association comes before the news that the association is gone.
+        let messages = inbox.buffers.iter_mut().zip(&inbox.meta).zip(paths);
+        let packets = messages
+            .filter_map(|((buffer, meta), path)| Some((buffer.get_mut(..meta.len)?, meta, path?)))
+            .filter(|(_, _, path)| path.carrier == Carrier::NatT)
+            .flat_map(|(message, meta, path)| {
+                let datagrams = message.chunks_mut(meta.stride.max(1));
+                datagrams.filter_map(move |datagram| match classify_natt(datagram) {
+                    NatT::Esp(packet) => Some((path, packet)),
+                    _ => None,
+                })
+            });
+        self.plane
+            .ingress_batch(now, packets, |ingress| self.on_ingress(ingress));
+
+        // Opened in place, ESP still begins with its SPI and is passed over here.
+        let messages = inbox.buffers.iter_mut().zip(&inbox.meta).zip(paths);
+        for ((buffer, meta), path) in messages {
+            let Some(path) = path else { return };
+            let message = buffer.get_mut(..meta.len).unwrap_or_default();
+            // One message, but as many datagrams as fit into it. An empty one is a datagram, too.
+            if message.is_empty() {
+                self.counters.received.count();
+                self.counters.runts.count();
+            }
+            for datagram in message.chunks_mut(meta.stride.max(1)) {
+                self.counters.received.count();
+                self.on_datagram(now, path, datagram);
+            }
+        }
+    }
+
+    pub(super) fn read_raw(&mut self, now: Instant, index: usize, inbox: &mut Inbox) {
+        let Some(socket) = self.sockets.raw.get(index) else {
+            return;
+        };
+        let mut slices = inbox
+            .buffers
+            .each_mut()
+            .map(|buffer| IoSliceMut::new(buffer));
+        let count = match socket.recv(&mut slices, &mut inbox.meta) {
+            Ok(count) => count,
+            Err(error) => return self.on_receive_error(&error),
+        };
+        let Some(socket) = self.sockets.raw.get(index) else {
+            return;
+        };
+        let messages = inbox.buffers.iter_mut().zip(&inbox.meta).take(count);
+        let packets = messages.filter_map(|(buffer, meta)| {
+            self.counters.received.count();
+            let packet = buffer.get_mut(..meta.len).unwrap_or_default();
+            let esp = socket
+                .esp_within(packet)
+                .and_then(|range| packet.get_mut(range));
+            if esp.is_none() {
+                self.counters.runts.count();
+            }
+            Some((socket.path_of(meta), esp?))
+        });
+        self.plane
+            .ingress_batch(now, packets, |ingress| self.on_ingress(ingress));
+    }
+
+    fn on_receive_error(&self, error: &io::Error) {
+        if !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) {
+            self.counters.receive_failed.count();
+        }
+    }
+
+    fn on_datagram(&mut self, now: Instant, path: Path, datagram: &mut [u8]) {
+        if path.carrier == Carrier::Ike {
+            return self.on_ike(now, path, datagram);
+        }
+        match classify_natt(datagram) {
+            // It has gone in with the others of its round.
+            NatT::Esp(_) => {}
+            NatT::Ike(message) => self.on_ike(now, path, message),
+            NatT::Keepalive => self.counters.keepalives.count(),
+            NatT::Malformed => self.counters.runts.count(),
+        }
+    }
+
+    fn on_ike(&mut self, now: Instant, path: Path, message: &[u8]) {
+        if message == KEEPALIVE {
+            // Some peers keep the mapping of the first port alive, too.
+            return self.counters.keepalives.count();
+        }
+        if message.len() < ISAKMP_HEADER {
+            return self.counters.runts.count();
+        }
+        if message.len() > MAX_IKE {
+            return self.counters.oversized_ike.count();
+        }
+        let cookie = message.get(RESPONDER_COOKIE).unwrap_or_default();
+        let known = cookie.iter().any(|byte| *byte != 0);
+        let limiter = if known {
+            &mut self.known
+        } else {
+            &mut self.unknown
+        };
+        if !limiter.admit(now, path.remote.ip()) {
+            return self.counters.limited_ike.count();
+        }
+        if self.upcalls.ike(known, path, message).is_err() {
+            self.counters.dropped_ike.count();
+        }
+    }
+
+    pub(super) fn on_ingress(&self, ingress: Ingress<'_>) {
+        let queued = match ingress {
+            Ingress::Ip { session, packet } => return self.deliver(Some(session), packet),
+            Ingress::Control {
+                peer,
+                ports,
+                message,
+            } => self.upcalls.authenticated(peer, || FromPeer::Control {
+                peer,
+                ports,
+                bytes: message.to_vec(),
+            }),
+            Ingress::Ppp {
+                peer,
+                session,
+                frame,
+            } => self.upcalls.authenticated(peer, || FromPeer::Ppp {
+                session,
+                frame: frame.to_vec(),
+            }),
+            Ingress::Dhcp {
+                peer,
+                session,
+                message,
+            } => self.upcalls.authenticated(peer, || FromPeer::Dhcp {
+                session,
+                message: message.to_vec(),
+            }),
+            Ingress::Stray {
+                peer,
+                ports,
+                tunnel,
+                session,
+                message,
+            } => self.upcalls.authenticated(peer, || FromPeer::Stray {
+                peer,
+                ports,
+                ids: (tunnel, session),
+                bytes: message.to_vec(),
+            }),
+            // The data plane has counted it.
+            Ingress::Dropped(_) => Ok(()),
+        };
+        match queued {
+            Ok(()) => {}
+            Err(Dropped::QueueFull) => self.counters.dropped_upcalls.count(),
+            Err(Dropped::NoCredit) => self.counters.dropped_credit.count(),
+        }
+    }
+
+    /// Hands an IP packet to this host, as one of a session, where that is known.
+    pub(super) fn deliver(&self, session: Option<SessionId>, packet: &[u8]) {
+        let taken = match &self.inside {
+            Inside::Tun(queue) => queue.send(packet).is_ok(),
+            Inside::PerSession(devices) => session
+                .and_then(|session| devices.of(session))
+                .is_some_and(|queue| queue.send(packet).is_ok()),
+            Inside::Queue(queue) => match queue.try_reserve() {
+                Ok(place) => {
+                    place.send(packet.to_vec());
+                    true
+                }
+                Err(_) => false,
+            },
+        };
+        if taken {
+            self.counters.tun_written.count();
+        } else {
+            self.counters.tun_dropped.count();
+        }
+    }
+}
