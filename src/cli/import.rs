@@ -3,9 +3,9 @@
 //! Nothing that exists is overwritten without `--force`; what is written appears whole or not at
 //! all, after it has been read as `adit serve` would read it.
 
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, DirBuilder};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use super::Failure;
 use super::output::count;
+use super::replace::replace;
 use crate::config::layers::{DEFAULT_FILE, judge};
 use crate::diagnostic::{Diagnostic, any_error};
 use crate::import::{self, Disposition, Files, Import, Kind, Statement};
@@ -228,7 +229,7 @@ fn write(import: &Import, output: &Path, text: &str, force: bool) -> Result<Outc
     let made = DirBuilder::new().recursive(true).mode(0o755).create(folder);
     made.map_err(|error| failed(folder, &error))?;
     for (path, bytes, mode) in changed {
-        replace(&path, bytes, mode).map_err(|error| failed(&path, &error))?;
+        replace(&path, bytes, mode, |_| Ok(())).map_err(|error| failed(&path, &error))?;
     }
     Ok(Outcome::Written)
 }
@@ -241,28 +242,6 @@ fn is_old(import: &Import, path: &Path) -> bool {
     sources.any(|(kind, source)| {
         *kind != Kind::Adit && identity(&import.files.on_disk(source)) == identity(path)
     })
-}
-
-/// Writes beside the place, brings it to the disk, and renames.
-fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let draft = path.with_file_name(format!(".{name}.{}", std::process::id()));
-    let mut options = OpenOptions::new();
-    let mut file = options
-        .write(true)
-        .create_new(true)
-        .mode(mode)
-        .open(&draft)?;
-    let done = (|| {
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&draft, path)
-    })();
-    if done.is_err() {
-        // Nothing of it is of use to anybody.
-        let _ = fs::remove_file(&draft);
-    }
-    done
 }
 
 fn failed(path: &Path, error: &io::Error) -> Failure {

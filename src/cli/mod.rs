@@ -10,6 +10,7 @@ pub mod doctor;
 pub mod explain;
 pub mod import;
 mod output;
+mod replace;
 pub mod secrets;
 pub mod session;
 pub mod status;

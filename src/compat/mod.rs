@@ -73,19 +73,25 @@ fn read_stamped(
     (!refused).then(|| (bytes, Stamp::from(&metadata)))
 }
 
-/// Reads a regular file: from a pipe a server could wait for ever. The metadata are those from before
-/// its contents: what is written meanwhile makes it another one.
-fn read_regular(path: &Path) -> io::Result<(Metadata, Zeroizing<Vec<u8>>)> {
+/// Opens a regular file: from a pipe a server could wait for ever. Judged is what was opened, whatever
+/// has the name by now.
+pub(crate) fn open_regular(path: &Path) -> io::Result<(File, Metadata)> {
     let flags = rustix::fs::OFlags::NONBLOCK.bits();
     let file = File::options()
         .read(true)
         .custom_flags(flags.cast_signed())
         .open(path)?;
-    // Judged is what was opened, whatever has the name by now.
     let metadata = file.metadata()?;
-    if !metadata.is_file() {
-        return Err(io::Error::other("this is not a regular file"));
+    match metadata.is_file() {
+        true => Ok((file, metadata)),
+        false => Err(io::Error::other("this is not a regular file")),
     }
+}
+
+/// Reads a regular file. The metadata are those from before its contents: what is written meanwhile
+/// makes it another one.
+fn read_regular(path: &Path) -> io::Result<(Metadata, Zeroizing<Vec<u8>>)> {
+    let (file, metadata) = open_regular(path)?;
     let too_large = || io::Error::other("this file is too large to hold secrets");
     if metadata.len() > LARGEST {
         return Err(too_large());

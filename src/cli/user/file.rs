@@ -1,12 +1,15 @@
 //! The file of users: locked against a second `adit user`, and replaced as a whole.
 
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, OFlags, flock};
+use rustix::fs::{FlockOperation, flock};
 use zeroize::Zeroizing;
+
+use crate::cli::replace::replace;
+use crate::compat::open_regular;
 
 /// A file that nobody else changes by the same means.
 pub(super) struct Locked {
@@ -22,7 +25,7 @@ impl Locked {
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let path = fs::canonicalize(path)?;
         loop {
-            let mut file = open(&path)?;
+            let (mut file, _) = open_regular(&path)?;
             flock(&file, FlockOperation::LockExclusive)?;
             // Whoever had the lock before has put another file into its place.
             let (held, there) = (file.metadata()?, fs::metadata(&path)?);
@@ -39,31 +42,17 @@ impl Locked {
 
     /// Puts a file with this text, of the same owner and permissions, into its place.
     pub(super) fn replace(self, text: &[u8]) -> io::Result<()> {
-        let folder = self.path.parent().unwrap_or(Path::new("/"));
-        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
-        let draft = folder.join(format!(".{name}.{}.tmp", std::process::id()));
         let metadata = self.file.metadata()?;
-        let written = || -> io::Result<()> {
-            let mut file = File::options()
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(&draft)?;
-            file.write_all(text)?;
+        replace(&self.path, text, 0o600, |file| {
             let own = file.metadata()?;
             let owner = (metadata.uid(), metadata.gid());
             if (own.uid(), own.gid()) != owner {
-                std::os::unix::fs::fchown(&file, Some(owner.0), Some(owner.1))?;
+                std::os::unix::fs::fchown(file, Some(owner.0), Some(owner.1))?;
             }
             let mode = metadata.permissions().mode() & 0o7777;
-            file.set_permissions(fs::Permissions::from_mode(mode))?;
-            file.sync_all()?;
-            fs::rename(&draft, &self.path)?;
-            File::open(folder)?.sync_all()
-        };
-        written().inspect_err(|_| {
-            let _ = fs::remove_file(&draft);
-        })
+            file.set_permissions(fs::Permissions::from_mode(mode))
+        })?;
+        File::open(self.path.parent().unwrap_or(Path::new("/")))?.sync_all()
     }
 }
 
@@ -82,19 +71,7 @@ pub(super) fn create(path: &Path) -> io::Result<()> {
 
 /// Reads it without a lock.
 pub(super) fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
-    contents(&mut open(path)?)
-}
-
-/// A regular file: a pipe could keep us waiting for ever.
-fn open(path: &Path) -> io::Result<File> {
-    let file = File::options()
-        .read(true)
-        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
-        .open(path)?;
-    match file.metadata()?.is_file() {
-        true => Ok(file),
-        false => Err(io::Error::other("this is not a regular file")),
-    }
+    contents(&mut open_regular(path)?.0)
 }
 
 fn contents(file: &mut File) -> io::Result<Zeroizing<Vec<u8>>> {
