@@ -62,6 +62,8 @@ reasons! {
     ClientIsolation = "a client sent to another client while clients are isolated",
     /// DHCP messages of one session faster than the control plane takes them.
     DhcpTooOften = "a session sent DHCP messages faster than they are looked at",
+    /// A super-packet whose header does not fit it.
+    BadOffload = "the host handed over a packet with an offload header that does not fit it",
     /// No session for the destination.
     NoSession = "an IP packet was for an address that no session has",
     /// Longer than the session's MTU; the sender was told.

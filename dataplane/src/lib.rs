@@ -45,6 +45,7 @@ mod l2tp;
 mod mss;
 pub mod net;
 mod notice;
+pub mod offload;
 mod peer;
 mod plane;
 mod ppp;
