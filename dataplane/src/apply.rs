@@ -7,6 +7,7 @@ use std::sync::Arc;
 use esp::{Keys, Suite};
 use wire::{Carrier, Path, PeerId};
 
+use crate::owner::owner;
 use crate::peer::Peer;
 use crate::plane::{Books, DataPlane, Entry};
 use crate::sa::{InboundSa, OutboundSa};
@@ -92,7 +93,8 @@ impl DataPlane {
             return Err(UpdateError::PeerExists(id));
         }
         let index = books.free.pop().ok_or(UpdateError::Full)?;
-        let peer = Arc::new(Peer::new(id, index, path, port));
+        let owner = owner(&path, self.config.threads);
+        let peer = Arc::new(Peer::new(id, index, owner, path, port));
         if let Some(slot) = self.peers.get(index) {
             slot.store(Some(Arc::clone(&peer)));
         }

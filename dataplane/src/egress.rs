@@ -107,17 +107,18 @@ impl DataPlane {
         self.settled(outcome.unwrap_or(Err(DropReason::UnknownPeer)))
     }
 
-    /// Whose packet it is that goes to `destination`: for handing it to the thread that owns the
-    /// peer's outbound association.
-    pub fn peer_for(&self, destination: IpAddr) -> Option<PeerId> {
+    /// Which packet thread seals what goes to `destination`; `None` where nobody has it. The path
+    /// a peer had when it was added decides ([`crate::owner`]): a peer that moves keeps its
+    /// thread, so that its numbers go on in order.
+    pub fn owner_for(&self, destination: IpAddr) -> Option<usize> {
         let own = self
             .by_address
-            .with(destination, |session| session.link.peer);
+            .with(destination, |session| session.peer.owner);
         own.or_else(|| {
             self.default
                 .load()
                 .as_ref()
-                .map(|session| session.link.peer)
+                .map(|session| session.peer.owner)
         })
     }
 

@@ -46,6 +46,7 @@ mod mss;
 pub mod net;
 mod notice;
 pub mod offload;
+pub mod owner;
 mod peer;
 mod plane;
 mod ppp;

@@ -25,6 +25,8 @@ pub(crate) struct Peer {
     pub(crate) id: PeerId,
     /// Its bit in the map of those that have something to tell.
     pub(crate) index: usize,
+    /// The packet thread that seals for it, wherever it moves.
+    pub(crate) owner: usize,
     pub(crate) path: ArcSwap<Path>,
     /// Our UDP port for L2TP inside its ESP.
     pub(crate) port: u16,
@@ -53,10 +55,11 @@ pub(crate) enum Flag {
 }
 
 impl Peer {
-    pub(crate) fn new(id: PeerId, index: usize, path: Path, port: u16) -> Self {
+    pub(crate) fn new(id: PeerId, index: usize, owner: usize, path: Path, port: u16) -> Self {
         Self {
             id,
             index,
+            owner,
             path: ArcSwap::from_pointee(path),
             port,
             outbound: ArcSwapOption::empty(),

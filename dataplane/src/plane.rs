@@ -25,15 +25,19 @@ pub struct Config {
     pub slots: SlotCount,
     /// Drop packets from one client to another.
     pub isolate_clients: bool,
+    /// How many packet threads there are, each of which owns some of the peers
+    /// ([`crate::owner`]).
+    pub threads: usize,
 }
 
 impl Config {
-    /// For `peers` peers, without isolation.
+    /// For `peers` peers, without isolation, on one thread.
     pub fn for_peers(peers: usize) -> Self {
         Self {
             peers,
             slots: SlotCount::for_peers(peers),
             isolate_clients: false,
+            threads: 1,
         }
     }
 }

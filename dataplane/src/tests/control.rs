@@ -1,6 +1,9 @@
 //! Changes, and what packets see of them.
 
+use std::net::SocketAddr;
+
 use super::*;
+use crate::owner::owner;
 use crate::{DropReason, UpdateError};
 
 #[test]
@@ -157,7 +160,7 @@ fn a_peer_goes_with_everything_that_is_its() {
     assert_eq!(peer.strong_count(), 0, "nothing refers to it");
     assert_eq!(plane.inbound_usage(SERVER_SPI), None);
     assert_eq!(plane.session_usage(SESSION), None);
-    assert_eq!(plane.peer_for(CLIENT.into()), None);
+    assert_eq!(plane.owner_for(CLIENT.into()), None);
     // And all of it can come again.
     apply(&plane, server_updates(CBC, Carrier::NatT));
 }
@@ -301,7 +304,7 @@ fn a_provisional_peer_joins_the_one_it_continues() {
 #[test]
 fn addresses_come_and_go_with_the_network() {
     let plane = server(CBC, Carrier::NatT);
-    assert_eq!(plane.peer_for(CLIENT.into()), Some(PEER));
+    assert_eq!(plane.owner_for(CLIENT.into()), Some(0));
     let other: IpAddr = Ipv4Addr::new(10, 10, 1, 77).into();
     let set = |remote| Update::SetNetwork {
         session: SESSION,
@@ -309,11 +312,45 @@ fn addresses_come_and_go_with_the_network() {
     };
     apply(&plane, [set(Remote::Address(other))]);
     assert_eq!(
-        (plane.peer_for(CLIENT.into()), plane.peer_for(other)),
-        (None, Some(PEER))
+        (plane.owner_for(CLIENT.into()), plane.owner_for(other)),
+        (None, Some(0))
     );
     apply(&plane, [set(Remote::Any)]);
-    assert_eq!(plane.peer_for(CLIENT.into()), Some(PEER));
+    assert_eq!(plane.owner_for(CLIENT.into()), Some(0));
     apply(&plane, [Update::RemoveSession { session: SESSION }]);
-    assert_eq!(plane.peer_for(other), None);
+    assert_eq!(plane.owner_for(other), None);
+}
+
+#[test]
+fn a_peer_that_moves_keeps_its_thread() {
+    let threads = 16;
+    let plane = DataPlane::new(Config {
+        threads,
+        ..Config::for_peers(4)
+    });
+    apply(&plane, server_updates(CBC, Carrier::NatT));
+    let before = plane.peer_usage(PEER).unwrap().path;
+    assert_eq!(
+        plane.owner_for(CLIENT.into()),
+        Some(owner(&before, threads))
+    );
+    let elsewhere = (1..)
+        .map(|port| Path {
+            remote: SocketAddr::new(before.remote.ip(), port),
+            ..before
+        })
+        .find(|path| owner(path, threads) != owner(&before, threads))
+        .unwrap();
+    apply(
+        &plane,
+        [Update::MovePeer {
+            peer: PEER,
+            path: elsewhere,
+        }],
+    );
+    assert_eq!(plane.peer_usage(PEER).unwrap().path, elsewhere);
+    assert_eq!(
+        plane.owner_for(CLIENT.into()),
+        Some(owner(&before, threads))
+    );
 }
