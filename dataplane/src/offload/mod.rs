@@ -5,6 +5,8 @@
 //! the host may be a super-packet to be cut into segments; what goes to the host is put together.
 //! Nothing here trusts such a header: it is checked against the packet that it describes.
 
+mod coalesce;
 mod vnet;
 
+pub use coalesce::{Coalescer, Delivery, Mergeable};
 pub use vnet::{BadVnetHeader, Gso, VnetHeader};
