@@ -371,7 +371,7 @@ mod tests {
             carrier: Carrier::Ike,
         };
         for _ in 0..100 {
-            client.send(&to_server, &[7; 28], None).unwrap();
+            client.send(&to_server, &[7; 28]).unwrap();
         }
         // The dialled peer asks for its computation, and then for a repetition of its message.
         while shell

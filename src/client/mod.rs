@@ -272,7 +272,7 @@ impl Client {
 
 /// Connects with a TUN device, and stays until a signal comes or the server ends it.
 async fn stay(arguments: &Connect, server: IpAddr, secrets: Secrets) -> Result<(), Failure> {
-    let (tun, mut queues) = Tun::create(&arguments.tun, 1).map_err(anyhow::Error::from)?;
+    let (tun, mut queues) = Tun::create(&arguments.tun, 1, false).map_err(anyhow::Error::from)?;
     let queue = queues
         .pop()
         .ok_or_else(|| anyhow!("the TUN device has no queue"))?;

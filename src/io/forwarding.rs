@@ -133,7 +133,7 @@ mod tests {
     }
 
     fn tun(name: &str) -> (Tun, Vec<crate::io::tun::TunQueue>, u32) {
-        let (tun, queues) = Tun::create(name, 1).unwrap();
+        let (tun, queues) = Tun::create(name, 1, false).unwrap();
         let index = Netlink::open().unwrap().index_of(name).unwrap();
         (tun, queues, index)
     }

@@ -121,7 +121,7 @@ mod tests {
                 let mut events = LinkEvents::open().unwrap();
                 let brief = Duration::from_millis(50);
                 assert!(tokio::time::timeout(brief, events.next()).await.is_err());
-                let _tun = Tun::create("t0", 1).unwrap();
+                let _tun = Tun::create("t0", 1, false).unwrap();
                 let long = Duration::from_secs(5);
                 tokio::time::timeout(long, events.next())
                     .await

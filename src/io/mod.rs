@@ -19,6 +19,7 @@ pub mod netlink;
 pub mod nftables;
 pub mod prefix;
 pub mod raw;
+pub mod sending;
 pub mod session_device;
 pub mod tun;
 pub mod udp;

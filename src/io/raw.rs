@@ -4,6 +4,7 @@
 //! kernel puts fragments together before it hands a packet over, and with a raw socket there it
 //! does not answer "protocol unreachable".
 
+use std::cell::RefCell;
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
@@ -15,10 +16,13 @@ use socket2::{Domain, Protocol, Socket, Type};
 use wire::{Carrier, Path};
 
 use super::SetupError;
+use super::sending::{Sent, send_each};
 use super::udp::{covers, prepare, send, source};
 
 /// IP protocol number of ESP (RFC 4303 §2).
 const ESP: i32 = 50;
+/// Local addresses with a socket to send from.
+const SENDERS: usize = 64;
 
 /// A socket that receives and sends ESP packets.
 #[derive(Debug)]
@@ -26,6 +30,7 @@ pub struct RawSocket {
     socket: Socket,
     state: UdpSocketState,
     local: IpAddr,
+    senders: Senders,
 }
 
 impl RawSocket {
@@ -42,17 +47,7 @@ impl RawSocket {
                 source,
             },
         };
-        let address = SocketAddr::new(local, 0);
-        let socket = Socket::new(
-            Domain::for_address(address),
-            Type::RAW,
-            Some(Protocol::from(ESP)),
-        )
-        .map_err(failed)?;
-        if local.is_ipv6() {
-            socket.set_only_v6(true).map_err(failed)?;
-        }
-        socket.bind(&address.into()).map_err(failed)?;
+        let socket = open(local).map_err(failed)?;
         // Without IP_HDRINCL the kernel writes the IP header and may cut the packet into
         // fragments; `prepare` sees to it that DF stays clear.
         let state = prepare(&socket, local.is_ipv4()).map_err(failed)?;
@@ -60,6 +55,7 @@ impl RawSocket {
             socket,
             state,
             local,
+            senders: Senders::default(),
         })
     }
 
@@ -116,6 +112,72 @@ impl RawSocket {
         };
         send(&self.socket, &self.state, &transmit)
     }
+
+    /// Sends ESP packets of `segment` bytes each, the last of which may be shorter, from
+    /// `path.local` to `path.remote`. Does not wait.
+    pub fn send_many(&self, path: &Path, packets: &[u8], segment: usize) -> Sent {
+        let each = packets.chunks(segment.max(1));
+        let remote = SocketAddr::new(path.remote.ip(), 0);
+        if each.len() > 1 {
+            let sent = match source(path.local.ip()) {
+                Some(local) if local != self.local => self
+                    .senders
+                    .with(local, |socket| send_each(socket, remote, each.clone())),
+                _ => Some(send_each(&self.socket, remote, each.clone())),
+            };
+            if let Some(sent) = sent {
+                return sent;
+            }
+        }
+        let mut sent = Sent::default();
+        for packet in each {
+            sent.add(1, self.send(path, packet));
+        }
+        sent
+    }
+}
+
+/// Sockets to send many packets through with one system call, for a socket that listens on all
+/// addresses: `sendmmsg` is told where packets go, but the sources have to be bound.
+#[derive(Debug, Default)]
+struct Senders(RefCell<Vec<(IpAddr, Option<Socket>)>>);
+
+impl Senders {
+    /// Hands over the socket that is bound to `local`; it is made when it is wanted first. `None`
+    /// if it cannot be, or if there are too many.
+    fn with<R>(&self, local: IpAddr, send: impl FnOnce(&Socket) -> R) -> Option<R> {
+        let mut senders = self.0.try_borrow_mut().ok()?;
+        if let Some((_, socket)) = senders.iter().find(|(address, _)| *address == local) {
+            return socket.as_ref().map(send);
+        }
+        if senders.len() >= SENDERS {
+            return None;
+        }
+        // One that cannot be made is not tried again with each packet.
+        senders.push((local, sender(local).ok()));
+        senders.last()?.1.as_ref().map(send)
+    }
+}
+
+/// A socket that sends from `local`. It gets no copies of what comes in: as one that is connected to
+/// its own address, it is for what this host sends to itself.
+fn sender(local: IpAddr) -> io::Result<Socket> {
+    let socket = open(local)?;
+    prepare(&socket, local.is_ipv4())?;
+    socket.connect(&SocketAddr::new(local, 0).into())?;
+    Ok(socket)
+}
+
+/// A socket of protocol 50 that is bound to an address.
+fn open(local: IpAddr) -> io::Result<Socket> {
+    let address = SocketAddr::new(local, 0);
+    let protocol = Some(Protocol::from(ESP));
+    let socket = Socket::new(Domain::for_address(address), Type::RAW, protocol)?;
+    if local.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.bind(&address.into())?;
+    Ok(socket)
 }
 
 impl AsFd for RawSocket {
@@ -180,5 +242,39 @@ mod tests {
         assert_eq!((back.local, back.remote), (path.remote, path.local));
         // Neither DF nor a fragment: RFC 791's flags and offset are all zero.
         assert_eq!(&packet[6..8], &[0, 0]);
+    }
+
+    #[test]
+    fn many_packets_leave_from_the_chosen_source() {
+        let receiver = match RawSocket::bind("127.0.0.43".parse().unwrap()) {
+            Ok(socket) => socket,
+            Err(error @ SetupError::RawNotAllowed(_)) => {
+                println!("skipped: {error}");
+                return;
+            }
+            Err(error) => panic!("{error}"),
+        };
+        let sender = RawSocket::bind("0.0.0.0".parse().unwrap()).unwrap();
+        let packets: Vec<u8> = (0..40).flat_map(|n| [n; 100]).take(3950).collect();
+        for local in ["127.0.0.42:0", "127.0.0.44:0"] {
+            let path = Path {
+                local: local.parse().unwrap(),
+                remote: "127.0.0.43:0".parse().unwrap(),
+                carrier: Carrier::Raw,
+            };
+            let sent = sender.send_many(&path, &packets, 100);
+            assert_eq!((sent.packets, sent.lost), (40, 0));
+            let senders = sender.senders.0.borrow();
+            assert!(senders.last().is_some_and(|(_, socket)| socket.is_some()));
+            for expected in packets.chunks(100) {
+                let (mut storage, mut meta) = ([0_u8; 2048], [RecvMeta::default()]);
+                receiver
+                    .recv(&mut [IoSliceMut::new(&mut storage)], &mut meta)
+                    .unwrap();
+                let packet = &storage[..meta[0].len];
+                assert_eq!(&packet[receiver.esp_within(packet).unwrap()], expected);
+                assert_eq!(receiver.path_of(&meta[0]).remote, path.local);
+            }
+        }
     }
 }

@@ -23,6 +23,7 @@ const FOREIGN: usize = 4096;
 pub struct SessionDevices {
     base: String,
     forwarding: AtomicBool,
+    offload: bool,
     most: usize,
     units: Mutex<BTreeSet<u32>>,
 }
@@ -30,8 +31,9 @@ pub struct SessionDevices {
 impl SessionDevices {
     /// Devices whose names are `base` and a number. As many as this process may have descriptors
     /// for, which is made as many as can be. With `forwarding`, what comes in by them is passed on,
-    /// also where forwarding could not be turned on for all of the host.
-    pub fn new(base: &str, forwarding: bool) -> Arc<Self> {
+    /// also where forwarding could not be turned on for all of the host. With `offload`, they hand
+    /// over super-packets as far as the kernel can.
+    pub fn new(base: &str, forwarding: bool, offload: bool) -> Arc<Self> {
         let limit = getrlimit(Resource::Nofile);
         // A refusal leaves what there was.
         let _ = setrlimit(
@@ -47,6 +49,7 @@ impl SessionDevices {
         Arc::new(Self {
             base: base.to_owned(),
             forwarding: AtomicBool::new(forwarding),
+            offload,
             most: usize::try_from(most).unwrap_or(usize::MAX),
             units: Mutex::default(),
         })
@@ -76,7 +79,7 @@ impl SessionDevices {
             let there = Netlink::open().is_ok_and(|netlink| netlink.index_of(&name).is_ok());
             let made = match there {
                 true => Err(SetupError::TunInUse(name.clone())),
-                false => Tun::create(&name, 1),
+                false => Tun::create(&name, 1, self.offload),
             };
             match made {
                 Ok((tun, mut queues)) => {
@@ -225,7 +228,7 @@ mod tests {
                 // Somebody else's, and one that is left behind and held by nobody.
                 ip("link add ppp1 type veth peer name other");
                 ip("tuntap add dev ppp3 mode tun");
-                let devices = SessionDevices::new("ppp", false);
+                let devices = SessionDevices::new("ppp", false, false);
                 let mut all: Vec<_> = (0..4).map(|_| devices.create().unwrap()).collect();
                 let names: Vec<&str> = all.iter().map(|(device, _)| device.name()).collect();
                 assert_eq!(names, ["ppp0", "ppp2", "ppp4", "ppp5"]);
@@ -242,7 +245,7 @@ mod tests {
         in_a_namespace(
             "io::session_device::tests::addresses_of_both_ends_as_pppd_sets_them",
             || {
-                let devices = SessionDevices::new("ppp", false);
+                let devices = SessionDevices::new("ppp", false, false);
                 let (mut device, _queue) = devices.create().unwrap();
                 let (local, remote) = (address("10.10.1.1"), address("10.10.1.2"));
                 device.up(local, remote, 1380).unwrap();
@@ -281,7 +284,7 @@ mod tests {
                     maximum: Some(RESERVE + 3),
                 };
                 setrlimit(Resource::Nofile, limit).unwrap();
-                let devices = SessionDevices::new("ppp", false);
+                let devices = SessionDevices::new("ppp", false, false);
                 let held: Vec<_> = (0..3).map(|_| devices.create().unwrap()).collect();
                 let error = devices.create().err().unwrap().to_string();
                 assert!(error.contains("LimitNOFILE"), "{error}");

@@ -17,10 +17,12 @@ use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
 use rustix::io::Errno;
 use rustix::net::sockopt::{self, Ipv4PathMtuDiscovery, Ipv6PathMtuDiscovery};
 use socket2::{Domain, Protocol, Socket, Type};
+use tracing::info;
 use wire::{Carrier, Path};
 
 use super::SetupError;
 use super::holders::holder_of;
+use super::sending::{Refusals, Sent, send_each};
 
 /// What the kernel may hold for us while a worker is busy: 8 MiB each way, some 40 ms at
 /// 1.5 Gbit/s.
@@ -31,6 +33,9 @@ pub(super) const SOCKET_BUFFER: usize = 8 << 20;
 pub struct UdpSocket {
     socket: Socket,
     state: UdpSocketState,
+    /// Whether the kernel can send several datagrams as one message.
+    joins: bool,
+    refusals: Refusals,
     local: SocketAddr,
     carrier: Carrier,
 }
@@ -55,11 +60,24 @@ impl UdpSocket {
             .as_socket()
             .unwrap_or(local);
         Ok(Self {
+            // What the crate makes of a failure later is not asked for: it is for all paths then.
+            joins: state.max_gso_segments() > 1,
+            refusals: Refusals::new(),
             socket,
             state,
             local,
             carrier,
         })
+    }
+
+    /// Tells the log what the kernel cannot do. It is the same for all sockets.
+    fn tell_shortfall(&self) {
+        if !self.joins {
+            info!(
+                "This kernel cannot be given many datagrams at a time (UDP_SEGMENT, since Linux \
+                 4.18): they are sent one by one, which costs more"
+            );
+        }
     }
 
     /// Where the socket is bound: the address may be unspecified, the port is real.
@@ -98,12 +116,44 @@ impl UdpSocket {
             && covers(self.local.ip(), path.local.ip())
     }
 
-    /// Sends `contents` from `path.local` to `path.remote`; with `segment`, as datagrams of that
-    /// many bytes. Does not wait.
+    /// Sends one datagram from `path.local` to `path.remote`. Does not wait.
     ///
     /// # Errors
     /// `WouldBlock`, and what the kernel reports.
-    pub fn send(&self, path: &Path, contents: &[u8], segment: Option<usize>) -> io::Result<()> {
+    pub fn send(&self, path: &Path, datagram: &[u8]) -> io::Result<()> {
+        self.transmit(path, datagram, None)
+    }
+
+    /// Sends datagrams of `segment` bytes each, the last of which may be shorter, from `path.local`
+    /// to `path.remote`: as one message where that can be, so that they share one way through the
+    /// kernel. Such a message has at most 64 datagrams and 65,507 bytes. Does not wait.
+    pub fn send_many(&self, path: &Path, datagrams: &[u8], segment: usize) -> Sent {
+        let each = datagrams.chunks(segment.max(1));
+        let mut sent = Sent::default();
+        if each.len() <= 1 {
+            sent.add(1, self.send(path, datagrams));
+            return sent;
+        }
+        let remote = path.remote.ip();
+        if self.joins && !self.refusals.covers(remote, segment) {
+            match self.transmit(path, datagrams, Some(segment)) {
+                Err(error) if self.refusals.learn(remote, segment, &error) => {}
+                result => {
+                    sent.add(each.len(), result);
+                    return sent;
+                }
+            }
+        }
+        if source(path.local.ip()).is_none_or(|ip| ip == self.local.ip()) {
+            return send_each(&self.socket, path.remote, each);
+        }
+        for datagram in each {
+            sent.add(1, self.send(path, datagram));
+        }
+        sent
+    }
+
+    fn transmit(&self, path: &Path, contents: &[u8], segment: Option<usize>) -> io::Result<()> {
         let transmit = Transmit {
             destination: path.remote,
             ecn: None,
@@ -237,6 +287,9 @@ pub fn listen(
             }
         }
     }
+    if let Some(socket) = listeners.workers.iter().flatten().next() {
+        socket.tell_shortfall();
+    }
     Ok(listeners)
 }
 
@@ -272,10 +325,13 @@ fn claim(
 /// As a sentence.
 pub fn ephemeral(local: IpAddr) -> Result<[UdpSocket; 2], SetupError> {
     let any = SocketAddr::new(local, 0);
-    Ok([
+    let sockets = [
         UdpSocket::bind(any, Carrier::Ike, false)?,
         UdpSocket::bind(any, Carrier::NatT, false)?,
-    ])
+    ];
+    let [first, _] = &sockets;
+    first.tell_shortfall();
+    Ok(sockets)
 }
 
 /// The address from which this host would talk to `remote`. Sends nothing.
@@ -304,6 +360,8 @@ pub fn source_towards(remote: IpAddr) -> io::Result<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::io::tun::Tun;
+    use crate::io::tun::tests::in_a_namespace;
 
     fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()
@@ -337,12 +395,12 @@ mod tests {
                 remote: SocketAddr::new(ip(address), server.local().port()),
                 carrier: Carrier::Ike,
             };
-            client.send(&there, b"question", None).unwrap();
+            client.send(&there, b"question").unwrap();
             let (datagrams, path) = receive(server);
             assert_eq!(datagrams, [b"question"]);
             assert_eq!((path.local, path.remote), (there.remote, there.local));
             assert!(server.serves(&path));
-            server.send(&path, b"answer", None).unwrap();
+            server.send(&path, b"answer").unwrap();
             assert_eq!(receive(&client).1, there);
         }
     }
@@ -365,7 +423,7 @@ mod tests {
             remote: SocketAddr::new(ip("::1"), natt6.local().port()),
             carrier: Carrier::NatT,
         };
-        client.send(&there, b"question", None).unwrap();
+        client.send(&there, b"question").unwrap();
         let (datagrams, path) = receive(natt6);
         assert_eq!(datagrams, [b"question"]);
         assert_eq!((path.local, path.remote), (there.remote, there.local));
@@ -387,7 +445,8 @@ mod tests {
             remote: receiver.local(),
             carrier: Carrier::Ike,
         };
-        sender.send(&path, &[7; 2500], Some(1000)).unwrap();
+        let sent = sender.send_many(&path, &[7; 2500], 1000);
+        assert_eq!((sent.packets, sent.lost), (3, 0));
         let mut sizes = Vec::new();
         while sizes.len() < 3 {
             let (datagrams, _) = receive(&receiver);
@@ -395,6 +454,49 @@ mod tests {
             sizes.extend(datagrams.iter().map(Vec::len));
         }
         assert_eq!(sizes, [1000, 1000, 500]);
+    }
+
+    /// A TUN device stands for a link of MTU 1280, so that what leaves can be seen.
+    #[test]
+    fn datagrams_that_do_not_fit_the_device_go_one_by_one_in_fragments() {
+        in_a_namespace(
+            "io::udp::tests::datagrams_that_do_not_fit_the_device_go_one_by_one_in_fragments",
+            || {
+                let (mut device, queues) = Tun::create("adit-out", 1, false).unwrap();
+                device.up(1280).unwrap();
+                device
+                    .add_peer_address(ip("192.0.2.1"), ip("192.0.2.2"))
+                    .unwrap();
+                let [socket, _] = ephemeral(ip("192.0.2.1")).unwrap();
+                let remote = "192.0.2.2:4500".parse().unwrap();
+                let path = Path {
+                    local: socket.local(),
+                    remote,
+                    carrier: Carrier::Ike,
+                };
+                let leave = |segment: usize| {
+                    let sent = socket.send_many(&path, &[7; 2900], segment);
+                    assert_eq!((sent.packets, sent.lost), (2900_usize.div_ceil(segment), 0));
+                    let (mut header, mut packet) = ([0; 10], [0; 2000]);
+                    let mut lengths = Vec::new();
+                    while let Ok(length) = queues[0].recv(&mut header, &mut packet) {
+                        if packet[0] >> 4 == 4 {
+                            lengths.push(length - 20);
+                        }
+                    }
+                    lengths
+                };
+                assert_eq!(leave(1000), [1008, 1008, 908]);
+                assert!(!socket.refusals.covers(remote.ip(), 1400));
+                let cut = [1256, 1408 - 1256, 1256, 1408 - 1256, 108];
+                assert_eq!(leave(1400), cut);
+                assert!(socket.refusals.covers(remote.ip(), 1400));
+                // Not tried again; what is shorter still goes together.
+                assert_eq!(leave(1400), cut);
+                assert!(!socket.refusals.covers(remote.ip(), 1000));
+                assert_eq!(leave(1000), [1008, 1008, 908]);
+            },
+        );
     }
 
     #[test]

@@ -393,7 +393,7 @@ fn interfaces(config: &Config, users: &config::Users) -> anyhow::Result<Interfac
             })
         }
         TunMode::PerSession => {
-            let devices = SessionDevices::new(config.tun.base(), config.nat.masquerade);
+            let devices = SessionDevices::new(config.tun.base(), config.nat.masquerade, false);
             // What would fail with the first session fails now.
             drop(devices.create()?);
             info!(
@@ -414,7 +414,7 @@ fn tun(
     config: &Config,
     users: &config::Users,
 ) -> anyhow::Result<(Tun, Vec<crate::io::tun::TunQueue>)> {
-    let (mut tun, queues) = Tun::create(&config.tun.name, 1)?;
+    let (mut tun, queues) = Tun::create(&config.tun.name, 1, false)?;
     tun.add_address(config.pool.local)?;
     tun.up(u32::from(config.tun.mtu))?;
     for range in &config.pool.ranges {

@@ -6,6 +6,7 @@ use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, mpsc};
 
+use dataplane::offload::VnetHeader;
 use dataplane::{Buffer, DataPlane, Egress, SessionId};
 use quinn_udp::RecvMeta;
 use rustix::buffer::spare_capacity;
@@ -280,7 +281,7 @@ impl Core {
             let Inside::Tun(queue) = &self.inside else {
                 return Ok(());
             };
-            match queue.recv(self.packet.space()) {
+            match queue.recv(&mut [0; VnetHeader::LEN], self.packet.space()) {
                 Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
                 Ok(length) => {
                     self.counters.tun_read.count();
@@ -308,7 +309,7 @@ impl Core {
             let Some((session, queue)) = devices.at(place) else {
                 return Ok(()); // It went a moment ago.
             };
-            match queue.recv(self.packet.space()) {
+            match queue.recv(&mut [0; VnetHeader::LEN], self.packet.space()) {
                 Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
                 Ok(length) => {
                     self.counters.tun_read.count();

@@ -40,7 +40,7 @@ impl Sockets {
         let result = match path.carrier {
             Carrier::Ike | Carrier::NatT => {
                 let socket = self.udp.iter().find(|socket| socket.serves(path));
-                socket.map(|socket| socket.send(path, bytes, None))
+                socket.map(|socket| socket.send(path, bytes))
             }
             Carrier::Raw => {
                 let socket = self.raw.iter().find(|socket| socket.serves(path));

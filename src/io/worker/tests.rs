@@ -608,7 +608,7 @@ async fn through_a_tun_device() {
     netlink
         .set_link(netlink.index_of("lo").unwrap(), None, true)
         .unwrap();
-    let (mut tun, queues) = Tun::create("adit-t5", 1).unwrap();
+    let (mut tun, queues) = Tun::create("adit-t5", 1, false).unwrap();
     tun.up(MTU.into()).unwrap();
     tun.add_address(SERVER.into()).unwrap();
     tun.add_range(CLIENT.into(), CLIENT.into()).unwrap();

@@ -1,11 +1,13 @@
 //! What comes in from the network: sorted, opened, handed to the host or up.
 
-use std::io::{self, ErrorKind, IoSliceMut};
+use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
 
+use dataplane::offload::VnetHeader;
 use dataplane::{Ingress, NatT, SessionId, classify_natt};
 use wire::{Carrier, Instant, Path};
 
 use super::{BATCH, Core, Inbox, KEEPALIVE};
+use crate::io::tun::TunQueue;
 use crate::io::worker::upcall::Dropped;
 use crate::io::worker::{FromPeer, Inside};
 
@@ -196,11 +198,17 @@ impl Core {
 
     /// Hands an IP packet to this host, as one of a session, where that is known.
     pub(super) fn deliver(&self, session: Option<SessionId>, packet: &[u8]) {
+        let send = |queue: &TunQueue| {
+            let plain = VnetHeader::PLAIN.encode();
+            queue
+                .send(&[IoSlice::new(&plain), IoSlice::new(packet)])
+                .is_ok()
+        };
         let taken = match &self.inside {
-            Inside::Tun(queue) => queue.send(packet).is_ok(),
+            Inside::Tun(queue) => send(queue),
             Inside::PerSession(devices) => session
                 .and_then(|session| devices.of(session))
-                .is_some_and(|queue| queue.send(packet).is_ok()),
+                .is_some_and(send),
             Inside::Queue(queue) => match queue.try_reserve() {
                 Ok(place) => {
                     place.send(packet.to_vec());
