@@ -93,8 +93,13 @@ impl Drops {
     }
 
     pub(crate) fn count(&self, reason: DropReason) {
+        self.count_all(reason, 1);
+    }
+
+    /// Counts packets that are dropped for the same reason.
+    pub(crate) fn count_all(&self, reason: DropReason, packets: usize) {
         if let Some(counter) = self.0.get(reason as usize) {
-            counter.fetch_add(1, Ordering::Relaxed);
+            counter.fetch_add(packets as u64, Ordering::Relaxed);
         }
     }
 

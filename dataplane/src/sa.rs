@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use arc_swap::ArcSwap;
 use esp::{
     Incoming, KeyError, Keys, OpenError, Opened, Opener, ReplayWindow, SealError, Sealer,
-    SequenceCounter, Suite,
+    SequenceCounter, Suite, Unsealed,
 };
 use wire::Carrier;
 
@@ -138,6 +138,15 @@ impl InboundSa {
     }
 }
 
+/// Where everything lies in a sealed packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Form {
+    /// Knows the lengths: the association's own, or what its peer makes of it.
+    pub(crate) suite: Suite,
+    /// The check value is cut, which [`Sealer::seal_batch`] does not do.
+    truncated: bool,
+}
+
 /// One direction, towards the peer.
 pub(crate) struct OutboundSa {
     pub(crate) sealer: Sealer,
@@ -160,6 +169,19 @@ impl OutboundSa {
         })
     }
 
+    /// How packets are sealed now.
+    pub(crate) fn form(&self) -> Form {
+        let found = self.truncation.get();
+        let suite = self.sealer.suite();
+        let truncated = found
+            .filter(|found| found.is_present())
+            .and_then(|_| suite.truncated());
+        Form {
+            suite: truncated.unwrap_or(suite),
+            truncated: truncated.is_some(),
+        }
+    }
+
     /// Seals the UDP packet that lies at `payload`.
     pub(crate) fn seal(
         &self,
@@ -167,13 +189,32 @@ impl OutboundSa {
         bytes: &mut [u8],
         payload: Range<usize>,
     ) -> Result<Range<usize>, SealError> {
-        match self.truncation.get() {
-            Some(truncation) if truncation.is_present() => {
-                self.sealer
-                    .seal_truncated(sequence, ip::UDP, bytes, payload)
-            }
-            _ => self.sealer.seal(sequence, ip::UDP, bytes, payload),
+        if self.form().truncated {
+            self.sealer
+                .seal_truncated(sequence, ip::UDP, bytes, payload)
+        } else {
+            self.sealer.seal(sequence, ip::UDP, bytes, payload)
         }
+    }
+
+    /// Seals UDP packets with the numbers from `first` on, each of which lies in its place for
+    /// `form`.
+    pub(crate) fn seal_batch(
+        &self,
+        form: Form,
+        first: u32,
+        packets: &mut [Unsealed<'_>],
+    ) -> Result<(), SealError> {
+        if !form.truncated {
+            return self.sealer.seal_batch(first, ip::UDP, packets);
+        }
+        let start = form.suite.header_len();
+        for (packet, sequence) in packets.iter_mut().zip(first..=u32::MAX) {
+            let place = start..start.saturating_add(packet.payload);
+            self.sealer
+                .seal_truncated(sequence, ip::UDP, packet.room, place)?;
+        }
+        Ok(())
     }
 
     pub(crate) fn usage(&self) -> SaUsage {

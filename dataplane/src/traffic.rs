@@ -21,7 +21,12 @@ pub(crate) struct Meter {
 
 impl Meter {
     pub(crate) fn count(&self, bytes: usize) {
-        self.packets.fetch_add(1, Ordering::Relaxed);
+        self.count_all(1, bytes);
+    }
+
+    /// Counts packets that have `bytes` together.
+    pub(crate) fn count_all(&self, packets: usize, bytes: usize) {
+        self.packets.fetch_add(packets as u64, Ordering::Relaxed);
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 

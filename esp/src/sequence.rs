@@ -1,5 +1,6 @@
 //! The sender's sequence numbers (RFC 4303 §3.3.3).
 
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Hands out sequence numbers: 1, 2, … 2^32 − 1, and never one twice.
@@ -34,23 +35,24 @@ impl SequenceCounter {
     /// # Errors
     /// [`Exhausted`] for ever, once 2^32 − 1 has been handed out.
     pub fn next(&self) -> Result<u32, Exhausted> {
-        self.draw(1)
+        self.draw(1).map(|numbers| *numbers.start())
     }
 
-    /// The first of `count` numbers in a row, for a batch. All or nothing.
+    /// The next numbers in a row, for a batch: `most` of them, or as many as are left.
     ///
     /// # Errors
-    /// [`Exhausted`] if there are not so many left; those that are left stay usable.
-    pub fn draw(&self, count: u32) -> Result<u32, Exhausted> {
-        let mut first = 0;
+    /// [`Exhausted`] for ever, once 2^32 − 1 has been handed out.
+    pub fn draw(&self, most: u32) -> Result<RangeInclusive<u32>, Exhausted> {
+        let mut numbers = 0..=0;
         self.0
             .try_update(Ordering::Relaxed, Ordering::Relaxed, |last| {
-                first = last.checked_add(1)?;
-                let last = last.checked_add(u64::from(count))?;
-                (last <= u64::from(u32::MAX)).then_some(last)
+                let first = u32::try_from(last.checked_add(1)?).ok()?;
+                let last = last.checked_add(most.into())?.min(u32::MAX.into());
+                numbers = first..=u32::try_from(last).ok()?;
+                Some(last)
             })
             .map_err(|_| Exhausted)?;
-        u32::try_from(first).map_err(|_| Exhausted)
+        Ok(numbers)
     }
 
     /// The last number handed out; 0 at first.
@@ -72,7 +74,7 @@ mod tests {
     fn counts_from_one() {
         let counter = SequenceCounter::new();
         assert_eq!(counter.next(), Ok(1));
-        assert_eq!(counter.draw(3), Ok(2));
+        assert_eq!(counter.draw(3), Ok(2..=4));
         assert_eq!(counter.next(), Ok(5));
         assert_eq!(counter.last(), 5);
     }
@@ -80,13 +82,25 @@ mod tests {
     #[test]
     fn refuses_to_go_beyond_the_last_number() {
         let counter = SequenceCounter::resume(u64::from(u32::MAX) - 2);
-        assert_eq!(counter.draw(3), Err(Exhausted));
         assert_eq!(counter.next(), Ok(u32::MAX - 1));
         assert_eq!(counter.next(), Ok(u32::MAX));
         for _ in 0..10 {
             assert_eq!(counter.next(), Err(Exhausted));
         }
         assert_eq!(counter.last(), u64::from(u32::MAX), "attempts do not count");
+    }
+
+    #[test]
+    fn a_batch_gets_what_is_left() {
+        let counter = SequenceCounter::resume(u64::from(u32::MAX) - 5);
+        assert_eq!(counter.draw(2), Ok(u32::MAX - 4..=u32::MAX - 3));
+        assert_eq!(counter.draw(64), Ok(u32::MAX - 2..=u32::MAX));
+        assert_eq!(counter.draw(64), Err(Exhausted));
+        assert_eq!(counter.draw(1), Err(Exhausted));
+        assert_eq!(counter.last(), u64::from(u32::MAX));
+        let counter = SequenceCounter::resume(u64::from(u32::MAX) - 5);
+        assert_eq!(counter.draw(u32::MAX), Ok(u32::MAX - 4..=u32::MAX));
+        assert_eq!(counter.draw(u32::MAX), Err(Exhausted));
     }
 
     #[test]

@@ -39,12 +39,16 @@ pub fn header(source: u16, destination: u16, payload: usize) -> Option<[u8; HEAD
 pub fn fill_checksum(packet: &mut [u8], source: IpAddr, destination: IpAddr) {
     ip::put_u16(packet, 6, 0);
     let sum = ip::pseudo_header(source, destination, ip::UDP, packet.len()).bytes(packet);
-    // RFC 768: a sum of zero is sent as all ones.
-    let sum = match sum.finish() {
+    ip::put_u16(packet, 6, nonzero(sum.finish()));
+}
+
+/// What is sent of a checksum: all ones instead of zero, which says that there is none (RFC 768).
+/// Both are the same number in ones' complement.
+pub const fn nonzero(checksum: u16) -> u16 {
+    match checksum {
         0 => 0xffff,
-        sum => sum,
-    };
-    ip::put_u16(packet, 6, sum);
+        checksum => checksum,
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,9 @@
 //! Nothing here trusts such a header: it is checked against the packet that it describes.
 
 mod coalesce;
+mod segments;
 mod vnet;
 
 pub use coalesce::{Coalescer, Delivery, Mergeable};
+pub use segments::Segments;
 pub use vnet::{BadVnetHeader, Gso, VnetHeader};

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::*;
-use crate::DropReason;
 use crate::net::udp;
+use crate::offload::{Gso, VnetHeader};
 use crate::sa::OutboundSa;
+use crate::{Departure, DropReason, Outbox};
 
 /// Takes packets in, and notes for what reasons they are dropped.
 struct Watch {
@@ -162,6 +163,21 @@ fn every_reason() {
         watch.goes(|plane| plane.egress(&mut not_ip)),
         DropReason::BadIp
     );
+    let mut lie = packet(WORLD, CLIENT, b"hello");
+    let header = VnetHeader {
+        gso: Gso::TcpV4,
+        segment: 1,
+        needs_checksum: true,
+        csum_start: 20,
+        csum_offset: 16,
+        ..VnetHeader::PLAIN
+    };
+    let mut outbox = Outbox::new();
+    let (mut send, mut reply) = (|_: Departure<'_>| panic!(), |_: &[u8]| panic!());
+    let plane = &watch.plane;
+    plane.egress_batch(header, &mut lie, &mut outbox, &mut send, &mut reply);
+    assert!(outbox.is_empty());
+    watch.note(DropReason::BadOffload, 0);
     // An ICMP error is not answered with another.
     let mut long = crate::net::icmp::echo_request(v4(WORLD), v4(CLIENT), 1, 1, &[0; 1400]).unwrap();
     long[20] = 3;

@@ -5,8 +5,10 @@ mod control;
 mod dhcp;
 mod drops;
 mod notices;
+mod outbox;
 mod packets;
 mod properties;
+mod segments;
 mod truncation;
 
 use std::net::{IpAddr, Ipv4Addr};

@@ -1,22 +1,25 @@
 //! The way out: PPP, L2TP, UDP and ESP around what is sent.
 
+mod batch;
+mod headers;
+
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use esp::{Exhausted, SealError};
 use wire::{Carrier, Path, PeerId, Ports};
 
+use self::headers::Headers;
 use crate::buffer::Buffer;
 use crate::drops::DropReason;
 use crate::fragment::Fragments;
-use crate::l2tp;
 use crate::mss;
 use crate::net::ip::Header;
 use crate::net::{icmp, udp};
 use crate::peer::{Flag, Peer};
 use crate::plane::DataPlane;
-use crate::ppp;
 use crate::sa::OutboundSa;
 use crate::session::{Network, Session, SessionId};
 
@@ -50,14 +53,12 @@ impl DataPlane {
         let Ok(header) = Header::parse(buffer.packet()) else {
             return self.drop_out(DropReason::BadIp);
         };
-        // What a client sends to another never gets to the TUN; but a client may be able to talk
-        // this host into sending it there itself (a source route, a forwarded port).
-        if self.config.isolate_clients && self.by_address.contains(header.source) {
-            return self.drop_out(DropReason::ClientIsolation);
-        }
-        self.with_session_for(header.destination, |session| {
-            self.egress_to(session, header, buffer)
-        })
+        let outcome = self.check_isolation(&header).and_then(|()| {
+            self.with_session_for(header.destination, |session| {
+                self.egress_to(session, header, buffer)
+            })
+        });
+        self.settled(outcome)
     }
 
     /// Makes the next piece of a packet that [`DataPlane::egress`] gave [`Egress::Fragments`] for:
@@ -70,29 +71,30 @@ impl DataPlane {
     ) -> Option<Egress> {
         fragments.next(source.packet(), piece)?;
         let destination = fragments.header().destination;
-        Some(self.with_session_for(destination, |session| {
+        let outcome = self.with_session_for(destination, |session| {
             let network = session.network.load();
-            let Some(network) = network.as_ref() else {
-                return Err(DropReason::NetworkDown);
-            };
+            let network = network.as_ref().ok_or(DropReason::NetworkDown)?;
             self.egress_ip(session, network, piece)
-        }))
+        });
+        Some(self.settled(outcome))
     }
 
     /// Sends an L2TP control message, `buffer`, to a peer.
     pub fn seal_control(&self, peer: PeerId, ports: Ports, buffer: &mut Buffer) -> Egress {
+        let headers = Headers::of_message(ports, buffer.packet().len());
         let outcome = self
             .by_peer
-            .with(peer, |peer| self.seal(peer, ports, buffer));
+            .with(peer, |peer| self.seal(peer, headers, buffer));
         self.settled(outcome.unwrap_or(Err(DropReason::UnknownPeer)))
     }
 
     /// Sends a PPP frame, `buffer`, through a session. The frame is sent as it is, with address
     /// and control field or without.
     pub fn seal_ppp(&self, session: SessionId, buffer: &mut Buffer) -> Egress {
-        let outcome = self
-            .by_session
-            .with(session, |session| self.seal_frame(session, buffer));
+        let outcome = self.by_session.with(session, |session| {
+            let headers = Headers::of_frame(session, buffer.packet().len());
+            self.seal(&session.peer, headers, buffer)
+        });
         self.settled(outcome.unwrap_or(Err(DropReason::UnknownPeer)))
     }
 
@@ -122,22 +124,30 @@ impl DataPlane {
         })
     }
 
-    fn with_session_for(
+    fn with_session_for<R>(
         &self,
         destination: IpAddr,
-        send: impl FnOnce(&Session) -> Result<Egress, DropReason>,
-    ) -> Egress {
+        send: impl FnOnce(&Arc<Session>) -> Result<R, DropReason>,
+    ) -> Result<R, DropReason> {
         // `send` can be given away once only, and has two takers.
         let mut send = Some(send);
         let own = self.by_address.with(destination, |session| {
             send.take()
                 .map_or(Err(DropReason::NoSession), |send| send(session))
         });
-        let outcome = own.unwrap_or_else(|| match (self.default.load().as_ref(), send) {
+        own.unwrap_or_else(|| match (self.default.load().as_ref(), send) {
             (Some(session), Some(send)) => send(session),
             _ => Err(DropReason::NoSession),
-        });
-        self.settled(outcome)
+        })
+    }
+
+    /// What a client sends to another never gets to the TUN; but a client may be able to talk this
+    /// host into sending it there itself (a source route, a forwarded port).
+    fn check_isolation(&self, header: &Header) -> Result<(), DropReason> {
+        if self.config.isolate_clients && self.by_address.contains(header.source) {
+            return Err(DropReason::ClientIsolation);
+        }
+        Ok(())
     }
 
     fn settled(&self, outcome: Result<Egress, DropReason>) -> Egress {
@@ -193,55 +203,35 @@ impl DataPlane {
         buffer: &mut Buffer,
     ) -> Result<Egress, DropReason> {
         let len = buffer.packet().len();
-        let protocol = match buffer.packet().first().map(|first| first >> 4) {
-            Some(6) => ppp::IPV6,
-            _ => ppp::IP,
-        };
-        let (header, header_len) = ppp::header(protocol, network.acfc, network.pfc);
-        put_front(buffer, header.get(..header_len))?;
-        let egress = self.seal_frame(session, buffer)?;
+        let is_v4 = buffer.packet().first().is_none_or(|first| first >> 4 != 6);
+        let headers = Headers::of_packet(session, network, is_v4, len);
+        let egress = self.seal(&session.peer, headers, buffer)?;
         session.sent.count(len);
         Ok(egress)
     }
 
-    /// A PPP frame.
-    fn seal_frame(&self, session: &Session, buffer: &mut Buffer) -> Result<Egress, DropReason> {
-        let link = &session.link;
-        let ns = link
-            .sequencing
-            .then(|| session.next_ns.fetch_add(1, Ordering::Relaxed));
-        let length = link.length.then_some(buffer.packet().len());
-        let header = l2tp::header(link.remote_tunnel, link.remote_session, length, ns);
-        put_front(
-            buffer,
-            header.as_ref().and_then(|(bytes, len)| bytes.get(..*len)),
-        )?;
-        self.seal(&session.peer, link.ports, buffer)
-    }
-
-    /// An L2TP message.
+    /// Puts the headers in front and seals all.
     fn seal(
         &self,
-        peer: &Arc<Peer>,
-        ports: Ports,
+        peer: &Peer,
+        headers: Option<Headers>,
         buffer: &mut Buffer,
     ) -> Result<Egress, DropReason> {
+        let headers = headers.ok_or(DropReason::NoRoom)?;
+        let front = buffer.prepend(headers.as_slice().len());
+        front
+            .ok_or(DropReason::NoRoom)?
+            .copy_from_slice(headers.as_slice());
         let path = **peer.path.load();
-        let header = udp::header(ports.local, ports.remote, buffer.packet().len());
-        put_front(buffer, header.as_ref().map(|header| header.as_slice()))?;
-        // Behind a NAT the client's idea of its address is not ours, and 0 means that there is no
-        // checksum (RFC 768). IPv6 has no such way out (RFC 8200 §8.1).
-        if path.carrier != Carrier::NatT || path.remote.is_ipv6() {
-            udp::fill_checksum(buffer.packet_mut(), path.local.ip(), path.remote.ip());
-        }
+        fill_checksum(&path, buffer.packet_mut());
         let sa = peer.outbound.load();
         let sa = sa.as_ref().ok_or(DropReason::NoOutboundSa)?;
-        let sequence = self
-            .draw(peer, sa)
+        let numbers = self
+            .draw(peer, sa, 1)
             .map_err(|Exhausted| DropReason::SequenceExhausted)?;
         let (bytes, range) = buffer.parts();
         let sealed = sa
-            .seal(sequence, bytes, range)
+            .seal(*numbers.start(), bytes, range)
             .map_err(|_: SealError| DropReason::NoRoom)?;
         sa.meter.count(sealed.len());
         buffer.set_range(sealed);
@@ -251,23 +241,30 @@ impl DataPlane {
         })
     }
 
-    fn draw(&self, peer: &Peer, sa: &OutboundSa) -> Result<u32, Exhausted> {
-        let sequence = sa.sequence.next()?;
+    /// The next numbers of an association: `most`, or as many as are left.
+    fn draw(
+        &self,
+        peer: &Peer,
+        sa: &OutboundSa,
+        most: u32,
+    ) -> Result<RangeInclusive<u32>, Exhausted> {
+        let numbers = sa.sequence.draw(most)?;
         if sa.sequence.is_low() && !sa.low.swap(true, Ordering::AcqRel) {
             peer.low_spi.store(sa.sealer.spi(), Ordering::Relaxed);
             peer.raise(Flag::SequenceLow);
             self.dirty_peers.mark(peer.index);
             self.urgent.store(true, Ordering::Release);
         }
-        Ok(sequence)
+        Ok(numbers)
     }
 }
 
-fn put_front(buffer: &mut Buffer, bytes: Option<&[u8]>) -> Result<(), DropReason> {
-    let bytes = bytes.ok_or(DropReason::NoRoom)?;
-    buffer
-        .prepend(bytes.len())
-        .ok_or(DropReason::NoRoom)?
-        .copy_from_slice(bytes);
-    Ok(())
+/// Fills the checksum of a UDP packet in, where it has to have one.
+///
+/// Behind a NAT the client's idea of its address is not ours, and 0 means that there is no checksum
+/// (RFC 768). IPv6 has no such way out (RFC 8200 §8.1).
+fn fill_checksum(path: &Path, packet: &mut [u8]) {
+    if path.carrier != Carrier::NatT || path.remote.is_ipv6() {
+        udp::fill_checksum(packet, path.local.ip(), path.remote.ip());
+    }
 }
