@@ -14,7 +14,7 @@ use crate::egress::{Egress, fill_checksum};
 use crate::mss;
 use crate::net::ip::Header;
 use crate::offload::{Segments, VnetHeader};
-use crate::outbox::{Departure, Outbox, Owner, Run, Runs};
+use crate::outbox::{Departure, Outbox, Owner, Run};
 use crate::plane::DataPlane;
 use crate::sa::{Form, OutboundSa};
 use crate::session::{Network, Session};
@@ -27,6 +27,8 @@ struct Way<'a> {
     path: Path,
     form: Form,
     is_v4: bool,
+    /// When the run was opened, if it has to be.
+    stamp: u64,
 }
 
 impl Way<'_> {
@@ -94,6 +96,11 @@ impl DataPlane {
         let network = network.as_ref().ok_or(DropReason::NetworkDown)?;
         let sa = session.peer.outbound.load();
         let sa = sa.as_ref().ok_or(DropReason::NoOutboundSa)?;
+        let Outbox {
+            runs,
+            segment,
+            piece,
+        } = outbox;
         let way = Way {
             session,
             network,
@@ -101,20 +108,18 @@ impl DataPlane {
             path: **session.peer.path.load(),
             form: sa.form(),
             is_v4: segments.header().source.is_ipv4(),
+            stamp: runs.stamp(),
         };
+        let run = runs.place_for(session.link.peer);
+        let run = run.ok_or(DropReason::NoRoom)?;
         let mtu = usize::from(network.mtu);
         if segments.is_whole() && segments.next_len() <= Some(mtu) {
             let header = *segments.header();
             mss::clamp(segments.packet_mut(), &header, network.mtu.min(network.mru));
         }
-        let Outbox {
-            runs,
-            segment,
-            piece,
-        } = outbox;
         while let Some(len) = segments.next_len() {
             if len <= mtu {
-                self.push(&way, runs, len, |room| segments.next_into(room), send)?;
+                self.push(&way, run, len, |room| segments.next_into(room), send)?;
                 continue;
             }
             let len = segments.next_into(segment.space());
@@ -129,7 +134,7 @@ impl DataPlane {
                             room.get_mut(..piece.len())?.copy_from_slice(piece);
                             Some(piece.len())
                         };
-                        self.push(&way, runs, piece.len(), copy, send)?;
+                        self.push(&way, run, piece.len(), copy, send)?;
                     }
                 }
                 // All others are as long or would be missed: one answer is for all of them.
@@ -147,24 +152,20 @@ impl DataPlane {
     fn push(
         &self,
         way: &Way<'_>,
-        runs: &mut Runs,
+        run: &mut Run,
         len: usize,
         write: impl FnOnce(&mut [u8]) -> Option<usize>,
         send: &mut impl FnMut(Departure<'_>),
     ) -> Result<(), DropReason> {
-        let is_v4 = way.is_v4;
-        let headers = Headers::of_packet(way.session, way.network, is_v4, len);
+        let headers = Headers::of_packet(way.session, way.network, way.is_v4, len);
         let headers = headers.ok_or(DropReason::NoRoom)?;
         let headers = headers.as_slice();
         let payload = headers.len().saturating_add(len);
 
-        let stamp = runs.stamp();
-        let run = runs.place_for(way.session.link.peer);
-        let run = run.ok_or(DropReason::NoRoom)?;
         let goes_on = run.owner().is_some_and(|owner| way.is_that_of(owner));
         if !goes_on || run.room(payload).is_none() {
             self.depart(run, send);
-            run.open(way.owner(), stamp);
+            run.open(way.owner(), way.stamp);
         }
         let room = run.room(payload).ok_or(DropReason::NoRoom)?;
         let (front, packet) = room

@@ -9,6 +9,7 @@ mod outbox;
 mod packets;
 mod properties;
 mod segments;
+mod serially;
 mod truncation;
 
 use std::net::{IpAddr, Ipv4Addr};

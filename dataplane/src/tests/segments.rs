@@ -12,11 +12,22 @@ use crate::net::ip;
 use crate::offload::{Gso, Segments, VnetHeader};
 
 /// A packet of the host, as etherparse describes it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Whole {
     pub(super) net: NetHeaders,
     pub(super) transport: TransportHeader,
     pub(super) payload: Vec<u8>,
+}
+
+impl std::fmt::Debug for Whole {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            net,
+            transport,
+            payload,
+        } = self;
+        write!(f, "{net:?} {transport:?} {} bytes", payload.len())
+    }
 }
 
 impl Whole {
