@@ -65,13 +65,14 @@ impl<'a> Segments<'a> {
     ///
     /// # Errors
     /// [`DropReason::BadOffload`] if the header does not fit the packet, and
-    /// [`DropReason::BadIp`] if it is no IP packet.
+    /// [`DropReason::BadIp`] if a packet without an offload is no IP packet.
     pub fn new(header: VnetHeader, packet: &'a mut [u8]) -> Result<Self, DropReason> {
-        let parsed = Header::parse(packet).map_err(|_| DropReason::BadIp)?;
         let is_plain = header == VnetHeader::PLAIN;
-        if !is_plain && parsed.total_len != packet.len() {
-            return Err(DropReason::BadOffload);
-        }
+        let parsed = match Header::parse(packet) {
+            Ok(parsed) if is_plain || parsed.total_len == packet.len() => parsed,
+            Err(_) if is_plain => return Err(DropReason::BadIp),
+            _ => return Err(DropReason::BadOffload),
+        };
         let cut = if header.gso == Gso::None {
             complete(header, &parsed, packet).ok_or(DropReason::BadOffload)?;
             None

@@ -4,6 +4,7 @@ mod batches;
 mod control;
 mod dhcp;
 mod drops;
+mod handed_over;
 mod notices;
 mod outbox;
 mod packets;

@@ -130,7 +130,8 @@ impl Whole {
     }
 }
 
-fn segments(header: VnetHeader, packet: &mut [u8]) -> Result<Vec<Vec<u8>>, DropReason> {
+/// What is cut, or why it is not.
+pub(super) fn segments(header: VnetHeader, packet: &mut [u8]) -> Result<Vec<Vec<u8>>, DropReason> {
     let mut segments = Segments::new(header, packet)?;
     let mut room = vec![0xee; 65_535];
     Ok(std::iter::from_fn(|| {
