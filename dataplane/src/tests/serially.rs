@@ -85,9 +85,12 @@ fn towards(mut whole: Whole, peer: u64) -> Whole {
     whole
 }
 
+/// An ESP packet and whose it is.
+type Sealed = (PeerId, Vec<u8>);
+
 /// What a host without offload would have sent, one by one; until it is told that a packet is too
 /// long, as are the others then.
-fn serially(plane: &DataPlane, packets: &[Vec<u8>]) -> (Vec<(PeerId, Vec<u8>)>, Vec<Vec<u8>>) {
+fn serially(plane: &DataPlane, packets: &[Vec<u8>]) -> (Vec<Sealed>, Vec<Vec<u8>>) {
     let (mut sent, mut replies) = (Vec::new(), Vec::new());
     let mut piece = Buffer::default();
     for packet in packets {
@@ -116,7 +119,7 @@ fn serially(plane: &DataPlane, packets: &[Vec<u8>]) -> (Vec<(PeerId, Vec<u8>)>, 
     (sent, replies)
 }
 
-fn by_peer(packets: impl IntoIterator<Item = (PeerId, Vec<u8>)>) -> BTreeMap<PeerId, Vec<Vec<u8>>> {
+fn by_peer(packets: impl IntoIterator<Item = Sealed>) -> BTreeMap<PeerId, Vec<Vec<u8>>> {
     let mut all = BTreeMap::<_, Vec<_>>::new();
     for (peer, packet) in packets {
         all.entry(peer).or_default().push(packet);
