@@ -8,8 +8,9 @@
 //! timer, notices ──────────→ └────────┘ ──events────→ log, status
 //! ```
 //!
-//! Everything for the worker goes through one queue, first in, first out: an SA is installed
-//! before the message leaves that lets the peer use it, and removed after what was sealed with it.
+//! Everything about a peer goes through the queue of one worker, first in, first out: an SA is
+//! installed before the message leaves that lets the peer use it, and removed after what was sealed
+//! with it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +24,7 @@ use wire::Instant;
 
 use crate::io::clock;
 use crate::io::compute::{Pool, Results};
-use crate::io::worker::{self, Command, FromPeer, Inside, Parts, Upcalls, Worker};
+use crate::io::worker::{self, Command, FromPeer, Inside, Parts, Upcalls, Workers};
 use crate::io::{raw::RawSocket, udp::UdpSocket};
 
 /// The longest sleep: the runtime's clock stands still while the machine is suspended, ours does
@@ -70,7 +71,7 @@ pub struct Shell {
     pub engine: Engine,
     /// The tables it shares with the packet thread.
     pub plane: Arc<DataPlane>,
-    worker: Worker,
+    workers: Workers,
     upcalls: Upcalls<FromPeer>,
     notices: Arc<Notify>,
     pool: Pool<(RequestId, ike::JobResult)>,
@@ -83,7 +84,7 @@ pub struct Shell {
     unanswered: u64,
 }
 
-/// Where packets come from and go to.
+/// Where packets of one packet thread come from and go to.
 pub struct Wiring {
     /// UDP sockets.
     pub udp: Vec<UdpSocket>,
@@ -94,30 +95,41 @@ pub struct Wiring {
 }
 
 impl Shell {
-    /// Starts the threads.
+    /// Starts the threads, a packet thread for each wiring; with `pin` each of these on a core of
+    /// its own. There are as many as `plane` has been told.
     ///
     /// # Errors
     /// When the kernel gives none.
-    pub fn start(engine: Engine, plane: DataPlane, wiring: Wiring) -> anyhow::Result<Self> {
+    pub fn start(
+        engine: Engine,
+        plane: DataPlane,
+        wirings: Vec<Wiring>,
+        pin: bool,
+    ) -> anyhow::Result<Self> {
         let plane = Arc::new(plane);
         let notices = Arc::new(Notify::new());
         let (sender, upcalls) = worker::upcalls();
-        let worker = Worker::start(Parts {
-            number: 0,
+        debug_assert_eq!(plane.config().threads, wirings.len());
+        let parts = wirings.into_iter().enumerate();
+        let parts = parts.map(|(number, wiring)| Parts {
+            number,
             udp: wiring.udp,
             raw: wiring.raw,
             inside: wiring.inside,
             plane: Arc::clone(&plane),
-            upcalls: sender,
+            upcalls: sender.clone(),
             notices: Arc::clone(&notices),
-        })?;
+        });
+        let workers = Workers::start(parts.collect(), pin)?;
+        // What is left of it is the workers'.
+        drop(sender);
         let (pool, computed) = Pool::new()?;
         let (answers, answered) = mpsc::unbounded_channel();
         let collected = clock::now();
         Ok(Self {
             engine,
             plane,
-            worker,
+            workers,
             upcalls,
             notices,
             pool,
@@ -130,9 +142,9 @@ impl Shell {
         })
     }
 
-    /// What the packet thread counts.
-    pub fn worker(&self) -> &Worker {
-        &self.worker
+    /// The packet threads.
+    pub const fn workers(&self) -> &Workers {
+        &self.workers
     }
 
     /// Where answers go to requests that a [`Host`] did not answer at once.
@@ -259,8 +271,8 @@ impl Shell {
     ///
     /// # Errors
     /// When it has ended.
-    pub async fn command(&self, command: Command) -> anyhow::Result<()> {
-        Ok(self.worker.commands().send(command).await?)
+    pub async fn command(&mut self, command: Command) -> anyhow::Result<()> {
+        Ok(self.workers.send(command).await?)
     }
 
     fn request(&mut self, id: RequestId, request: Request, host: &mut dyn Host) {
@@ -310,7 +322,7 @@ impl Shell {
 
     /// Lets the packet thread send what is queued, and ends it.
     pub fn finish(self) {
-        if !self.worker.finish() {
+        if !self.workers.finish() {
             debug!("the packet thread did not end orderly");
         }
         // The tables have room for everybody who may come. Taking them apart, slot by slot with a
@@ -364,7 +376,7 @@ mod tests {
             raw: Vec::new(),
             inside: Inside::Queue(inside),
         };
-        let mut shell = Shell::start(engine, plane, wiring).unwrap();
+        let mut shell = Shell::start(engine, plane, vec![wiring], false).unwrap();
         let to_server = Path {
             local: client.local(),
             remote: server,

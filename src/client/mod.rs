@@ -16,7 +16,12 @@ use crate::cli::secrets::{self, Secrets, Surroundings};
 use crate::cli::{Connect, Failure, Route};
 use crate::io::udp::{self, UdpSocket};
 use crate::io::worker::Inside;
-use crate::io::{clock, prefix::Prefix, raw::RawSocket, tun::Tun};
+use crate::io::{
+    clock,
+    prefix::Prefix,
+    raw::{RawSocket, Share},
+    tun::Tun,
+};
 use crate::server::generator;
 use crate::shell::{Host, Shell, Wiring};
 
@@ -151,7 +156,10 @@ impl Outside {
         let ike = path(ike, arguments.port, Carrier::Ike);
         let natt = path(natt, arguments.natt_port, Carrier::NatT);
         let raw = match may_use_raw {
-            true => RawSocket::bind(local).ok().into_iter().collect(),
+            true => RawSocket::bind(local, Share::ALL)
+                .ok()
+                .into_iter()
+                .collect(),
             false => Vec::new(),
         };
         Ok(Self {
@@ -210,7 +218,7 @@ impl Client {
             raw: outside.raw,
             inside,
         };
-        let shell = Shell::start(engine, plane, wiring)?;
+        let shell = Shell::start(engine, plane, vec![wiring], false)?;
         Ok(Self {
             shell,
             desk: Desk::default(),

@@ -17,6 +17,7 @@ mod tun;
 mod users;
 pub mod validate;
 pub mod values;
+mod workers;
 
 pub use algorithms::AlgorithmFault;
 pub use bundle::Bundle;

@@ -16,6 +16,7 @@ use super::psk::Psk;
 use super::scripts::Scripts;
 use super::tun::Tun;
 use super::values::{AddressRange, SocketMode, duration, optional};
+use super::workers::Workers;
 use crate::compat::InsecurePermissions;
 
 /// The whole configuration.
@@ -36,6 +37,8 @@ pub struct Config {
     pub pool: Pool,
     /// `[tun]`: the interface of all clients, or those of each.
     pub tun: Tun,
+    /// `[workers]`: the threads that packets go through.
+    pub workers: Workers,
     /// `[nat]`: what other networks see of clients.
     pub nat: Nat,
     /// `[clients]`: what clients may do and are told.

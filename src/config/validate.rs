@@ -25,6 +25,7 @@ pub fn validate(config: &Config, origins: &Origins, findings: &mut Vec<Diagnosti
     check.ppp(config);
     check.pool(config);
     check.tun(&config.tun);
+    check.workers(config);
     check.nat(config);
     check.clients(config);
     check.scripts(&config.scripts);

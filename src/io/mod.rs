@@ -21,6 +21,7 @@ pub mod prefix;
 pub mod raw;
 pub mod sending;
 pub mod session_device;
+mod steering;
 pub mod tun;
 pub mod udp;
 pub mod worker;

@@ -1,8 +1,8 @@
 //! Raw ESP: IP protocol 50 without UDP around it, for peers with no NAT in between.
 //!
-//! Every raw socket of a host gets a copy of every packet, so exactly one worker reads one. The
-//! kernel puts fragments together before it hands a packet over, and with a raw socket there it
-//! does not answer "protocol unreachable".
+//! Every raw socket of a host gets a copy of every packet, so exactly one thread's socket takes it:
+//! the others have a filter that keeps it away. The kernel puts fragments together before it hands a
+//! packet over, and with a raw socket there it does not answer "protocol unreachable".
 
 use std::cell::RefCell;
 use std::io::{self, IoSliceMut};
@@ -15,9 +15,9 @@ use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 use wire::{Carrier, Path};
 
-use super::SetupError;
 use super::sending::{Sent, send_each};
 use super::udp::{covers, prepare, send, source};
+use super::{SetupError, steering};
 
 /// IP protocol number of ESP (RFC 4303 §2).
 const ESP: i32 = 50;
@@ -33,12 +33,29 @@ pub struct RawSocket {
     senders: Senders,
 }
 
+/// Which packets a socket takes, of all that come to its address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    /// Those of the peers that this thread owns,
+    pub thread: usize,
+    /// of so many.
+    pub threads: usize,
+}
+
+impl Share {
+    /// Every packet.
+    pub const ALL: Self = Self {
+        thread: 0,
+        threads: 1,
+    };
+}
+
 impl RawSocket {
     /// Listens on one address, which may be the unspecified one.
     ///
     /// # Errors
     /// As a sentence, above all when CAP_NET_RAW is missing.
-    pub fn bind(local: IpAddr) -> Result<Self, SetupError> {
+    pub fn bind(local: IpAddr, share: Share) -> Result<Self, SetupError> {
         let failed = |source: io::Error| match Errno::from_io_error(&source) {
             Some(Errno::PERM | Errno::ACCESS) => SetupError::RawNotAllowed(local),
             Some(Errno::ADDRNOTAVAIL) => SetupError::NoSuchAddress(local),
@@ -47,7 +64,7 @@ impl RawSocket {
                 source,
             },
         };
-        let socket = open(local).map_err(failed)?;
+        let socket = open(local, share).map_err(failed)?;
         // Without IP_HDRINCL the kernel writes the IP header and may cut the packet into
         // fragments; `prepare` sees to it that DF stays clear.
         let state = prepare(&socket, local.is_ipv4()).map_err(failed)?;
@@ -162,19 +179,24 @@ impl Senders {
 /// A socket that sends from `local`. It gets no copies of what comes in: as one that is connected to
 /// its own address, it is for what this host sends to itself.
 fn sender(local: IpAddr) -> io::Result<Socket> {
-    let socket = open(local)?;
+    let socket = open(local, Share::ALL)?;
     prepare(&socket, local.is_ipv4())?;
     socket.connect(&SocketAddr::new(local, 0).into())?;
     Ok(socket)
 }
 
 /// A socket of protocol 50 that is bound to an address.
-fn open(local: IpAddr) -> io::Result<Socket> {
+fn open(local: IpAddr, share: Share) -> io::Result<Socket> {
     let address = SocketAddr::new(local, 0);
     let protocol = Some(Protocol::from(ESP));
     let socket = Socket::new(Domain::for_address(address), Type::RAW, protocol)?;
     if local.is_ipv6() {
         socket.set_only_v6(true)?;
+    }
+    if share != Share::ALL {
+        let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let (thread, threads) = (number(share.thread), number(share.threads));
+        steering::restrict(&socket, local.is_ipv4(), thread, threads)?;
     }
     socket.bind(&address.into())?;
     Ok(socket)
@@ -212,7 +234,7 @@ mod tests {
 
     #[test]
     fn esp_travels_over_loopback_from_the_chosen_source() {
-        let receiver = match RawSocket::bind("127.0.0.41".parse().unwrap()) {
+        let receiver = match RawSocket::bind("127.0.0.41".parse().unwrap(), Share::ALL) {
             Ok(socket) => socket,
             Err(error @ SetupError::RawNotAllowed(_)) => {
                 println!("skipped: {error}");
@@ -220,7 +242,7 @@ mod tests {
             }
             Err(error) => panic!("{error}"),
         };
-        let sender = RawSocket::bind("0.0.0.0".parse().unwrap()).unwrap();
+        let sender = RawSocket::bind("0.0.0.0".parse().unwrap(), Share::ALL).unwrap();
         let path = Path {
             local: "127.0.0.40:0".parse().unwrap(),
             remote: "127.0.0.41:0".parse().unwrap(),
@@ -246,7 +268,7 @@ mod tests {
 
     #[test]
     fn many_packets_leave_from_the_chosen_source() {
-        let receiver = match RawSocket::bind("127.0.0.43".parse().unwrap()) {
+        let receiver = match RawSocket::bind("127.0.0.43".parse().unwrap(), Share::ALL) {
             Ok(socket) => socket,
             Err(error @ SetupError::RawNotAllowed(_)) => {
                 println!("skipped: {error}");
@@ -254,7 +276,7 @@ mod tests {
             }
             Err(error) => panic!("{error}"),
         };
-        let sender = RawSocket::bind("0.0.0.0".parse().unwrap()).unwrap();
+        let sender = RawSocket::bind("0.0.0.0".parse().unwrap(), Share::ALL).unwrap();
         let packets: Vec<u8> = (0..40).flat_map(|n| [n; 100]).take(3950).collect();
         for local in ["127.0.0.42:0", "127.0.0.44:0"] {
             let path = Path {

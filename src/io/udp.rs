@@ -20,9 +20,9 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tracing::info;
 use wire::{Carrier, Path};
 
-use super::SetupError;
 use super::holders::holder_of;
 use super::sending::{Refusals, Sent, send_each};
+use super::{SetupError, steering};
 
 /// What the kernel may hold for us while a worker is busy: 8 MiB each way, some 40 ms at
 /// 1.5 Gbit/s.
@@ -78,6 +78,12 @@ impl UdpSocket {
                  4.18): they are sent one by one, which costs more"
             );
         }
+    }
+
+    /// Spreads what comes in over the sockets that share the port, by [`dataplane::owner`].
+    fn steer(&self, threads: usize) -> io::Result<()> {
+        let threads = u32::try_from(threads).unwrap_or(u32::MAX);
+        steering::share(&self.socket, self.carrier, self.local.is_ipv4(), threads)
     }
 
     /// Where the socket is bound: the address may be unspecified, the port is real.
@@ -284,6 +290,15 @@ pub fn listen(
             }
             for sockets in &mut listeners.workers {
                 sockets.push(UdpSocket::bind(local, carrier, workers > 1)?);
+            }
+            if workers > 1
+                && let Some(socket) = listeners.workers.first().and_then(|first| first.last())
+                && let Err(error) = socket.steer(workers)
+            {
+                info!(
+                    "The kernel does not let a program choose among the sockets of {local} \
+                     ({error}): packets are handed from thread to thread"
+                );
             }
         }
     }

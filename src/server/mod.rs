@@ -19,10 +19,11 @@ use crate::config::{self, Bundle, Config, Encapsulation, Sources, TunMode};
 use crate::control::{self, Call, ControlSocket, Operator};
 use crate::diagnostic::{Diagnostic, any_error};
 use crate::io::capability::Needs;
+use crate::io::raw::{RawSocket, Share};
 use crate::io::session_device::SessionDevices;
 use crate::io::udp::{self, ListenPorts};
 use crate::io::worker::{Devices, Inside};
-use crate::io::{clock, prefix::Prefix, raw::RawSocket, tun::Tun};
+use crate::io::{clock, prefix::Prefix, tun::Tun};
 use crate::nat::Masquerade;
 use crate::settings;
 use crate::shell::{Host, Shell, Wiring};
@@ -122,27 +123,19 @@ impl Server {
             ike: config.listen.ike_port,
             natt: config.listen.natt_port,
         };
-        let mut listeners = udp::listen(&config.listen.addresses, ports, 1)?;
-        let sockets = listeners.workers.pop().unwrap_or_default();
-        let raw = match raw_esp {
-            true => config
-                .listen
-                .addresses
-                .iter()
-                .map(|address| RawSocket::bind(*address))
-                .collect::<Result<_, _>>()?,
-            false => Vec::new(),
-        };
+        let threads = config.packet_threads();
+        let listeners = udp::listen(&config.listen.addresses, ports, threads)?;
         let calls = control_socket(&config)?;
         let Interfaces {
             shared: tun,
-            inside,
+            insides,
             devices,
-        } = interfaces(&config, &bundle.users)?;
+        } = interfaces(&config, &bundle.users, threads)?;
         let nat = Masquerade::start(&config, &bundle.users)?;
 
         let plane = DataPlane::new(dataplane::Config {
             isolate_clients: config.clients.isolation,
+            threads,
             ..dataplane::Config::for_peers(settings::PEERS)
         });
         let mut engine = Engine::new(
@@ -151,12 +144,16 @@ impl Server {
             generator()?,
         );
         engine.set_keys(Arc::new(settings::keyring(&bundle)));
-        let wiring = Wiring {
-            udp: sockets,
-            raw,
-            inside,
-        };
-        let shell = Shell::start(engine, plane, wiring)?;
+        let mut wirings = Vec::with_capacity(threads);
+        for (thread, (udp, inside)) in listeners.workers.into_iter().zip(insides).enumerate() {
+            let raw = match raw_esp {
+                true => raw_sockets(&config, Share { thread, threads })?,
+                false => Vec::new(),
+            };
+            wirings.push(Wiring { udp, raw, inside });
+        }
+        let shell = Shell::start(engine, plane, wirings, config.workers.pin)?;
+        let commands = shell.workers().first().cloned();
         let desk = Desk {
             config,
             users: Users::new(&bundle, &bundle.config.ppp.name),
@@ -169,7 +166,7 @@ impl Server {
                     proxy_arp: bundle.config.clients.proxy_arp,
                 },
                 shell.answers(),
-                shell.worker().commands().clone(),
+                commands.ok_or_else(|| anyhow!("there is no packet thread"))?,
             ),
             unrouted: Vec::new(),
         };
@@ -372,23 +369,32 @@ impl Operator for Server {
     }
 }
 
+/// The sockets for protocol 50 of one packet thread.
+fn raw_sockets(config: &Config, share: Share) -> anyhow::Result<Vec<RawSocket>> {
+    let addresses = config.listen.addresses.iter();
+    let sockets = addresses.map(|address| RawSocket::bind(*address, share));
+    Ok(sockets.collect::<Result<_, _>>()?)
+}
+
 /// What takes packets in and out inside.
 struct Interfaces {
     shared: Option<Tun>,
-    inside: Inside,
+    /// One for each packet thread.
+    insides: Vec<Inside>,
     devices: Option<Arc<SessionDevices>>,
 }
 
-fn interfaces(config: &Config, users: &config::Users) -> anyhow::Result<Interfaces> {
+fn interfaces(
+    config: &Config,
+    users: &config::Users,
+    threads: usize,
+) -> anyhow::Result<Interfaces> {
     match config.tun.mode {
         TunMode::Shared => {
-            let (tun, mut queues) = tun(config, users)?;
-            let queue = queues
-                .pop()
-                .ok_or_else(|| anyhow!("the TUN device has no queue"))?;
+            let (tun, queues) = tun(config, users, threads)?;
             Ok(Interfaces {
                 shared: Some(tun),
-                inside: Inside::Tun(queue),
+                insides: queues.into_iter().map(Inside::Tun).collect(),
                 devices: None,
             })
         }
@@ -402,7 +408,7 @@ fn interfaces(config: &Config, users: &config::Users) -> anyhow::Result<Interfac
             );
             Ok(Interfaces {
                 shared: None,
-                inside: Inside::PerSession(Devices::default()),
+                insides: vec![Inside::PerSession(Devices::default())],
                 devices: Some(devices),
             })
         }
@@ -413,8 +419,9 @@ fn interfaces(config: &Config, users: &config::Users) -> anyhow::Result<Interfac
 fn tun(
     config: &Config,
     users: &config::Users,
+    threads: usize,
 ) -> anyhow::Result<(Tun, Vec<crate::io::tun::TunQueue>)> {
-    let (mut tun, queues) = Tun::create(&config.tun.name, 1, false)?;
+    let (mut tun, queues) = Tun::create(&config.tun.name, threads, false)?;
     tun.add_address(config.pool.local)?;
     tun.up(u32::from(config.tun.mtu))?;
     for range in &config.pool.ranges {

@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::control::{
     Counters, FailureRow, PeerRow, PoolUse, SessionRow, StatusReport, protocol::SCHEMA,
 };
-use crate::io::clock;
+use crate::io::{clock, worker};
 use crate::shell::Shell;
 
 /// Everything there is to know.
@@ -157,8 +157,9 @@ fn drops(shell: &Shell) -> Tally {
         "handshake message that no thread had time for".to_owned(),
         shell.unanswered(),
     );
-    for (name, count) in shell.worker().counters().lost() {
-        drops.insert(name.to_owned(), count);
+    for (name, count) in shell.workers().counters().flat_map(worker::Counters::lost) {
+        let sum: &mut u64 = drops.entry(name.to_owned()).or_default();
+        *sum = sum.saturating_add(count);
     }
     drops.retain(|_, count| *count > 0);
     drops

@@ -109,19 +109,13 @@ impl DataPlane {
         self.settled(outcome.unwrap_or(Err(DropReason::UnknownPeer)))
     }
 
-    /// Which packet thread seals what goes to `destination`; `None` where nobody has it. The path
-    /// a peer had when it was added decides ([`crate::owner`]): a peer that moves keeps its
-    /// thread, so that its numbers go on in order.
-    pub fn owner_for(&self, destination: IpAddr) -> Option<usize> {
-        let own = self
-            .by_address
-            .with(destination, |session| session.peer.owner);
-        own.or_else(|| {
-            self.default
-                .load()
-                .as_ref()
-                .map(|session| session.peer.owner)
-        })
+    /// Whose packet it is that goes to `destination`, and which packet thread seals it. The path a
+    /// peer had when it was added decides ([`crate::owner`]): a peer that moves keeps its thread,
+    /// so that its numbers go on in order.
+    pub fn owner_for(&self, destination: IpAddr) -> Option<(PeerId, usize)> {
+        let of = |session: &Session| (session.peer.id, session.peer.owner);
+        let own = self.by_address.with(destination, |session| of(session));
+        own.or_else(|| self.default.load().as_deref().map(of))
     }
 
     fn with_session_for<R>(

@@ -304,7 +304,7 @@ fn a_provisional_peer_joins_the_one_it_continues() {
 #[test]
 fn addresses_come_and_go_with_the_network() {
     let plane = server(CBC, Carrier::NatT);
-    assert_eq!(plane.owner_for(CLIENT.into()), Some(0));
+    assert_eq!(plane.owner_for(CLIENT.into()), Some((PEER, 0)));
     let other: IpAddr = Ipv4Addr::new(10, 10, 1, 77).into();
     let set = |remote| Update::SetNetwork {
         session: SESSION,
@@ -313,10 +313,10 @@ fn addresses_come_and_go_with_the_network() {
     apply(&plane, [set(Remote::Address(other))]);
     assert_eq!(
         (plane.owner_for(CLIENT.into()), plane.owner_for(other)),
-        (None, Some(0))
+        (None, Some((PEER, 0)))
     );
     apply(&plane, [set(Remote::Any)]);
-    assert_eq!(plane.owner_for(CLIENT.into()), Some(0));
+    assert_eq!(plane.owner_for(CLIENT.into()), Some((PEER, 0)));
     apply(&plane, [Update::RemoveSession { session: SESSION }]);
     assert_eq!(plane.owner_for(other), None);
 }
@@ -332,7 +332,7 @@ fn a_peer_that_moves_keeps_its_thread() {
     let before = plane.peer_usage(PEER).unwrap().path;
     assert_eq!(
         plane.owner_for(CLIENT.into()),
-        Some(owner(&before, threads))
+        Some((PEER, owner(&before, threads)))
     );
     let elsewhere = (1..)
         .map(|port| Path {
@@ -351,6 +351,6 @@ fn a_peer_that_moves_keeps_its_thread() {
     assert_eq!(plane.peer_usage(PEER).unwrap().path, elsewhere);
     assert_eq!(
         plane.owner_for(CLIENT.into()),
-        Some(owner(&before, threads))
+        Some((PEER, owner(&before, threads)))
     );
 }

@@ -4,15 +4,16 @@
 //! use it leaves, and it is removed after the last packet that was to be sealed with it has left.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use dataplane::{SessionId, Update};
-use rustix::event::{EventfdFlags, eventfd};
 use tokio::sync::mpsc::{Receiver, Sender, channel, error::TrySendError};
+use tokio::sync::oneshot;
 use wire::{Path, PeerId, Ports};
 
+use super::bell::Bell;
 use crate::io::tun::TunQueue;
 
 /// Commands that may wait. The control plane makes a handful per message it handles.
@@ -79,6 +80,8 @@ pub enum Command {
     },
     /// Treat an IP packet as if it had been read from the TUN device.
     Inject(Vec<u8>),
+    /// Say that everything before this is done.
+    Fence(oneshot::Sender<()>),
 }
 
 /// The worker has ended.
@@ -100,6 +103,7 @@ pub enum Refused {
 pub struct Commands {
     queue: Sender<Command>,
     bell: Arc<Bell>,
+    stop: Arc<AtomicBool>,
 }
 
 impl Commands {
@@ -139,7 +143,7 @@ impl Commands {
 
     /// Tells the worker to end when its queue is empty.
     pub(super) fn stop(&self) {
-        self.bell.stop.store(true, Ordering::Release);
+        self.stop.store(true, Ordering::Release);
         self.bell.ring();
     }
 }
@@ -149,57 +153,32 @@ impl Commands {
 pub(super) struct Incoming {
     queue: Receiver<Command>,
     bell: Arc<Bell>,
-}
-
-/// Wakes a worker that sleeps in `epoll_wait`.
-#[derive(Debug)]
-struct Bell {
-    event: OwnedFd,
-    /// Whether it has been rung and not been heard yet: ringing twice costs no system call.
-    rung: AtomicBool,
-    stop: AtomicBool,
-}
-
-impl Bell {
-    fn ring(&self) {
-        if !self.rung.swap(true, Ordering::AcqRel) {
-            // An eventfd takes 2^64 - 2 of these.
-            let _ = rustix::io::write(&self.event, &1_u64.to_ne_bytes());
-        }
-    }
+    stop: Arc<AtomicBool>,
 }
 
 /// A queue of commands.
 pub(super) fn commands() -> io::Result<(Commands, Incoming)> {
-    let event = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-    let bell = Bell {
-        event,
-        rung: AtomicBool::new(false),
-        stop: AtomicBool::new(false),
-    };
-    let bell = Arc::new(bell);
+    let bell = Arc::new(Bell::new()?);
+    let stop = Arc::new(AtomicBool::new(false));
     let (sender, receiver) = channel(QUEUE);
     Ok((
         Commands {
             queue: sender,
             bell: Arc::clone(&bell),
+            stop: Arc::clone(&stop),
         },
         Incoming {
             queue: receiver,
             bell,
+            stop,
         },
     ))
 }
 
 impl Incoming {
-    /// To be called when the bell was heard, before commands are taken: what is queued from now on
-    /// rings again.
+    /// To be called when the bell was heard, before commands are taken.
     pub(super) fn hear(&self) {
-        let mut count = [0; 8];
-        let _ = rustix::io::read(&self.bell.event, &mut count);
-        // Read and written in one: whoever did not ring because this was still set has queued
-        // before that, and is seen now.
-        self.bell.rung.swap(false, Ordering::AcqRel);
+        self.bell.hear();
     }
 
     /// Makes the bell heard once more, for commands that are left for the next round.
@@ -215,14 +194,13 @@ impl Incoming {
     /// Whether there is nothing to do any more: the end was asked for, or nobody is left who
     /// could ask for anything; and the queue is empty.
     pub(super) fn is_over(&self) -> bool {
-        let wanted =
-            self.bell.stop.load(Ordering::Acquire) || self.queue.sender_strong_count() == 0;
+        let wanted = self.stop.load(Ordering::Acquire) || self.queue.sender_strong_count() == 0;
         wanted && self.queue.is_empty()
     }
 }
 
 impl AsFd for Incoming {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.bell.event.as_fd()
+        self.bell.as_fd()
     }
 }

@@ -22,7 +22,14 @@ macro_rules! counters {
 impl Counters {
     /// What was lost here, with its name, where anything was.
     pub fn lost(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
-        let moved = ["received", "sent", "keepalives", "tun-read", "tun-written"];
+        let moved = [
+            "received",
+            "sent",
+            "keepalives",
+            "tun-read",
+            "tun-written",
+            "handed-over",
+        ];
         self.all()
             .filter(move |(name, count)| *count > 0 && !moved.contains(name))
     }
@@ -61,6 +68,12 @@ counters! {
     tun_written = "tun-written",
     /// Packets that the TUN device, or whoever stands in for it, did not take.
     tun_dropped = "tun-dropped",
+    /// Packets from the TUN device given to the worker that owns the peer they are for.
+    handed_over = "handed-over",
+    /// Packets that their owner had no room for.
+    handover_full = "handover-full",
+    /// Packets of a peer that had too many waiting at its owner.
+    handover_share = "handover-share",
     /// Errors while receiving.
     receive_failed = "receive-failed",
 }

@@ -10,17 +10,23 @@
 //! ([`Commands`]), and what the data plane has noticed is a flag on which [`Parts::notices`] is
 //! rung.
 //!
-//! All sealing for a peer happens on one worker, so that its sequence numbers leave in order. With
-//! one worker that is so by itself; with several, the peer's owner is the worker whose queue its
-//! commands go into.
+//! All sealing for a peer happens on one worker, its owner ([`dataplane::owner`]), so that its
+//! sequence numbers leave in order. Commands about a peer go into its owner's queue ([`Workers`]);
+//! a packet for it that another worker reads from the TUN device is handed over (`handover.rs`).
+//! What comes in is opened wherever it arrives, and the kernel is asked to let it arrive at the
+//! owner's sockets.
 
+mod bell;
 mod command;
 mod counters;
 mod devices;
+mod handover;
 mod limiter;
+mod owners;
 mod run;
 mod sockets;
 mod upcall;
+mod workers;
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -39,6 +45,8 @@ pub use devices::Devices;
 pub use engine::Upcall as FromPeer;
 pub use limiter::{Limiter, Rate};
 pub use upcall::{IkeMessage, Upcall, UpcallSender, Upcalls, upcalls};
+use workers::Handovers;
+pub use workers::Workers;
 
 /// Where IP packets come from and go to.
 pub enum Inside {
@@ -58,7 +66,7 @@ pub struct Parts {
     /// The UDP sockets it reads and sends through.
     pub udp: Vec<UdpSocket>,
     /// The sockets for protocol 50 it reads and sends through. Every such socket of a host gets a
-    /// copy of every packet, so one worker has them and the others have none.
+    /// copy of every packet, unless it takes a share only ([`super::raw::Share`]).
     pub raw: Vec<RawSocket>,
     /// Where IP packets come from and go to.
     pub inside: Inside,
@@ -84,14 +92,29 @@ impl Worker {
     /// # Errors
     /// As a sentence, when the kernel refuses a thread or the means to wake it.
     pub fn start(parts: Parts) -> Result<Self, SetupError> {
+        Self::start_among(parts, Handovers::default(), None)
+    }
+
+    /// Starts one of several threads, where `core` says so on that core.
+    fn start_among(
+        parts: Parts,
+        handovers: Handovers,
+        core: Option<usize>,
+    ) -> Result<Self, SetupError> {
         let failed = |what| move |source| SetupError::Thread { what, source };
         let (commands, incoming) = command::commands().map_err(failed("eventfd"))?;
         let counters = Arc::new(Counters::default());
         let name = format!("adit-worker-{}", parts.number);
-        let run = run::Run::new(parts, incoming, Arc::clone(&counters)).map_err(failed("epoll"))?;
+        let run = run::Run::new(parts, handovers, incoming, Arc::clone(&counters))
+            .map_err(failed("epoll"))?;
         let thread = std::thread::Builder::new()
             .name(name)
-            .spawn(move || run.run())
+            .spawn(move || {
+                if let Some(core) = core {
+                    workers::keep_to(core);
+                }
+                run.run();
+            })
             .map_err(failed("thread"))?;
         Ok(Self {
             commands,

@@ -6,6 +6,7 @@ use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, mpsc};
 
+use dataplane::net::ip::Header;
 use dataplane::offload::VnetHeader;
 use dataplane::{Buffer, DataPlane, Egress, SessionId};
 use quinn_udp::RecvMeta;
@@ -18,9 +19,11 @@ use wire::{Carrier, Path};
 
 use super::command::{Command, Incoming};
 use super::counters::Counters;
+use super::handover::Full;
 use super::limiter::{Limiter, Rate};
 use super::sockets::Sockets;
 use super::upcall::UpcallSender;
+use super::workers::Handovers;
 use super::{FromPeer, Inside, Parts};
 use crate::io::clock;
 use crate::io::tun::TunQueue;
@@ -35,6 +38,8 @@ const TUN_ROUND: usize = 16;
 /// The same for each device of those of single sessions: many may be ready at once, and `epoll`
 /// tells of them in turn.
 const DEVICE_ROUND: usize = 4;
+/// Packets taken from other workers before the sockets get their turn again.
+const HANDOVER_ROUND: usize = 16;
 /// Commands done before the sockets get their turn again.
 const COMMAND_ROUND: usize = 256;
 /// Ready sources told per `epoll_wait`.
@@ -63,6 +68,8 @@ const KNOWN_RATE: Rate = Rate {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Source {
     Commands,
+    /// Packets of its peers that other workers have read.
+    Handover,
     Tun,
     Udp(usize),
     Raw(usize),
@@ -78,6 +85,7 @@ impl Source {
             Self::Udp(index) => (2, index),
             Self::Raw(index) => (3, index),
             Self::Device(index) => (4, index),
+            Self::Handover => (5, 0),
         };
         (u64::try_from(index).unwrap_or(0) << 3) | kind
     }
@@ -89,7 +97,8 @@ impl Source {
             1 => Self::Tun,
             2 => Self::Udp(index),
             3 => Self::Raw(index),
-            _ => Self::Device(index),
+            4 => Self::Device(index),
+            _ => Self::Handover,
         }
     }
 }
@@ -110,6 +119,9 @@ pub(super) struct Run {
 
 /// What handling a packet needs.
 struct Core {
+    /// Which worker this is, and where the others take packets.
+    number: usize,
+    handovers: Handovers,
     sockets: Sockets,
     inside: Inside,
     plane: Arc<DataPlane>,
@@ -128,6 +140,7 @@ struct Core {
 impl Run {
     pub(super) fn new(
         parts: Parts,
+        handovers: Handovers,
         incoming: Incoming,
         counters: Arc<Counters>,
     ) -> io::Result<Self> {
@@ -150,6 +163,9 @@ impl Run {
         if let Inside::Tun(queue) = &parts.inside {
             watch(queue, Source::Tun)?;
         }
+        if let Some(handover) = handovers.get(parts.number) {
+            watch(handover, Source::Handover)?;
+        }
         Ok(Self {
             epoll,
             incoming,
@@ -158,6 +174,8 @@ impl Run {
                 meta: [RecvMeta::default(); BATCH],
             },
             core: Core {
+                number: parts.number,
+                handovers,
                 sockets: Sockets::new(parts.udp, parts.raw),
                 inside: parts.inside,
                 plane: parts.plane,
@@ -196,6 +214,7 @@ impl Run {
             for event in &events {
                 match Source::of(event.data.u64()) {
                     Source::Commands => {}
+                    Source::Handover => self.core.take_over(),
                     Source::Udp(index) => self.core.read_udp(now, index, &mut self.inbox),
                     Source::Raw(index) => self.core.read_raw(now, index, &mut self.inbox),
                     Source::Tun => {
@@ -285,7 +304,7 @@ impl Core {
                 Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
                 Ok(length) => {
                     self.counters.tun_read.count();
-                    if self.packet.set_len(length).is_ok() {
+                    if self.packet.set_len(length).is_ok() && !self.hand_over() {
                         self.send_packet(None);
                     }
                 }
@@ -297,6 +316,49 @@ impl Core {
             }
         }
         Ok(())
+    }
+
+    /// Gives the packet to the worker that owns the peer it is for, if that is another one.
+    /// Returns whether it is out of our hands.
+    fn hand_over(&self) -> bool {
+        if self.handovers.len() <= 1 {
+            return false;
+        }
+        let packet = self.packet.packet();
+        let destination = Header::parse(packet).map(|header| header.destination);
+        let owner = destination.ok().and_then(|to| self.plane.owner_for(to));
+        let Some((peer, thread)) = owner.filter(|(_, thread)| *thread != self.number) else {
+            return false;
+        };
+        let given = self
+            .handovers
+            .get(thread)
+            .map(|handover| handover.give(peer, VnetHeader::PLAIN, packet));
+        match given {
+            Some(Ok(())) => self.counters.handed_over.count(),
+            Some(Err(Full::Queue)) | None => self.counters.handover_full.count(),
+            Some(Err(Full::Share)) => self.counters.handover_share.count(),
+        }
+        true
+    }
+
+    /// Sends what other workers have read for our peers.
+    fn take_over(&mut self) {
+        let Some(handover) = self.handovers.get(self.number).map(Arc::clone) else {
+            return;
+        };
+        handover.hear();
+        for _ in 0..HANDOVER_ROUND {
+            let Some(mut parcel) = handover.take() else {
+                return;
+            };
+            let (_, packet) = parcel.contents();
+            if self.packet.load(packet).is_ok() {
+                self.send_packet(None);
+            }
+            handover.done(parcel);
+        }
+        handover.ring();
     }
 
     /// Reads what goes into the device of a session. As where there is one device for all, it goes
@@ -390,6 +452,8 @@ impl Core {
             }
             // Both are the loop's, which knows what is waited for.
             Command::Attach { .. } | Command::Detach { .. } => {}
+            // Whoever asked may have given up.
+            Command::Fence(passed) => drop(passed.send(())),
             Command::Inject(packet) => {
                 if self.load(&packet) {
                     self.send_packet(None);

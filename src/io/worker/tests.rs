@@ -11,6 +11,7 @@ use wire::{Carrier, Path, PeerId, Ports};
 
 use super::*;
 use crate::io::netlink::Netlink;
+use crate::io::raw::Share;
 use crate::io::tun::Tun;
 use crate::io::tun::tests::in_a_namespace;
 use crate::io::udp::ephemeral;
@@ -47,7 +48,7 @@ impl End {
         let udp = ephemeral(address).unwrap();
         let (ike, natt) = (udp[0].local(), udp[1].local());
         let raw = if raw {
-            vec![RawSocket::bind(address).unwrap()]
+            vec![RawSocket::bind(address, Share::ALL).unwrap()]
         } else {
             Vec::new()
         };
@@ -256,7 +257,7 @@ async fn packets_pass_both_ways_in_udp() {
 
 #[tokio::test]
 async fn packets_pass_both_ways_in_protocol_50() {
-    match RawSocket::bind("127.0.0.60".parse().unwrap()) {
+    match RawSocket::bind("127.0.0.60".parse().unwrap(), Share::ALL) {
         Ok(_) => passes_both_ways(Carrier::Raw).await,
         Err(error) => println!("skipped: {error}"),
     }

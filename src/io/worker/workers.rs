@@ -1,0 +1,107 @@
+//! All packet threads of a server or client, and the way of commands to the right one.
+
+use std::sync::Arc;
+
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use tokio::sync::oneshot;
+use tracing::warn;
+
+use super::command::{Command, Commands, Gone};
+use super::counters::Counters;
+use super::handover::Handover;
+use super::owners::Owners;
+use super::{Parts, Worker};
+use crate::io::SetupError;
+
+/// The queues of all workers, by their number.
+pub(super) type Handovers = Arc<[Arc<Handover>]>;
+
+/// Running packet threads.
+#[derive(Debug)]
+pub struct Workers {
+    workers: Vec<Worker>,
+    owners: Owners,
+}
+
+impl Workers {
+    /// Starts a thread for each element, at least one; with `pin` each on a core of its own, as
+    /// far as there are so many.
+    ///
+    /// # Errors
+    /// As a sentence, when the kernel refuses a thread or the means to wake it.
+    pub fn start(parts: Vec<Parts>, pin: bool) -> Result<Self, SetupError> {
+        let handovers: Handovers = parts
+            .iter()
+            .map(|_| Handover::new())
+            .collect::<Result<_, _>>()
+            .map_err(|source| SetupError::Thread {
+                what: "eventfd",
+                source,
+            })?;
+        let owners = Owners::new(parts.len());
+        let workers = parts
+            .into_iter()
+            .map(|parts| {
+                let core = pin.then_some(parts.number);
+                Worker::start_among(parts, Arc::clone(&handovers), core)
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self { workers, owners })
+    }
+
+    /// Queues a command where it belongs, behind all that were queued about the same peer; waits
+    /// while that queue is full. The workers never wait for the control plane, so this ends.
+    ///
+    /// # Errors
+    /// [`Gone`] when there is no such worker any more.
+    pub async fn send(&mut self, command: Command) -> Result<(), Gone> {
+        let way = self.owners.way(&command);
+        if let Some(after) = way.after {
+            let (fence, passed) = oneshot::channel();
+            self.of(after)?.send(Command::Fence(fence)).await?;
+            passed.await.map_err(|_| Gone)?;
+        }
+        self.of(way.thread)?.send(command).await
+    }
+
+    fn of(&self, thread: usize) -> Result<&Commands, Gone> {
+        self.workers.get(thread).map(Worker::commands).ok_or(Gone)
+    }
+
+    /// The queue of the first one, for what is no peer's.
+    pub fn first(&self) -> Option<&Commands> {
+        self.workers.first().map(Worker::commands)
+    }
+
+    /// What each of them counts.
+    pub fn counters(&self) -> impl Iterator<Item = &Counters> {
+        self.workers.iter().map(Worker::counters)
+    }
+
+    /// Lets all do what is in their queues, and waits until they have ended. Returns whether they
+    /// ended orderly.
+    pub fn finish(self) -> bool {
+        // All are told before the first is waited for.
+        self.workers
+            .iter()
+            .for_each(|worker| worker.commands().stop());
+        let ended: Vec<bool> = self.workers.into_iter().map(Worker::finish).collect();
+        ended.into_iter().all(|orderly| orderly)
+    }
+}
+
+/// Keeps the calling thread to the core of that number, counted among those it may use.
+pub(super) fn keep_to(core: usize) {
+    let kept = sched_getaffinity(None).and_then(|allowed| {
+        let mut usable = (0..CpuSet::MAX_CPU).filter(|cpu| allowed.is_set(*cpu));
+        let mut own = CpuSet::new();
+        if let Some(cpu) = usable.nth(core % usize::try_from(allowed.count()).unwrap_or(1).max(1)) {
+            own.set(cpu);
+            sched_setaffinity(None, &own)?;
+        }
+        Ok(())
+    });
+    if let Err(error) = kept {
+        warn!("A packet thread cannot be kept to a core ({error}): the kernel places it");
+    }
+}
