@@ -62,4 +62,9 @@ impl<'a> Parts<'a> {
     pub fn recycle<'b>(self) -> Parts<'b> {
         Parts(recycled(self.0))
     }
+    /// Where the list is, and how much fits.
+    #[cfg(test)]
+    pub fn memory(&self) -> (usize, usize) {
+        (self.0.as_ptr().addr(), self.0.capacity())
+    }
 }

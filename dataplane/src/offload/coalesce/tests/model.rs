@@ -5,6 +5,7 @@ pub const TCP: u8 = 6;
 pub const UDP: u8 = 17;
 pub const ACK: u8 = 0x10;
 pub const PSH: u8 = 0x08;
+pub const FIN: u8 = 0x01;
 
 /// The sum of RFC 1071 §1, two bytes at a time.
 pub fn sum(bytes: &[u8]) -> u16 {
@@ -134,6 +135,31 @@ impl Packet {
     }
 }
 
+impl Packet {
+    /// As a host hands it over that leaves cutting and checksums to others.
+    pub fn handed_over(&self, segment: usize) -> ([u8; 10], Vec<u8>) {
+        let mut packet = self.bytes();
+        let (start, addresses) = if self.v6 { (40, 8..40) } else { (20, 12..20) };
+        let (kind, field, header_len) = match (self.protocol, self.v6) {
+            (TCP, false) => (1, 16, 20 + self.options.len()),
+            (TCP, true) => (4, 16, 20 + self.options.len()),
+            _ => (5, 6, 8),
+        };
+        let len = (packet.len() - start) as u16;
+        let pseudo = [&packet[addresses], &[0, self.protocol], &len.to_be_bytes()].concat();
+        put(&mut packet, start + field, sum(&pseudo).into());
+        let mut header = [1, kind, 0, 0, 0, 0, 0, 0, 0, 0];
+        for (i, value) in [start + header_len, segment, start, field]
+            .into_iter()
+            .enumerate()
+        {
+            let value = u16::try_from(value).unwrap().to_ne_bytes();
+            header[2 + 2 * i..4 + 2 * i].copy_from_slice(&value);
+        }
+        (header, packet)
+    }
+}
+
 /// Fills in the lengths and checksums of a packet whose transport begins at `start`.
 pub fn finish(packet: &mut [u8], start: usize) {
     let len = packet.len();
@@ -211,7 +237,7 @@ pub fn cut(header: [u8; 10], packet: &[u8]) -> Vec<Vec<u8>> {
             let seq = seq.wrapping_add((i * segment) as u32);
             packet[start + 4..start + 8].copy_from_slice(&seq.to_be_bytes());
             if i + 1 < count {
-                packet[start + 13] &= !PSH;
+                packet[start + 13] &= !(PSH | FIN);
             }
         }
         finish(&mut packet, start);
