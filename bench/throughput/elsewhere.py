@@ -1,0 +1,59 @@
+"""Figures of the same kind that are measured by other means, and stand in the same table."""
+
+import json
+import re
+import subprocess
+
+from figures import NOT_MEASURED
+from lab import Missing
+from tools import ROOT, TARGET
+
+# Written by the tests with real clients in a virtual machine: for "up" (client → server) and "down"
+# a list of what each round gave: {"adit": Gbit/s, "classic": Gbit/s}. "cipher_share", where it is
+# known, is what the ciphers, which are emulated there, take of the CPU: {"adit": …, "classic": …}.
+TRIO = TARGET / "bench" / "trio.json"
+# What the benchmark of the data plane prints for each direction.
+IDLE = re.compile(r"10,?000 idle sessions.*?([0-9]+\.[0-9]+)")
+
+
+class Elsewhere:
+    def __init__(self, trio=TRIO):
+        self.file = trio
+        self.ratios = None
+        self.reason = NOT_MEASURED
+
+    def measure_idle_sessions(self):
+        """What a packet costs beside 10,000 idle sessions ÷ beside none."""
+        done = subprocess.run(["cargo", "bench", "--locked", "-p", "dataplane"], cwd=ROOT,
+                              capture_output=True, text=True)
+        if done.returncode != 0:
+            self.reason = "`cargo bench -p dataplane` failed"
+            return
+        self.ratios = [float(found) for found in IDLE.findall(done.stdout)]
+        self.reason = "`cargo bench -p dataplane` prints no line for it"
+
+    def idle_sessions(self):
+        if not self.ratios:
+            raise Missing(self.reason)
+        # The dearest direction and suite, not the middle one.
+        return [max(self.ratios)]
+
+    def trio(self, way):
+        try:
+            rounds = self.read()[way]
+            return [one["adit"] / one["classic"] for one in rounds]
+        except (KeyError, TypeError, ZeroDivisionError, ValueError):
+            raise Missing(f"{self.file} is not as expected") from None
+
+    def read(self):
+        try:
+            return json.loads(self.file.read_text())
+        except OSError:
+            raise Missing(f"no {self.file.name}: tests/interop/run has not compared them") from None
+
+    def cipher_share(self):
+        """The ciphers' share of the CPU in the machine, by server; nothing where it is not known."""
+        try:
+            return self.read().get("cipher_share", {})
+        except (Missing, ValueError, AttributeError):
+            return {}

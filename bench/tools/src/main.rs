@@ -1,0 +1,35 @@
+//! What `bench/throughput` needs done at a speed that Python does not have: a sender and a sink of
+//! UDP datagrams, and the ciphers alone. Each prints one JSON object on standard output.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::print_stdout,
+    reason = "a program that has sockets and a clock, and prints what it measured"
+)]
+
+mod ciphers;
+mod send;
+mod sink;
+
+use clap::Parser;
+
+#[derive(Parser)]
+#[command(about = "Parts of bench/throughput; see there")]
+enum Command {
+    /// Send datagrams of one size as fast as the kernel takes them, or at a rate
+    Send(send::Send),
+    /// Count the datagrams that arrive, until no more do
+    Sink(sink::Sink),
+    /// Seal and open packets in batches, and nothing else
+    Ciphers(ciphers::Ciphers),
+}
+
+fn main() -> anyhow::Result<()> {
+    let report = match Command::parse() {
+        Command::Send(send) => serde_json::to_string(&send.run()?)?,
+        Command::Sink(sink) => serde_json::to_string(&sink.run()?)?,
+        Command::Ciphers(ciphers) => serde_json::to_string(&ciphers.run()?)?,
+    };
+    println!("{report}");
+    Ok(())
+}

@@ -1,0 +1,95 @@
+//! Counts what arrives.
+
+use std::io::{IoSliceMut, Write};
+use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::AsRawFd;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use clap::Args;
+use nix::errno::Errno;
+use nix::sys::socket::{MsgFlags, MultiHeaders, SockaddrIn, recvmmsg, setsockopt, sockopt};
+use serde::Serialize;
+
+/// Datagrams of one system call at most.
+const BURST: usize = 64;
+/// Longer datagrams are cut, and counted all the same.
+const ROOM: usize = 2048;
+/// As large as that of any program that means to lose nothing.
+const RECEIVE_BUFFER: usize = 8 << 20;
+/// Nothing for so long after something is the end.
+const QUIET: Duration = Duration::from_millis(500);
+
+#[derive(Args)]
+pub struct Sink {
+    /// Where to listen
+    at: SocketAddr,
+    /// Seconds to wait for the first datagram
+    #[arg(long, default_value_t = 5.0)]
+    patience: f64,
+}
+
+#[derive(Serialize)]
+pub struct Report {
+    /// Datagrams.
+    received: u64,
+    /// Bytes of payload.
+    bytes: u64,
+    /// From the first to the last.
+    seconds: f64,
+}
+
+impl Sink {
+    pub fn run(&self) -> anyhow::Result<Report> {
+        let socket =
+            UdpSocket::bind(self.at).with_context(|| format!("cannot listen at {}", self.at))?;
+        // Only root may have more than the host's limit.
+        if setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER).is_err() {
+            setsockopt(&socket, sockopt::RcvBuf, &RECEIVE_BUFFER)?;
+        }
+        println!("ready");
+        std::io::stdout().flush()?;
+
+        socket.set_read_timeout(Some(Duration::from_secs_f64(self.patience)))?;
+        let first = match socket.recv(&mut [0; ROOM]) {
+            Ok(len) => len as u64,
+            Err(error) => return Err(error).context("nothing has arrived"),
+        };
+        socket.set_read_timeout(Some(QUIET))?;
+        count(&socket, first)
+    }
+}
+
+/// Counts on from the first datagram.
+fn count(socket: &UdpSocket, first: u64) -> anyhow::Result<Report> {
+    let mut rooms = Box::new([[0; ROOM]; BURST]);
+    let mut headers = MultiHeaders::<SockaddrIn>::preallocate(BURST, None);
+    let start = Instant::now();
+    let mut report = Report {
+        received: 1,
+        bytes: first,
+        seconds: 0.0,
+    };
+    loop {
+        let mut slices = rooms.each_mut().map(|room| [IoSliceMut::new(room)]);
+        let results = recvmmsg(
+            socket.as_raw_fd(),
+            &mut headers,
+            &mut slices,
+            MsgFlags::MSG_WAITFORONE,
+            None,
+        );
+        match results {
+            Ok(results) => {
+                for message in results {
+                    report.received += 1;
+                    report.bytes += message.bytes as u64;
+                }
+                report.seconds = start.elapsed().as_secs_f64();
+            }
+            Err(Errno::EINTR) => {}
+            Err(Errno::EAGAIN) => return Ok(report),
+            Err(error) => return Err(error).context("recvmmsg"),
+        }
+    }
+}
