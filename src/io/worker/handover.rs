@@ -15,14 +15,27 @@ use wire::PeerId;
 
 use super::bell::Bell;
 
-/// Packets that wait at most. Each may be one of 64 KiB that stands for many.
-const PLACES: usize = 128;
-/// Of which one peer's at most.
-const SHARE: u16 = 48;
+/// Room for packets as a link has them: how many wait at most, and how many of one peer.
+const SMALL: Measure = Measure {
+    bytes: 2048,
+    places: 512,
+    share: 192,
+};
+/// Room for packets that stand for many.
+const LARGE: Measure = Measure {
+    bytes: 65_535,
+    places: 64,
+    share: 24,
+};
 /// Counters of waiting packets; peers share them by number.
 const COUNTERS: usize = 1024;
-/// The longest packet.
-const PACKET: usize = 65_535;
+
+#[derive(Debug, Clone, Copy)]
+struct Measure {
+    bytes: usize,
+    places: usize,
+    share: u16,
+}
 
 /// A packet on its way to its owner.
 #[derive(Debug)]
@@ -31,6 +44,54 @@ pub(super) struct Parcel {
     header: VnetHeader,
     len: usize,
     bytes: Box<[u8]>,
+}
+
+/// Room of one size.
+#[derive(Debug)]
+struct Store {
+    measure: Measure,
+    free: ArrayQueue<Box<[u8]>>,
+    /// How much of it the packets of a peer take.
+    shares: [AtomicU16; COUNTERS],
+}
+
+impl Store {
+    fn new(measure: Measure) -> Self {
+        let free = ArrayQueue::new(measure.places);
+        for _ in 0..measure.places {
+            // Zeros from the kernel: pages that are never used take no memory.
+            let _ = free.push(vec![0; measure.bytes].into_boxed_slice());
+        }
+        Self {
+            measure,
+            free,
+            shares: [const { AtomicU16::new(0) }; COUNTERS],
+        }
+    }
+
+    fn share(&self, peer: PeerId) -> Option<&AtomicU16> {
+        let index = usize::try_from(peer.0).unwrap_or(0) % COUNTERS;
+        self.shares.get(index)
+    }
+
+    fn take(&self, peer: PeerId) -> Result<Box<[u8]>, Full> {
+        let share = self.share(peer).ok_or(Full::Queue)?;
+        if share.fetch_add(1, Ordering::Relaxed) >= self.measure.share {
+            share.fetch_sub(1, Ordering::Relaxed);
+            return Err(Full::Share);
+        }
+        self.free.pop().ok_or_else(|| {
+            share.fetch_sub(1, Ordering::Relaxed);
+            Full::Queue
+        })
+    }
+
+    fn give_back(&self, peer: PeerId, bytes: Box<[u8]>) {
+        if let Some(share) = self.share(peer) {
+            share.fetch_sub(1, Ordering::Relaxed);
+        }
+        let _ = self.free.push(bytes);
+    }
 }
 
 impl Parcel {
@@ -56,57 +117,45 @@ pub(super) enum Full {
 #[derive(Debug)]
 pub(super) struct Handover {
     waiting: ArrayQueue<Parcel>,
-    free: ArrayQueue<Box<[u8]>>,
-    shares: [AtomicU16; COUNTERS],
+    small: Store,
+    large: Store,
     bell: Bell,
 }
 
 impl Handover {
     pub(super) fn new() -> io::Result<Arc<Self>> {
-        let free = ArrayQueue::new(PLACES);
-        for _ in 0..PLACES {
-            // Zeros from the kernel: pages that are never used take no memory.
-            let _ = free.push(vec![0; PACKET].into_boxed_slice());
-        }
         Ok(Arc::new(Self {
-            waiting: ArrayQueue::new(PLACES),
-            free,
-            shares: [const { AtomicU16::new(0) }; COUNTERS],
+            // For whatever there is room, there is a place.
+            waiting: ArrayQueue::new(SMALL.places + LARGE.places),
+            small: Store::new(SMALL),
+            large: Store::new(LARGE),
             bell: Bell::new()?,
         }))
     }
 
-    fn share(&self, peer: PeerId) -> Option<&AtomicU16> {
-        let index = usize::try_from(peer.0).unwrap_or(0) % COUNTERS;
-        self.shares.get(index)
+    fn store(&self, len: usize) -> &Store {
+        if len <= SMALL.bytes {
+            &self.small
+        } else {
+            &self.large
+        }
     }
 
     /// Hands a packet for `peer` over: copies it, since who has read it reads the next one into
     /// the same place.
     pub(super) fn give(&self, peer: PeerId, header: VnetHeader, packet: &[u8]) -> Result<(), Full> {
-        let share = self.share(peer).ok_or(Full::Queue)?;
-        if share.fetch_add(1, Ordering::Relaxed) >= SHARE {
-            share.fetch_sub(1, Ordering::Relaxed);
-            return Err(Full::Share);
+        let len = packet.len();
+        let mut bytes = self.store(len).take(peer)?;
+        if let Some(to) = bytes.get_mut(..len) {
+            to.copy_from_slice(packet);
         }
-        let given = self.free.pop().is_some_and(|mut bytes| {
-            let len = packet.len().min(bytes.len());
-            if let (Some(to), Some(from)) = (bytes.get_mut(..len), packet.get(..len)) {
-                to.copy_from_slice(from);
-            }
-            let parcel = Parcel {
-                peer,
-                header,
-                len,
-                bytes,
-            };
-            // There are as many places as there are boxes.
-            self.waiting.push(parcel).is_ok()
-        });
-        if !given {
-            share.fetch_sub(1, Ordering::Relaxed);
-            return Err(Full::Queue);
-        }
+        let parcel = Parcel {
+            peer,
+            header,
+            len,
+            bytes,
+        };
+        let _ = self.waiting.push(parcel);
         self.bell.ring();
         Ok(())
     }
@@ -128,10 +177,8 @@ impl Handover {
 
     /// The place of a packet is free again.
     pub(super) fn done(&self, parcel: Parcel) {
-        if let Some(share) = self.share(parcel.peer) {
-            share.fetch_sub(1, Ordering::Relaxed);
-        }
-        let _ = self.free.push(parcel.bytes);
+        self.store(parcel.bytes.len())
+            .give_back(parcel.peer, parcel.bytes);
     }
 }
 
@@ -175,7 +222,7 @@ mod tests {
         let queue = Handover::new().unwrap();
         let give = |peer| queue.give(peer, VnetHeader::PLAIN, &[1]);
         let greedy = (0..1000).filter(|_| give(ONE).is_ok()).count();
-        assert_eq!(greedy, usize::from(SHARE));
+        assert_eq!(greedy, usize::from(SMALL.share));
         assert_eq!(give(ONE), Err(Full::Share));
         assert_eq!(give(OTHER), Ok(()));
         while take(&queue).is_some() {}
@@ -189,7 +236,10 @@ mod tests {
             .map(|peer| queue.give(PeerId(peer), VnetHeader::PLAIN, &[0; 1400]))
             .take_while(Result::is_ok)
             .count();
-        assert_eq!(taken, PLACES);
+        assert_eq!(taken, SMALL.places);
+        let super_packet = |peer| queue.give(PeerId(peer), VnetHeader::PLAIN, &[0; 64_000]);
+        let taken = (0..10_000).take_while(|peer| super_packet(*peer).is_ok());
+        assert_eq!(taken.count(), LARGE.places);
         assert_eq!(
             queue.give(PeerId(5), VnetHeader::PLAIN, &[1]),
             Err(Full::Queue)
