@@ -280,10 +280,11 @@ impl Client {
 
 /// Connects with a TUN device, and stays until a signal comes or the server ends it.
 async fn stay(arguments: &Connect, server: IpAddr, secrets: Secrets) -> Result<(), Failure> {
-    let (tun, mut queues) = Tun::create(&arguments.tun, 1, false).map_err(anyhow::Error::from)?;
+    let (tun, mut queues) = Tun::create(&arguments.tun, 1, true).map_err(anyhow::Error::from)?;
     let queue = queues
         .pop()
         .ok_or_else(|| anyhow!("the TUN device has no queue"))?;
+    queue.offload().tell_shortfall(tun.name(), true);
     let outside = Outside::open(arguments, server, true)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(anyhow::Error::from)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(anyhow::Error::from)?;

@@ -34,6 +34,8 @@ pub struct Tun {
     pub name: String,
     /// Its MTU in bytes, where there is one for all.
     pub mtu: u16,
+    /// Whether the kernel and we hand each other many packets as one.
+    pub offload: bool,
 }
 
 impl Default for Tun {
@@ -42,6 +44,7 @@ impl Default for Tun {
             mode: TunMode::default(),
             name: "adit0".to_owned(),
             mtu: 1400,
+            offload: true,
         }
     }
 }

@@ -392,6 +392,11 @@ fn interfaces(
     match config.tun.mode {
         TunMode::Shared => {
             let (tun, queues) = tun(config, users, threads)?;
+            if let Some(queue) = queues.first() {
+                queue
+                    .offload()
+                    .tell_shortfall(&config.tun.name, config.tun.offload);
+            }
             Ok(Interfaces {
                 shared: Some(tun),
                 insides: queues.into_iter().map(Inside::Tun).collect(),
@@ -399,9 +404,14 @@ fn interfaces(
             })
         }
         TunMode::PerSession => {
-            let devices = SessionDevices::new(config.tun.base(), config.nat.masquerade, false);
+            let devices =
+                SessionDevices::new(config.tun.base(), config.nat.masquerade, config.tun.offload);
             // What would fail with the first session fails now.
-            drop(devices.create()?);
+            let (device, queue) = devices.create()?;
+            queue
+                .offload()
+                .tell_shortfall(device.name(), config.tun.offload);
+            drop((queue, device));
             info!(
                 most = devices.most(),
                 "each session has an interface of its own"
@@ -421,7 +431,7 @@ fn tun(
     users: &config::Users,
     threads: usize,
 ) -> anyhow::Result<(Tun, Vec<crate::io::tun::TunQueue>)> {
-    let (mut tun, queues) = Tun::create(&config.tun.name, threads, false)?;
+    let (mut tun, queues) = Tun::create(&config.tun.name, threads, config.tun.offload)?;
     tun.add_address(config.pool.local)?;
     tun.up(u32::from(config.tun.mtu))?;
     for range in &config.pool.ranges {

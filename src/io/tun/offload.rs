@@ -7,8 +7,9 @@ use tracing::{info, warn};
 use tun_rs::{DeviceBuilder, SyncDevice};
 
 /// What a device and we hand each other as one super-packet of up to 64 KiB, with a
-/// [`dataplane::offload::VnetHeader`] in front of every packet (`IFF_VNET_HDR`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// [`dataplane::offload::VnetHeader`] in front of every packet (`IFF_VNET_HDR`). Each includes what is
+/// above it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Offload {
     /// Nothing: packets pass one by one, without a header.
     #[default]

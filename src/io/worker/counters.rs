@@ -24,10 +24,14 @@ impl Counters {
     pub fn lost(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
         let moved = [
             "received",
+            "received-joined",
             "sent",
+            "sent-joined",
             "keepalives",
             "tun-read",
+            "tun-read-super",
             "tun-written",
+            "tun-written-super",
             "handed-over",
         ];
         self.all()
@@ -38,8 +42,12 @@ impl Counters {
 counters! {
     /// Datagrams and raw packets received.
     received = "received",
+    /// Messages of several datagrams, which the kernel has joined.
+    received_joined = "received-joined",
     /// Datagrams and raw packets sent.
     sent = "sent",
+    /// Runs of several packets that were handed to the kernel at once.
+    sent_joined = "sent-joined",
     /// NAT keep-alives received (RFC 3948 §2.3).
     keepalives = "keepalives",
     /// Too short to be anything, or no packet at all.
@@ -62,10 +70,16 @@ counters! {
     send_failed = "send-failed",
     /// Paths that no socket of this worker serves.
     no_socket = "no-socket",
-    /// Packets read from the TUN device.
+    /// Packets read from the TUN device, a super-packet being one.
     tun_read = "tun-read",
-    /// Packets written to the TUN device.
+    /// Super-packets among them.
+    tun_read_super = "tun-read-super",
+    /// Packets read from the TUN device with an offload that was not agreed on.
+    tun_unknown = "tun-unknown",
+    /// Packets written to the TUN device, all of a super-packet counted.
     tun_written = "tun-written",
+    /// Super-packets made of them.
+    tun_written_super = "tun-written-super",
     /// Packets that the TUN device, or whoever stands in for it, did not take.
     tun_dropped = "tun-dropped",
     /// Packets from the TUN device given to the worker that owns the peer they are for.
@@ -85,7 +99,13 @@ pub struct Counter(AtomicU64);
 impl Counter {
     /// Counts one more.
     pub(super) fn count(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.add(1);
+    }
+
+    /// Counts so many more.
+    pub(super) fn add(&self, count: usize) {
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        self.0.fetch_add(count, Ordering::Relaxed);
     }
 
     /// What has been counted.

@@ -1,14 +1,15 @@
 //! The loop of a worker.
 
+mod delivery;
+mod egress;
 mod ingress;
 
-use std::io::{self, ErrorKind};
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, mpsc};
 
-use dataplane::net::ip::Header;
-use dataplane::offload::VnetHeader;
-use dataplane::{Buffer, DataPlane, Egress, SessionId};
+use dataplane::offload::{Coalescer, VnetHeader};
+use dataplane::{Buffer, DataPlane, Egress, Outbox, SessionId};
 use quinn_udp::RecvMeta;
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
@@ -17,29 +18,22 @@ use tokio::sync::Notify;
 use tracing::{error, warn};
 use wire::{Carrier, Path};
 
+use self::delivery::{deliver_alone, mergeable};
 use super::command::{Command, Incoming};
 use super::counters::Counters;
-use super::handover::Full;
 use super::limiter::{Limiter, Rate};
 use super::sockets::Sockets;
 use super::upcall::UpcallSender;
 use super::workers::Handovers;
 use super::{FromPeer, Inside, Parts};
 use crate::io::clock;
-use crate::io::tun::TunQueue;
+use crate::io::tun::{Offload, TunQueue};
 
 /// Messages per system call. With UDP_GRO each may be many datagrams; more gained nothing when
 /// measured, and a small packet waits for all of them.
 const BATCH: usize = 8;
 /// The longest message there is: datagrams joined by the kernel up to the size of an IP packet.
 const MESSAGE: usize = 65_536;
-/// Packets read from the TUN device before the sockets get their turn again.
-const TUN_ROUND: usize = 16;
-/// The same for each device of those of single sessions: many may be ready at once, and `epoll`
-/// tells of them in turn.
-const DEVICE_ROUND: usize = 4;
-/// Packets taken from other workers before the sockets get their turn again.
-const HANDOVER_ROUND: usize = 16;
 /// Commands done before the sockets get their turn again.
 const COMMAND_ROUND: usize = 256;
 /// Ready sources told per `epoll_wait`.
@@ -130,9 +124,16 @@ struct Core {
     counters: Arc<Counters>,
     unknown: Limiter,
     known: Limiter,
-    /// The packet on its way out, and a piece of it when it must be cut.
-    packet: Buffer,
-    piece: Buffer,
+    /// What the host hands over is read into this.
+    packet: Box<[u8]>,
+    /// Packets on their way out.
+    outbox: Outbox,
+    /// What every device takes; `None` before the first is there.
+    offload: Option<Offload>,
+    /// Packets on their way to the host, while a round of receiving lasts.
+    coalescer: Coalescer<'static>,
+    /// A message of ours that is sealed by itself.
+    message: Buffer,
     /// An ISAKMP message with its marker in front.
     marked: Vec<u8>,
 }
@@ -160,8 +161,10 @@ impl Run {
         for (index, socket) in parts.raw.iter().enumerate() {
             watch(socket, Source::Raw(index))?;
         }
+        let mut offload = None;
         if let Inside::Tun(queue) = &parts.inside {
             watch(queue, Source::Tun)?;
+            offload = Some(queue.offload());
         }
         if let Some(handover) = handovers.get(parts.number) {
             watch(handover, Source::Handover)?;
@@ -177,6 +180,8 @@ impl Run {
                 number: parts.number,
                 handovers,
                 sockets: Sockets::new(parts.udp, parts.raw),
+                offload,
+                coalescer: Coalescer::new(mergeable(offload.unwrap_or_default())),
                 inside: parts.inside,
                 plane: parts.plane,
                 upcalls: parts.upcalls,
@@ -184,8 +189,9 @@ impl Run {
                 counters,
                 unknown: Limiter::new(UNKNOWN_RATE),
                 known: Limiter::new(KNOWN_RATE),
-                packet: Buffer::with_capacity(PACKET),
-                piece: Buffer::with_capacity(PACKET),
+                packet: vec![0; PACKET].into(),
+                outbox: Outbox::new(),
+                message: Buffer::with_capacity(PACKET),
                 marked: Vec::with_capacity(MESSAGE),
             },
         })
@@ -239,7 +245,7 @@ impl Run {
         self.incoming.hear();
         for _ in 0..COMMAND_ROUND {
             let Some(command) = self.incoming.next() else {
-                return;
+                return self.core.flush();
             };
             match command {
                 Command::Attach { session, queue } => self.attach(session, queue),
@@ -247,6 +253,7 @@ impl Run {
                 command => self.core.obey(command),
             }
         }
+        self.core.flush();
         self.incoming.ring();
     }
 
@@ -254,6 +261,7 @@ impl Run {
         let Inside::PerSession(devices) = &mut self.core.inside else {
             return warn!(%session, "a device for a session where there is one for all");
         };
+        let offload = queue.offload();
         let place = devices.insert(session, queue);
         let token = EventData::new_u64(Source::Device(place).token());
         let watched = devices
@@ -262,6 +270,7 @@ impl Run {
         if let Some(Err(error)) = watched {
             warn!(%session, %error, "the device of a session cannot be waited for");
         }
+        self.core.merge_for(offload);
     }
 
     fn detach(&mut self, session: SessionId, to: &mpsc::Sender<TunQueue>) {
@@ -294,147 +303,37 @@ impl Run {
 }
 
 impl Core {
-    /// Errors are those of a broken TUN device only.
-    fn read_tun(&mut self) -> io::Result<()> {
-        for _ in 0..TUN_ROUND {
-            let Inside::Tun(queue) = &self.inside else {
-                return Ok(());
-            };
-            match queue.recv(&mut [0; VnetHeader::LEN], self.packet.space()) {
-                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-                Ok(length) => {
-                    self.counters.tun_read.count();
-                    if self.packet.set_len(length).is_ok() && !self.hand_over() {
-                        self.send_packet(None);
-                    }
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                // The device is down for now; it cannot be ready while it is.
-                Err(error) if Errno::from_io_error(&error) == Some(Errno::IO) => return Ok(()),
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-
-    /// Gives the packet to the worker that owns the peer it is for, if that is another one.
-    /// Returns whether it is out of our hands.
-    fn hand_over(&self) -> bool {
-        if self.handovers.len() <= 1 {
-            return false;
-        }
-        let packet = self.packet.packet();
-        let destination = Header::parse(packet).map(|header| header.destination);
-        let owner = destination.ok().and_then(|to| self.plane.owner_for(to));
-        let Some((peer, thread)) = owner.filter(|(_, thread)| *thread != self.number) else {
-            return false;
-        };
-        let given = self
-            .handovers
-            .get(thread)
-            .map(|handover| handover.give(peer, VnetHeader::PLAIN, packet));
-        match given {
-            Some(Ok(())) => self.counters.handed_over.count(),
-            Some(Err(Full::Queue)) | None => self.counters.handover_full.count(),
-            Some(Err(Full::Share)) => self.counters.handover_share.count(),
-        }
-        true
-    }
-
-    /// Sends what other workers have read for our peers.
-    fn take_over(&mut self) {
-        let Some(handover) = self.handovers.get(self.number).map(Arc::clone) else {
-            return;
-        };
-        handover.hear();
-        for _ in 0..HANDOVER_ROUND {
-            let Some(mut parcel) = handover.take() else {
-                return;
-            };
-            let (_, packet) = parcel.contents();
-            if self.packet.load(packet).is_ok() {
-                self.send_packet(None);
-            }
-            handover.done(parcel);
-        }
-        handover.ring();
-    }
-
-    /// Reads what goes into the device of a session. As where there is one device for all, it goes
-    /// to whom its destination says. Errors are those of a broken device only.
-    fn read_device(&mut self, place: usize) -> io::Result<()> {
-        for _ in 0..DEVICE_ROUND {
-            let Inside::PerSession(devices) = &self.inside else {
-                return Ok(());
-            };
-            let Some((session, queue)) = devices.at(place) else {
-                return Ok(()); // It went a moment ago.
-            };
-            match queue.recv(&mut [0; VnetHeader::LEN], self.packet.space()) {
-                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-                Ok(length) => {
-                    self.counters.tun_read.count();
-                    if self.packet.set_len(length).is_ok() {
-                        self.send_packet(Some(session));
-                    }
-                }
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if Errno::from_io_error(&error) == Some(Errno::IO) => return Ok(()),
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-
-    /// Sends the IP packet in `self.packet`, which came from the device of a session or that of
-    /// all, to whom it is for.
-    fn send_packet(&mut self, from: Option<SessionId>) {
-        let egress = self.plane.egress(&mut self.packet);
-        if let Egress::Fragments(mut fragments) = egress {
-            while let Some(egress) =
-                self.plane
-                    .egress_fragment(&mut fragments, &self.packet, &mut self.piece)
-            {
-                self.on_egress(from, &egress, &self.piece);
-            }
-        } else {
-            self.on_egress(from, &egress, &self.packet);
-        }
-    }
-
-    fn on_egress(&self, from: Option<SessionId>, egress: &Egress, buffer: &Buffer) {
-        match egress {
-            Egress::Sealed { path, .. } => {
-                self.sockets.send(path, buffer.packet(), &self.counters);
-            }
-            Egress::Reply => self.deliver(from, buffer.packet()),
-            // The pieces of a packet are as long as may be and not cut again; and the data plane
-            // has counted what it dropped.
-            Egress::Fragments(_) | Egress::Dropped(_) => {}
+    /// From now on there is a device that takes no more than this.
+    fn merge_for(&mut self, offload: Offload) {
+        let least = self.offload.map_or(offload, |least| least.min(offload));
+        if self.offload.replace(least) != Some(least) {
+            self.coalescer = Coalescer::new(mergeable(least));
         }
     }
 
     fn obey(&mut self, command: Command) {
+        // What was to be sent before leaves before; what is sent in a row may leave together.
+        if !matches!(command, Command::Inject(_)) {
+            self.flush();
+        }
         match command {
             Command::Send { path, bytes } => self.send_ike(&path, &bytes),
             Command::SealControl { peer, ports, bytes } => {
                 if self.load(&bytes) {
-                    let egress = self.plane.seal_control(peer, ports, &mut self.packet);
-                    self.on_egress(None, &egress, &self.packet);
+                    let egress = self.plane.seal_control(peer, ports, &mut self.message);
+                    self.on_sealed(&egress);
                 }
             }
             Command::SealPpp { session, frame } => {
                 if self.load(&frame) {
-                    let egress = self.plane.seal_ppp(session, &mut self.packet);
-                    self.on_egress(None, &egress, &self.packet);
+                    let egress = self.plane.seal_ppp(session, &mut self.message);
+                    self.on_sealed(&egress);
                 }
             }
             Command::SealIp { session, packet } => {
                 if self.load(&packet) {
-                    let egress = self.plane.seal_ip(session, &mut self.packet);
-                    self.on_egress(None, &egress, &self.packet);
+                    let egress = self.plane.seal_ip(session, &mut self.message);
+                    self.on_sealed(&egress);
                 }
             }
             Command::Apply(update) => {
@@ -454,16 +353,23 @@ impl Core {
             Command::Attach { .. } | Command::Detach { .. } => {}
             // Whoever asked may have given up.
             Command::Fence(passed) => drop(passed.send(())),
-            Command::Inject(packet) => {
-                if self.load(&packet) {
-                    self.send_packet(None);
-                }
-            }
+            Command::Inject(mut packet) => self.egress(None, VnetHeader::PLAIN, &mut packet),
+        }
+    }
+
+    fn on_sealed(&self, egress: &Egress) {
+        let packet = self.message.packet();
+        match egress {
+            Egress::Sealed { path, .. } => self.sockets.send(path, packet, &self.counters),
+            Egress::Reply => deliver_alone(&self.inside, &self.counters, None, packet),
+            // Nothing of ours is longer than a link takes; and the data plane has counted what it
+            // dropped.
+            Egress::Fragments(_) | Egress::Dropped(_) => {}
         }
     }
 
     fn load(&mut self, packet: &[u8]) -> bool {
-        let fits = self.packet.load(packet).is_ok();
+        let fits = self.message.load(packet).is_ok();
         if !fits {
             self.counters.send_too_long.count();
         }

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::io;
 use std::time::Duration;
 
+use dataplane::Departure;
 use rustix::io::Errno;
 use tracing::warn;
 use wire::{Carrier, Instant, Path};
@@ -11,6 +12,7 @@ use wire::{Carrier, Instant, Path};
 use super::counters::Counters;
 use crate::io::clock;
 use crate::io::raw::RawSocket;
+use crate::io::sending::is_full;
 use crate::io::udp::UdpSocket;
 
 /// Between two log lines about packets that could not be sent.
@@ -49,19 +51,52 @@ impl Sockets {
         };
         match result {
             Some(Ok(())) => counters.sent.count(),
-            Some(Err(error)) => self.on_error(path, &error, counters),
+            Some(Err(error)) => self.on_error(path, 1, &error, counters),
             None => counters.no_socket.count(),
         }
     }
 
-    fn on_error(&self, path: &Path, error: &io::Error, counters: &Counters) {
+    /// Sends packets of one peer that may leave together. As with one: what there is no room for
+    /// is lost.
+    pub(super) fn depart(&self, departure: &Departure<'_>, counters: &Counters) {
+        let Departure {
+            ref path,
+            bytes,
+            segment,
+            ..
+        } = *departure;
+        let sent = match path.carrier {
+            Carrier::Ike | Carrier::NatT => {
+                let socket = self.udp.iter().find(|socket| socket.serves(path));
+                socket.map(|socket| socket.send_many(path, bytes, segment))
+            }
+            Carrier::Raw => {
+                let socket = self.raw.iter().find(|socket| socket.serves(path));
+                socket.map(|socket| socket.send_many(path, bytes, segment))
+            }
+        };
+        let Some(sent) = sent else {
+            return counters.no_socket.add(departure.packets().len());
+        };
+        counters.sent.add(sent.packets);
+        if sent.packets > 1 {
+            counters.sent_joined.count();
+        }
+        if let Some(error) = &sent.error {
+            self.on_error(path, sent.lost, error, counters);
+        }
+    }
+
+    fn on_error(&self, path: &Path, lost: usize, error: &io::Error, counters: &Counters) {
+        if is_full(error) {
+            return counters.send_full.add(lost);
+        }
         match Errno::from_io_error(error) {
-            Some(Errno::AGAIN | Errno::NOBUFS | Errno::NOMEM) => counters.send_full.count(),
-            Some(Errno::MSGSIZE) => counters.send_too_long.count(),
+            Some(Errno::MSGSIZE) => counters.send_too_long.add(lost),
             // No route, a firewall's rule, an address that this host no longer has: for the
             // administrator, but not once per packet.
             _ => {
-                counters.send_failed.count();
+                counters.send_failed.add(lost);
                 let now = clock::now();
                 if self
                     .told

@@ -1,5 +1,7 @@
 //! Two workers that talk over loopback, with keys that nobody negotiated.
 
+mod offload;
+
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -595,25 +597,36 @@ fn packets_pass_through_a_tun_device() {
     in_a_namespace(
         "io::worker::tests::packets_pass_through_a_tun_device",
         || {
-            tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap()
-                .block_on(through_a_tun_device());
+            run(through_a_tun_device());
         },
     );
 }
 
-async fn through_a_tun_device() {
+fn run(test: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(test);
+}
+
+/// In a namespace of its own: the server's device `adit-t5`, and the loopback, which is what lies
+/// between server and client, with an MTU.
+fn devices(offload: bool, loopback: Option<u32>) -> (Tun, TunQueue) {
     let mut netlink = Netlink::open().unwrap();
     netlink
-        .set_link(netlink.index_of("lo").unwrap(), None, true)
+        .set_link(netlink.index_of("lo").unwrap(), loopback, true)
         .unwrap();
-    let (mut tun, queues) = Tun::create("adit-t5", 1, false).unwrap();
+    let (mut tun, mut queues) = Tun::create("adit-t5", 1, offload).unwrap();
     tun.up(MTU.into()).unwrap();
     tun.add_address(SERVER.into()).unwrap();
     tun.add_range(CLIENT.into(), CLIENT.into()).unwrap();
-    let (server, mut client) = connected_with(Carrier::NatT, queues.into_iter().next()).await;
+    (tun, queues.pop().unwrap())
+}
+
+async fn through_a_tun_device() {
+    let (_tun, queue) = devices(true, None);
+    let (server, mut client) = connected_with(Carrier::NatT, Some(queue)).await;
 
     // The kernel of the server answers the client's ping.
     let mut ping = Vec::new();

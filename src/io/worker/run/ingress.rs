@@ -1,15 +1,15 @@
 //! What comes in from the network: sorted, opened, handed to the host or up.
 
-use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
+use std::io::{self, ErrorKind, IoSliceMut};
 
-use dataplane::offload::VnetHeader;
-use dataplane::{Ingress, NatT, SessionId, classify_natt};
+use dataplane::offload::{Coalescer, Delivery};
+use dataplane::{Ingress, NatT, classify_natt};
 use wire::{Carrier, Instant, Path};
 
+use super::delivery::{deliver, deliver_alone};
 use super::{BATCH, Core, Inbox, KEEPALIVE};
-use crate::io::tun::TunQueue;
+use crate::io::worker::FromPeer;
 use crate::io::worker::upcall::Dropped;
-use crate::io::worker::{FromPeer, Inside};
 
 /// Bytes of an ISAKMP header (RFC 2408 §3.1).
 const ISAKMP_HEADER: usize = 28;
@@ -37,6 +37,7 @@ impl Core {
             *path = Some(socket.path_of(meta));
         }
 
+        let mut coalescer = std::mem::take(&mut self.coalescer).recycle();
         // ESP of all messages together: the more of a peer, the less each costs. And first: what a
         // peer says inside its association comes before the news that the association is gone.
         let messages = inbox.buffers.iter_mut().zip(&inbox.meta).zip(paths);
@@ -50,14 +51,17 @@ impl Core {
                     _ => None,
                 })
             });
-        self.plane
-            .ingress_batch(now, packets, |ingress| self.on_ingress(ingress));
+        self.ingress(now, &mut coalescer, packets);
+        self.coalescer = coalescer.recycle();
 
         // Opened in place, ESP still begins with its SPI and is passed over here.
         let messages = inbox.buffers.iter_mut().zip(&inbox.meta).zip(paths);
         for ((buffer, meta), path) in messages {
             let Some(path) = path else { return };
             let message = buffer.get_mut(..meta.len).unwrap_or_default();
+            if meta.stride < meta.len {
+                self.counters.received_joined.count();
+            }
             // One message, but as many datagrams as fit into it. An empty one is a datagram, too.
             if message.is_empty() {
                 self.counters.received.count();
@@ -85,6 +89,7 @@ impl Core {
         let Some(socket) = self.sockets.raw.get(index) else {
             return;
         };
+        let mut coalescer = std::mem::take(&mut self.coalescer).recycle();
         let messages = inbox.buffers.iter_mut().zip(&inbox.meta).take(count);
         let packets = messages.filter_map(|(buffer, meta)| {
             self.counters.received.count();
@@ -97,8 +102,27 @@ impl Core {
             }
             Some((socket.path_of(meta), esp?))
         });
+        self.ingress(now, &mut coalescer, packets);
+        self.coalescer = coalescer.recycle();
+    }
+
+    /// Opens what was received in one round, and hands over to the host what can be put together as
+    /// such.
+    fn ingress<'a>(
+        &self,
+        now: Instant,
+        coalescer: &mut Coalescer<'a>,
+        packets: impl Iterator<Item = (Path, &'a mut [u8])>,
+    ) {
+        let mut write = |delivery: Delivery<'_>| deliver(&self.inside, &self.counters, &delivery);
         self.plane
-            .ingress_batch(now, packets, |ingress| self.on_ingress(ingress));
+            .ingress_batch(now, packets, |ingress| match ingress {
+                Ingress::Ip { session, packet } => {
+                    coalescer.push(Some(session), packet, &mut write);
+                }
+                other => self.on_ingress(other),
+            });
+        coalescer.flush(&mut write);
     }
 
     fn on_receive_error(&self, error: &io::Error) {
@@ -148,7 +172,9 @@ impl Core {
 
     pub(super) fn on_ingress(&self, ingress: Ingress<'_>) {
         let queued = match ingress {
-            Ingress::Ip { session, packet } => return self.deliver(Some(session), packet),
+            Ingress::Ip { session, packet } => {
+                return deliver_alone(&self.inside, &self.counters, Some(session), packet);
+            }
             Ingress::Control {
                 peer,
                 ports,
@@ -193,34 +219,6 @@ impl Core {
             Ok(()) => {}
             Err(Dropped::QueueFull) => self.counters.dropped_upcalls.count(),
             Err(Dropped::NoCredit) => self.counters.dropped_credit.count(),
-        }
-    }
-
-    /// Hands an IP packet to this host, as one of a session, where that is known.
-    pub(super) fn deliver(&self, session: Option<SessionId>, packet: &[u8]) {
-        let send = |queue: &TunQueue| {
-            let plain = VnetHeader::PLAIN.encode();
-            queue
-                .send(&[IoSlice::new(&plain), IoSlice::new(packet)])
-                .is_ok()
-        };
-        let taken = match &self.inside {
-            Inside::Tun(queue) => send(queue),
-            Inside::PerSession(devices) => session
-                .and_then(|session| devices.of(session))
-                .is_some_and(send),
-            Inside::Queue(queue) => match queue.try_reserve() {
-                Ok(place) => {
-                    place.send(packet.to_vec());
-                    true
-                }
-                Err(_) => false,
-            },
-        };
-        if taken {
-            self.counters.tun_written.count();
-        } else {
-            self.counters.tun_dropped.count();
         }
     }
 }
