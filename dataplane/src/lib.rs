@@ -6,14 +6,14 @@
 //!                                                                   └ session → PPP ┬ other → engine
 //!                                                                                   └ IP → checks ┬ DHCP → engine
 //!                                                                                                 └ TUN
-//! out:  TUN → destination → session → size → PPP + L2TP + UDP in the headroom → seal → UDP or protocol 50
+//! out:  TUN → segments → destination → session → size → PPP + L2TP + UDP in front → outbox → seal → UDP or protocol 50
 //! ```
 //!
 //! [`DataPlane`] is shared by all packet threads and the control plane. The control plane changes
-//! it with [`DataPlane::apply`]; packets go through [`DataPlane::ingress`] (many at a time:
-//! [`DataPlane::ingress_batch`]) and [`DataPlane::egress`], which take no lock and allocate nothing. What they notice is kept in
-//! sticky flags that the control plane collects with [`DataPlane::notices`], so none is lost
-//! however slow it is.
+//! it with [`DataPlane::apply`]; packets go through [`DataPlane::ingress`] and [`DataPlane::egress`]
+//! (many at a time: [`DataPlane::ingress_batch`] and [`DataPlane::egress_batch`]), which take no lock
+//! and allocate nothing. What they notice is kept in sticky flags that the control plane collects
+//! with [`DataPlane::notices`], so none is lost however slow it is.
 //!
 //! A peer is its secured path: everything that comes in is looked up by SPI, then within the peer
 //! that owns the SA, never by an inner address or port.

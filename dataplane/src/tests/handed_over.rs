@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
-use super::segments::{noise, segments};
+use etherparse::{IpNumber, Ipv4Header, NetHeaders, TransportHeader, UdpHeader};
+
+use super::segments::{Whole, noise, segments};
 use super::*;
 use crate::DropReason;
 use crate::net::ip;
@@ -258,4 +260,34 @@ fn the_checksum_of_a_packet_within_the_packet() {
     let expected = [&outer[..28], &right].concat();
     let header = header(Gso::None, false, 0, 28 + 20, 6);
     assert_eq!(segments(header, &mut outer), Ok(vec![expected]));
+}
+
+/// In UDP a checksum of zero says that there is none (RFC 768).
+#[test]
+fn a_checksum_that_comes_out_as_zero() {
+    let whole = |payload: &[u8]| {
+        let udp = UdpHeader {
+            source_port: 5000,
+            destination_port: 6000,
+            length: 0,
+            checksum: 0,
+        };
+        let (source, destination) = (WORLD.octets(), CLIENT.octets());
+        let ip = Ipv4Header::new(0, 64, IpNumber::UDP, source, destination).unwrap();
+        Whole {
+            net: NetHeaders::Ipv4(ip, Default::default()),
+            transport: TransportHeader::Udp(udp),
+            payload: payload.to_vec(),
+        }
+    };
+    let checksum = |bytes: &[u8]| <[u8; 2]>::try_from(&bytes[26..28]).unwrap();
+    // The sum of this with what it is the inverse of has all bits set.
+    let payload = checksum(&whole(&[0, 0]).bytes());
+    let one = whole(&payload);
+    let two = whole(&[payload, payload].concat());
+    for (whole, segment, count) in [(one, 0, 1), (two, 2, 2)] {
+        let got = segments(whole.header(segment), &mut whole.handed_over()).unwrap();
+        let sums: Vec<_> = got.iter().map(|packet| checksum(packet)).collect();
+        assert_eq!(sums, vec![[0xff; 2]; count]);
+    }
 }

@@ -162,8 +162,8 @@ fn an_association_that_is_replaced_meanwhile() {
     let install = Update::InstallInbound {
         spi: NEXT_SPI,
         peer: PEER,
-        suite: CBC,
-        keys: keys(CBC, 9),
+        suite: GCM,
+        keys: keys(GCM, 9),
         carrier: Carrier::NatT,
     };
     apply(&client, [install]);
@@ -185,8 +185,8 @@ fn an_association_that_is_replaced_meanwhile() {
     let activate = Update::ActivateOutbound {
         peer: PEER,
         spi: NEXT_SPI,
-        suite: CBC,
-        keys: keys(CBC, 9),
+        suite: GCM,
+        keys: keys(GCM, 9),
     };
     apply(&server, [activate]);
     push(&mut outbox, 3);
