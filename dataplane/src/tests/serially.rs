@@ -127,6 +127,31 @@ fn by_peer(packets: impl IntoIterator<Item = Sealed>) -> BTreeMap<PeerId, Vec<Ve
     all
 }
 
+/// Each has a run of its own while there are places; then it is the oldest that departs.
+#[test]
+fn as_many_runs_as_places() {
+    for (peers, expected) in [
+        (8, vec![(0, 3), (1, 3), (2, 3), (7, 3)]),
+        // The ninth takes the place of the first, that of the second, and so on.
+        (9, vec![(0, 1), (1, 1), (2, 1), (8, 1)]),
+    ] {
+        let handed: Vec<_> = (0..3 * peers)
+            .map(|number| match address(number % peers) {
+                IpAddr::V4(address) => (VnetHeader::PLAIN, packet(WORLD, address, b"hello")),
+                IpAddr::V6(_) => unreachable!(),
+            })
+            .collect();
+        let (left, _) = leave(&plane(), &handed);
+        let runs: Vec<_> = left
+            .iter()
+            .map(|left| (left.peer.0, left.packets.len()))
+            .collect();
+        assert_eq!(runs[..3], expected[..3]);
+        assert_eq!(runs.last(), expected.last());
+        assert_eq!(left.len() as u64, if peers == 8 { 8 } else { 27 });
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
     #[test]
