@@ -3,12 +3,13 @@
 The whole benchmark has a mount namespace of its own, in which /run is empty: names of namespaces and
 sockets that programs make there are not seen outside, and are gone with it. A network namespace
 goes with its last process, and every process is killed by the kernel when this one ends, however it
-ends.
+ends (those that processes of ours start are in a process namespace of their own).
 """
 
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -103,6 +104,15 @@ class Namespace:
     def pids(self):
         return [int(pid) for pid in self.lab.ip("netns", "pids", self.name).split()]
 
+    def kill(self, names=""):
+        """All processes, or those whose names begin like this."""
+        for pid in self.pids():
+            try:
+                if pathlib.Path(f"/proc/{pid}/comm").read_text().startswith(names):
+                    os.kill(pid, signal.SIGKILL)
+            except (FileNotFoundError, ProcessLookupError):
+                pass
+
     def has_address(self, interface):
         """An IPv4 address."""
         try:
@@ -135,7 +145,10 @@ class Lab:
         return self
 
     def __exit__(self, *_):
-        for process in reversed(self.processes):
+        for process in self.processes:
+            if process.alive():
+                process.popen.terminate()
+        for process in self.processes:
             process.stop(3)
         for name in list(self.namespaces):
             self.remove(name)
@@ -151,7 +164,9 @@ class Lab:
         return self.namespaces[name]
 
     def remove(self, name):
-        if self.namespaces.pop(name, None):
+        if namespace := self.namespaces.pop(name, None):
+            # What a process has left behind; nobody else's processes are in there.
+            namespace.kill()
             subprocess.run(["ip", "netns", "delete", name], capture_output=True)
 
     def join(self, left, left_end, right, right_end):

@@ -70,7 +70,9 @@ class SoftEther(Peer):
         script = pathlib.Path(shutil.which("vpnserver"))
         found = re.search(r"^exec (\S+)", script.read_text(errors="replace"), re.MULTILINE)
         program = found.group(1) if found else script
-        process = self.keep(self.server.start("softether", [program, "execsvc"], cwd=RUNTIME))
+        # It begets another process, which a process namespace does not let outlive it.
+        command = ["unshare", "--pid", "--fork", "--kill-child", program, "execsvc"]
+        process = self.keep(self.server.start("softether", command, cwd=RUNTIME))
         until(lambda: self.answers(address), 60, "SoftEther", process)
         return process
 
@@ -106,21 +108,13 @@ class SoftEther(Peer):
 
     def halt(self):
         """Its processes are whatever is in its namespace: the one we started begets others."""
-        for pid in self.server.pids():
-            try:
-                os.kill(pid, 9)
-            except ProcessLookupError:
-                pass
+        self.server.kill()
         self.processes.pop().stop()
         until(lambda: not self.server.pids(), 10, "SoftEther's end")
 
     def stop(self):
         if self.server is not None and self.server.name in self.lab.namespaces:
-            for pid in self.server_pids():
-                try:
-                    os.kill(pid, 9)
-                except ProcessLookupError:
-                    pass
+            self.server.kill("vpnserver")
         super().stop()
 
     def server_pids(self):
