@@ -13,6 +13,10 @@ WARM_UP = 20
 # A stream has its full speed after this many seconds.
 RAMP = 1.0
 
+# A ping that does not come back counts as one that took as long as it was waited for.
+PATIENCE = 1
+LOST = PATIENCE * 1e6
+
 TIME = re.compile(r"time=([0-9.]+) ms")
 
 
@@ -22,17 +26,22 @@ def percentile(values, share):
     return values[max(0, math.ceil(share * len(values)) - 1)]
 
 
+def patience(count):
+    """Seconds: under load a ping is not sent more often than the machine gets round to it."""
+    return RAMP + (count + WARM_UP) * INTERVAL * 4 + 20
+
+
 def pings(namespace, address, count):
     """p50 and p99 in microseconds."""
     count += WARM_UP
-    command = ["ping", "-n", "-i", INTERVAL, "-c", count, "-W", 1, address]
-    # Under load a ping is not sent more often than the machine gets round to it.
-    text = namespace.run(command, count * INTERVAL * 4 + 20)
+    command = ["ping", "-n", "-i", INTERVAL, "-c", count, "-W", PATIENCE, address]
+    text = namespace.run(command, patience(count))
     times = [float(time) * 1000 for time in TIME.findall(text)][WARM_UP:]
-    if len(times) < (count - WARM_UP) / 2:
-        raise Missing(f"only {len(times)} of {count - WARM_UP} pings came back")
-    return {"p50": percentile(times, 0.5), "p99": percentile(times, 0.99),
-            "lost": count - WARM_UP - len(times)}
+    lost = count - WARM_UP - len(times)
+    if lost > len(times):
+        raise Missing(f"{lost} of {count - WARM_UP} pings did not come back")
+    times += [LOST] * lost
+    return {"p50": percentile(times, 0.5), "p99": percentile(times, 0.99), "lost": lost}
 
 
 def idle(peer, count):
@@ -41,18 +50,18 @@ def idle(peer, count):
 
 def beside(peer, pinging, count, *options):
     """Pings while iperf3 runs at the peer's first client."""
-    seconds = math.ceil(RAMP + (count + WARM_UP) * INTERVAL * 1.5) + 1
-    run = iperf.Run(peer, peer.client, seconds, *options)
+    # It is stopped when they have come back, which under load may take a while.
+    run = iperf.Run(peer, peer.client, math.ceil(patience(count)), *options)
     try:
         time.sleep(RAMP)
         values = pings(pinging, peer.target, count)
     except Missing:
         run.stop()
         raise
-    if not run.client.alive():
-        raise Missing("the stream ended before the pings did")
-    # What was to be seen has been seen; iperf3 need not come to its end.
+    alive = run.client.alive()
     run.stop()
+    if not alive:
+        raise Missing("the stream ended before the pings did")
     return values
 
 
