@@ -9,10 +9,16 @@ helper.py contains TEXT...          whether each TEXT is in some string of the J
                                     standard input, an address also with a port behind it
 helper.py notified PATH             prints, a line each, what is told through the socket PATH as
                                     through systemd's
+helper.py stream-in ADDRESS PORT      takes one TCP connection, and says what arrived: a digest
+helper.py stream-out ADDRESS PORT     sends it a stream, always the same, and prints the digest if it is right
+helper.py datagrams-in ADDRESS PORT   takes datagrams from one sender, and says what arrived: a digest
+helper.py datagrams-out ADDRESS PORT  sends it datagrams of many lengths, always the same, and prints how
+                                    many, and the digest if it is right
 helper.py round-trips               the shortest round trip of the report on standard input
 helper.py rate                      what iperf3 --json on standard input says was received
 """
 
+import hashlib
 import json
 import random
 import socket
@@ -47,6 +53,95 @@ def notified(path):
         s.bind(path)
         while True:
             print(s.recv(4096).decode().replace("\n", " "), flush=True)
+
+
+def stream_in(address, port):
+    with socket.create_server((address, int(port))) as server:
+        s, _ = server.accept()
+    with s:
+        digest = hashlib.sha256()
+        while piece := s.recv(1 << 16):
+            digest.update(piece)
+        s.sendall(digest.digest())
+
+
+def stream_out(address, port):
+    """32 MiB, in pieces of many lengths, so that segments are of many lengths, too."""
+    rng = random.Random(2)
+    digest = hashlib.sha256()
+    with socket.create_connection((address, int(port)), 30) as s:
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        left = 32 << 20
+        while left:
+            piece = rng.randbytes(min(left, rng.choice([1, 100, 1000, 1 << 14, 1 << 18])))
+            left -= len(piece)
+            digest.update(piece)
+            s.sendall(piece)
+        s.shutdown(socket.SHUT_WR)
+        return verdict(s.recv(100, socket.MSG_WAITALL), digest.digest(), "32 MiB")
+
+
+# Asks what has arrived.
+WHAT = b"what?"
+UDP_SEGMENT = 103
+
+
+def datagrams_in(address, port):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.bind((address, int(port)))
+        s.settimeout(30)
+        count, digest = 0, hashlib.sha256()
+        while True:
+            datagram, source = s.recvfrom(1 << 16)
+            if datagram == WHAT:
+                s.sendto(struct.pack(">I", count) + digest.digest(), source)
+            elif not datagram:
+                return
+            else:
+                count += 1
+                digest.update(struct.pack(">H", len(datagram)) + datagram)
+
+
+def datagrams_out(address, port):
+    """Bursts of datagrams of one length, with a shorter one at the end: cut by the kernel, or by
+    whom it leaves that to; and the same one by one."""
+    rng = random.Random(3)
+    count, digest = 0, hashlib.sha256()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.connect((address, int(port)))
+        s.settimeout(10)
+        for _ in range(200):
+            length = rng.choice([1, 2, 64, 65, 127, 500, 1000, 1200, rng.randrange(6, 1200)])
+            last = rng.choice([0, 1, length // 2, length])
+            burst = rng.randbytes(length * rng.randrange(1, 40) + last)
+            datagrams = [burst[at : at + length] for at in range(0, len(burst), length)]
+            if WHAT in datagrams:
+                continue
+            for datagram in datagrams:
+                count += 1
+                digest.update(struct.pack(">H", len(datagram)) + datagram)
+            if rng.randrange(2):
+                s.sendmsg([burst], [(socket.IPPROTO_UDP, UDP_SEGMENT, struct.pack("=H", length))])
+            else:
+                for datagram in datagrams:
+                    s.send(datagram)
+            # Nothing is lost for want of room: the next burst waits until this one is there.
+            s.send(WHAT)
+            answer = s.recv(100)
+            if answer != struct.pack(">I", count) + digest.digest():
+                arrived = struct.unpack(">I", answer[:4])[0]
+                print(f"{arrived} datagrams have arrived of {count}, of {length} bytes the last")
+                return 1
+        s.send(b"")
+    return verdict(answer[4:], digest.digest(), f"{count} datagrams")
+
+
+def verdict(arrived, sent, what):
+    if arrived != sent:
+        print(f"{what}: {arrived.hex()} arrived, {sent.hex()} was sent")
+        return 1
+    print(f"{what}, {sent.hex()[:16]}")
+    return 0
 
 
 def nonsense(rng, port):
@@ -156,6 +251,10 @@ COMMANDS = {
     "contains": contains,
     "nobody": nobody,
     "notified": notified,
+    "stream-in": stream_in,
+    "stream-out": stream_out,
+    "datagrams-in": datagrams_in,
+    "datagrams-out": datagrams_out,
     "round-trips": round_trips,
     "rate": rate,
 }
