@@ -25,8 +25,8 @@ use crate::session::SessionId;
 
 /// Runs that grow at the same time. With one more, the eldest goes out.
 const OPEN_RUNS: usize = 16;
-/// Packets that wait in runs, behind the first of each.
-const WAITING: usize = OPEN_RUNS * run::PACKETS;
+/// Packets that have joined runs since the last flush. With one more, there is one.
+const JOINED: usize = OPEN_RUNS * run::PACKETS;
 
 /// What the host takes in super-packets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -75,7 +75,8 @@ pub struct Coalescer<'a> {
     mergeable: Mergeable,
     /// The eldest first.
     runs: Vec<Run<'a>>,
-    /// The payloads of all runs, but for those of their first packets.
+    /// The payloads of all runs, but for those of their first packets. Those of runs that are
+    /// gone stay until the next flush.
     parts: Parts<'a>,
 }
 
@@ -84,7 +85,7 @@ impl<'a> Coalescer<'a> {
     pub fn new(mergeable: Mergeable) -> Self {
         let (runs, parts) = match mergeable {
             Mergeable::Nothing => (0, 0),
-            _ => (OPEN_RUNS, WAITING),
+            _ => (OPEN_RUNS, JOINED),
         };
         Self {
             mergeable,
@@ -173,9 +174,6 @@ impl<'a> Coalescer<'a> {
     /// Writes a run that is there.
     fn write_run(&mut self, index: usize, write: &mut impl FnMut(Delivery<'_>)) {
         self.runs.remove(index).write(&self.parts, write);
-        if self.runs.is_empty() {
-            self.parts.clear();
-        }
     }
 }
 

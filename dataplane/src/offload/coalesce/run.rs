@@ -80,11 +80,7 @@ impl<'a> Run<'a> {
     /// Whether nothing more can join, after `last` did: the segments of a super-packet but the
     /// last are of equal length, and only the last has PSH.
     pub const fn is_complete(&self, last: &Segment) -> bool {
-        let segment = self.head.payload_len();
-        self.pushes
-            || last.payload_len() < segment
-            || self.packets >= PACKETS
-            || self.len.saturating_add(segment) > MAX_LEN
+        self.pushes || last.payload_len() < self.head.payload_len() || self.packets >= PACKETS
     }
 
     /// UDP has no numbers: there, every datagram has the one that is expected, 0.

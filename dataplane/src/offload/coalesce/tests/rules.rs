@@ -100,6 +100,20 @@ fn segments_that_stay_apart() {
             let packets = bytes(&[a.with(change), b.with(change), c.with(change)]);
             assert_eq!(counts(&packets), [1, 1, 1], "{what}");
         }
+        // A header that says it is shorter than headers are.
+        let bare = a.with(|packet| packet.options.clear());
+        let mut packets = bytes(&[bare.clone(), bare.next(100)]);
+        assert_eq!(counts(&packets), [2]);
+        for packet in &mut packets {
+            let start = if v6 { 40 } else { 20 };
+            packet[start + 12] = 0x40;
+            finish(packet, start);
+        }
+        let next = u32::from_be_bytes([0xff, 0xff, 0xf0, 104]);
+        let start = if v6 { 40 } else { 20 };
+        packets[1][start + 4..start + 8].copy_from_slice(&next.to_be_bytes());
+        finish(&mut packets[1], start);
+        assert_eq!(counts(&packets), [1, 1]);
         // With a reserved bit.
         let mut packets = bytes(&[a.clone(), b.clone()]);
         for packet in &mut packets {
@@ -216,6 +230,35 @@ fn datagrams_without_checksum() {
     }
 }
 
+/// Zero stands for none even where it would be right: written as a super-packet, it would not be
+/// zero any more.
+#[test]
+fn a_checksum_that_is_zero() {
+    let mut packets = bytes(&stream(&Packet::udp(64), 2));
+    for packet in &mut packets {
+        // What the checksum is without a word is the word that makes it zero.
+        put(packet, 30, 0);
+        finish(packet, 20);
+        let word = model::word(packet, 26);
+        put(packet, 30, word.into());
+        finish(packet, 20);
+        assert_eq!(model::word(packet, 26), 0xffff);
+    }
+    assert_eq!(counts(&packets), [2]);
+    put(&mut packets[1], 26, 0);
+    assert_eq!(counts(&packets), [1, 1]);
+}
+
+/// A length that is wrong, under a checksum that is right: it would come out as a right one.
+#[test]
+fn datagrams_that_lie() {
+    let mut packets = bytes(&stream(&Packet::udp(64), 2));
+    let (len, checksum) = (model::word(&packets[1], 24), model::word(&packets[1], 26));
+    put(&mut packets[1], 24, (len - 1).into());
+    put(&mut packets[1], 26, (checksum + 1).into());
+    assert_eq!(counts(&packets), [1, 1]);
+}
+
 /// Wherever a bit has changed: the packet leaves as it came, and its run before it.
 #[test]
 fn damage_is_handed_on() {
@@ -242,6 +285,28 @@ fn flows_side_by_side() {
         packets.extend([&a, &b, &c, &d].map(|stream| stream[i].clone()));
     }
     assert_eq!(counts(&packets), [10; 4]);
+}
+
+/// What goes on where a run ends, but is said by or to somebody else.
+#[test]
+fn flows_that_are_almost_the_same() {
+    let changes: [Change; 4] = [
+        ("source", |p| p.hosts.0 += 1),
+        ("destination", |p| p.hosts.1 += 1),
+        ("source port", |p| p.ports.0 += 1),
+        ("destination port", |p| p.ports.1 += 1),
+    ];
+    for first in kinds() {
+        for (what, change) in changes {
+            let packets = stream(&first, 2);
+            let packets = bytes(&[packets[0].clone(), packets[1].with(change)]);
+            assert_eq!(counts(&packets), [1, 1], "{what}");
+        }
+    }
+    let tcp = bytes(&stream(&Packet::tcp(100), 2));
+    let udp = bytes(&stream(&Packet::tcp(100).with(|p| p.protocol = UDP), 2));
+    let packets = [&tcp[0], &udp[0], &tcp[1], &udp[1]].map(Vec::clone);
+    assert_eq!(counts(&packets), [2, 2]);
 }
 
 #[test]
@@ -330,7 +395,24 @@ fn packets_of_no_known_flow() {
         let mut elsewhere = packets.clone();
         elsewhere[2][19] = 99;
         assert_eq!(counts(&elsewhere), [1, 3]);
+        // Nor is it of a flow of another session.
+        let mut buffers = packets.clone();
+        let sessions = [None, None, Some(SessionId(1)), None];
+        let tagged = sessions
+            .into_iter()
+            .zip(buffers.iter_mut().map(|p| &mut p[..]));
+        let pieces = round(&mut Coalescer::new(Mergeable::TcpAndUdp), tagged);
+        assert_eq!(pieces.iter().map(|p| p.packets).collect::<Vec<_>>(), [1, 3]);
     }
+    // What stands behind options is not at its place.
+    let [a, b] = &bytes(&stream(&Packet::tcp(200), 2))[..] else {
+        panic!()
+    };
+    let mut odd = a.clone();
+    odd[0] = 0x46;
+    odd.splice(20..20, [1, 1, 1, 0]);
+    ip_checksum(&mut odd, 24);
+    assert_eq!(counts(&[a.clone(), b.clone(), odd, b.clone()]), [2, 1, 1]);
     // An extension header of IPv6 in front of the same.
     let v6 = Packet::udp(200).with(|packet| packet.v6 = true);
     let [a, b] = &bytes(&stream(&v6, 2))[..] else {
