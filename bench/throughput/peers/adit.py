@@ -1,6 +1,6 @@
 """`adit serve` and `adit connect`."""
 
-from lab import until
+from lab import Missing, until
 from peers import MTU, OUTER, Peer
 
 INNER = "10.10.1.1"
@@ -44,6 +44,14 @@ class Adit(Peer):
         self.keep(connect(self.lab, self.adit, self.client, OUTER, "alice"))
         if self.second_client:
             self.keep(connect(self.lab, self.adit, self.second_client, SECOND_OUTER, "bob"))
+        self.check_session(serve.log.read_text())
+
+    def check_session(self, log):
+        """That it is what the title says."""
+        carrier = "udp" if self.encapsulation == "always" else "raw"
+        for words in (f'phase2="{self.esp}"', f'esp="{carrier}"'):
+            if words not in log:
+                raise Missing(f"the server's log has a session without {words}")
 
     def configuration(self, addresses):
         keys = self.lab.write(f"{self.key}.ipsec.secrets", f'%any %any : PSK "{PSK}"\n')

@@ -11,8 +11,8 @@ import shutil
 import subprocess
 
 from lab import Missing, need, until
-from peers import OUTER, Peer
-from peers.adit import connect
+from peers import MTU, OUTER, Peer
+from peers.adit import TUN, connect
 
 PACKAGES = "softether-vpnserver softether-vpncmd"
 INNER = "10.30.0.1"
@@ -55,6 +55,8 @@ class SoftEther(Peer):
         self.server.ip("link", "set", f"tap_{TAP}", "up")
         self.keep(connect(self.lab, self.adit, self.client, OUTER, "user",
                           f"{INNER}/32", PSK, PASSWORD))
+        # It would take somewhat longer packets than the others.
+        self.client.ip("link", "set", TUN, "mtu", MTU)
 
     def hide_folders(self):
         """What an installed SoftEther has there is neither read nor changed."""
