@@ -106,6 +106,17 @@ wire::codec_pairs! { parse, emit,
     unknown: hex!("8008 0000 0000 1234") => Message::Other(MessageType(0x1234)),
 }
 
+/// What follows is neither an error code nor, without one, a text (RFC 2661 §4.4.2).
+#[test]
+fn a_single_byte_behind_a_result_code_is_left_aside() {
+    let value = hex!("0006 58");
+    let read = Attribute::parse(AvpType::RESULT_CODE, &value).unwrap();
+    assert_eq!(
+        read,
+        Some(Attribute::ResultCode(result(6, None, "").unwrap()))
+    );
+}
+
 #[test]
 fn apple_swaps_its_result_codes_and_overstates_their_length() {
     // The Result Code AVP says 16 bytes and has 10; its value 1 is in host order.

@@ -94,14 +94,14 @@ fn result_code(input: &[u8]) -> Parsed<'_, ResultCode> {
     if result & 0x00ff == 0 {
         result = result.swap_bytes();
     }
-    // QUIRK(Android): no error code.
+    // QUIRK(Android): no error code. Without one there is no text either: a single byte is neither.
     let Some((error, rest)) = input.split_first_chunk::<2>() else {
         return Ok((
             &[],
             ResultCode {
                 result,
                 error: None,
-                message: text(input),
+                message: String::new(),
             },
         ));
     };
