@@ -106,7 +106,8 @@ impl<'a> Frame<'a> {
             out.put(&[0xff, 0x03]);
         }
         match u8::try_from(self.protocol.0) {
-            Ok(short) if compression.protocol => out.put_u8(short),
+            // RFC 1661 §6.5: 0xff would be taken for the address field.
+            Ok(short) if compression.protocol && short != 0xff => out.put_u8(short),
             _ => out.put_u16(self.protocol.0),
         }
         out.put(self.information);
@@ -189,14 +190,29 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_protocol_that_would_look_like_an_address_is_never_shortened() {
+        let frame = Frame {
+            protocol: Protocol(0x00ff),
+            information: &[3, 0xc0],
+        };
+        let compression = Compression {
+            protocol: true,
+            address_control: true,
+            lcp: false,
+        };
+        let bytes = frame.emit(compression);
+        assert_eq!(bytes, [0, 0xff, 3, 0xc0]);
+        assert_eq!(Frame::parse(&bytes), Ok(frame));
+    }
+
     proptest! {
         #[test]
         fn frames_survive_the_round_trip(
             high in 0u8..=0x7f, low in 0u8..=0x7f, information: Vec<u8>, pfc: bool, acfc: bool,
         ) {
-            // An upper byte that is even, a lower one that is odd; `ff` alone is reserved.
+            // An upper byte that is even, a lower one that is odd.
             let number = u16::from_be_bytes([high << 1, low << 1 | 1]);
-            prop_assume!(number != 0x00ff);
             let frame = Frame { protocol: Protocol(number), information: &information };
             let bytes = frame.emit(Compression { protocol: pfc, address_control: acfc, lcp: acfc });
             prop_assert_eq!(Frame::parse(&bytes), Ok(frame));
