@@ -22,8 +22,8 @@ const LAYERS: [(&str, &[&str]); 7] = [
     ),
 ];
 
-/// Members that are programs for benchmarks: nothing of adit depends on them.
-const TOOLS: [&str; 1] = ["bench/tools"];
+/// Members that are programs for benchmarks and fuzzing: nothing of adit depends on them.
+const TOOLS: [&str; 2] = ["bench/tools", "fuzz"];
 
 /// Through these a protocol crate could reach a socket, a file, a clock, a thread or the
 /// operating system's randomness.

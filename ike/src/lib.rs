@@ -21,6 +21,8 @@ mod context;
 pub mod crypto;
 mod endpoint;
 mod fragment;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod habits;
 mod half_open;
 mod job;

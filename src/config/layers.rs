@@ -109,7 +109,7 @@ pub fn load(sources: &Sources) -> Loaded {
 }
 
 /// What `text` is as the only layer, though it is in no file yet: `file` is where it will be.
-pub(crate) fn judge(file: &Path, text: &str) -> Loaded {
+pub fn judge(file: &Path, text: &str) -> Loaded {
     let mut findings = Vec::new();
     let layer = layer_of_file(file, text, &mut findings);
     merged(vec![layer], vec![file.to_owned()], findings)

@@ -122,6 +122,14 @@ impl Files {
         }
     }
 
+    /// One that is not on the disk: `path` is where it would be.
+    #[doc(hidden)]
+    pub fn of(root: &Path, kind: Kind, path: &Path, bytes: &[u8]) -> Self {
+        let mut files = Self::under(root, true);
+        files.put(kind, path, bytes.to_vec().into());
+        files
+    }
+
     fn under(root: &Path, named: bool) -> Self {
         Self {
             // Files are named by absolute paths, which must be found below it.

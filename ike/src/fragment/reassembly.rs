@@ -252,12 +252,11 @@ impl Reassembly {
         }
     }
 
-    /// What all unfinished messages cost, and how many there are.
-    #[cfg(test)]
-    pub(super) fn held(&self) -> (usize, usize) {
+    /// What all unfinished messages cost, and how many there are. For tests: panics if the books are wrong.
+    pub(crate) fn held(&self) -> (usize, usize) {
         let cost: usize = self.unfinished.values().map(|message| message.cost).sum();
         assert_eq!(cost, self.held);
-        let ages = self.strangers.len() + self.known.len();
+        let ages = self.strangers.len().saturating_add(self.known.len());
         let per_source: usize = self.sources.values().map(BTreeSet::len).sum();
         assert_eq!(ages, self.unfinished.len());
         assert_eq!(per_source, self.strangers.len());
