@@ -12,7 +12,8 @@ from tools import ROOT, TARGET
 # a list of what each round gave: {"adit": Gbit/s, "classic": Gbit/s}. "cipher_share", where it is
 # known, is what the ciphers, which are emulated there, take of the CPU: {"adit": …, "classic": …}.
 TRIO = TARGET / "bench" / "trio.json"
-# What the benchmark of the data plane prints for each suite and direction.
+IDLE_COMMAND = ["cargo", "bench", "--locked", "-p", "dataplane", "--bench", "packets"]
+# What it prints for each suite and direction.
 IDLE = re.compile(r"^ratio idle-sessions/.+ ([0-9.]+)$", re.MULTILINE)
 
 
@@ -24,13 +25,13 @@ class Elsewhere:
 
     def measure_idle_sessions(self):
         """What a packet of the only session costs, and of one among 10,000 whose others are idle."""
-        done = subprocess.run(["cargo", "bench", "--locked", "-p", "dataplane"], cwd=ROOT,
-                              capture_output=True, text=True)
+        done = subprocess.run(IDLE_COMMAND, cwd=ROOT, capture_output=True, text=True)
         if done.returncode != 0:
-            self.reason = "`cargo bench -p dataplane` failed"
+            last = (done.stderr.strip() or "no output").splitlines()[-1]
+            self.reason = f"{' '.join(IDLE_COMMAND)}: {last[:200]}"
             return
         self.ratios = [float(found) for found in IDLE.findall(done.stdout)]
-        self.reason = "`cargo bench -p dataplane` prints no ratio of idle-sessions"
+        self.reason = f"{' '.join(IDLE_COMMAND)} prints no ratio of idle-sessions"
 
     def idle_sessions(self):
         if not self.ratios:
