@@ -64,7 +64,8 @@ pub enum OpenError {
     /// Shorter than an empty packet of this suite, or not whole blocks. Nothing was changed.
     #[error("the packet's length is not one of this suite's")]
     Length,
-    /// The integrity check value is wrong. Nothing was decrypted.
+    /// The integrity check value is wrong. The packet is as it was; with AES-GCM, which decrypts
+    /// while it authenticates, the encrypted part is wiped.
     #[error("the integrity check failed")]
     Integrity,
     /// Authentic, but the pad length is longer than the packet or the padding is not 1, 2, 3 …
@@ -111,8 +112,8 @@ impl Opener {
     /// and ends with the check value.
     ///
     /// # Errors
-    /// See [`OpenError`]. The check value is verified, in constant time, before a byte is
-    /// decrypted or looked at.
+    /// See [`OpenError`]. The check value is verified, in constant time, before a decrypted byte
+    /// is looked at; what is not authentic is never left in clear.
     pub fn open(&self, packet: &mut [u8]) -> Result<Opened, OpenError> {
         self.open_as(self.suite, packet)
     }

@@ -1,5 +1,9 @@
 //! What holds for every suite and every payload.
 
+use aes_gcm::AesGcm;
+use aes_gcm::aead::{AeadInOut, KeyInit};
+use aes_gcm::aes::Aes192;
+use cipher::consts::{U12, U16};
 use proptest::prelude::*;
 
 use super::*;
@@ -23,6 +27,30 @@ fn sealed(suite: Suite, sequence: u32, payload: &[u8]) -> Vec<u8> {
             .all(|b| *b == 0xa5)
     );
     buffer[range].to_vec()
+}
+
+/// That another library opens what is sealed with AES-GCM, put together as RFC 4106 says.
+fn opens_elsewhere<C>(suite: Suite, sequence: u32, payload: &[u8])
+where
+    C: KeyInit + AeadInOut<NonceSize = U12, TagSize = U16>,
+{
+    let mut packet = sealed(suite, sequence, payload);
+    let material = some_keys(suite, 1).encryption;
+    let (key, salt) = material.expose().split_last_chunk::<4>().unwrap();
+    let (aad, rest) = packet.split_at_mut(8);
+    let (iv, rest) = rest.split_at_mut(8);
+    let (body, tag) = rest.split_last_chunk_mut::<16>().unwrap();
+    let nonce = [&salt[..], iv].concat();
+    C::new_from_slice(key)
+        .unwrap()
+        .decrypt_inout_detached(
+            nonce.as_slice().try_into().unwrap(),
+            aad,
+            body.into(),
+            (&*tag).into(),
+        )
+        .unwrap();
+    assert_eq!(&body[..payload.len()], payload);
 }
 
 #[test]
@@ -59,10 +87,24 @@ proptest! {
         let mut packet = sealed(suite, 9, &payload);
         let at = place.index(packet.len());
         packet[at] ^= 1 << bit;
-        let before = packet.clone();
+        let mut after = packet.clone();
+        if suite.cipher.is_aead() {
+            let end = after.len() - suite.icv_len();
+            after[suite.header_len()..end].fill(0);
+        }
         let opener = Opener::new(suite, &some_keys(suite, 1)).unwrap();
         prop_assert_eq!(opener.open(&mut packet), Err(OpenError::Integrity));
-        prop_assert_eq!(packet, before, "nothing is decrypted");
+        prop_assert_eq!(packet, after, "as it was, or wiped");
+    }
+
+    #[test]
+    fn aes_gcm_is_that_of_another_library(
+        sequence in 1_u32.., payload in proptest::collection::vec(any::<u8>(), 0..1500),
+    ) {
+        let gcm = |cipher| Suite::new(cipher, None);
+        opens_elsewhere::<aes_gcm::Aes128Gcm>(gcm(Cipher::AesGcm128), sequence, &payload);
+        opens_elsewhere::<AesGcm<Aes192, U12>>(gcm(Cipher::AesGcm192), sequence, &payload);
+        opens_elsewhere::<aes_gcm::Aes256Gcm>(gcm(Cipher::AesGcm256), sequence, &payload);
     }
 
     #[test]
