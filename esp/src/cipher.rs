@@ -2,17 +2,15 @@
 
 use aes::{Aes128Dec, Aes128Enc, Aes192Dec, Aes192Enc, Aes256Dec, Aes256Enc};
 use aws_lc_rs::aead::{AES_128_GCM, AES_192_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-use cbc::{Decryptor, Encryptor};
+use cbc::Encryptor;
 use cipher::array::{Array, ArraySize};
-use cipher::{
-    BlockCipherDecrypt, BlockCipherEncrypt, BlockModeDecrypt, BlockModeEncrypt, InnerIvInit,
-    KeyInit,
-};
+use cipher::{BlockCipherEncrypt, BlockModeEncrypt, InnerIvInit, KeyInit};
 use des::TdesEde3;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use crate::lanes::{self, cbc::Lane};
+use crate::lanes;
+use crate::lanes::cbc::{Lane, Received};
 use crate::suite::{Cipher, KeyError};
 
 /// Something did not have the length its caller had promised.
@@ -193,25 +191,20 @@ impl CbcDecrypt {
         }
     }
 
+    /// Decrypts `body`, whole blocks.
     pub(crate) fn decrypt(&self, iv: &[u8], body: &mut [u8]) -> Result<(), LengthError> {
+        self.decrypt_lanes(&mut [Received { iv, body }])
+    }
+
+    /// Decrypts the bodies of packets, whole blocks.
+    pub(crate) fn decrypt_lanes(&self, packets: &mut [Received<'_>]) -> Result<(), LengthError> {
         match self {
-            Self::Aes128(cipher) => cbc_decrypt(cipher, iv, body),
-            Self::Aes192(cipher) => cbc_decrypt(cipher, iv, body),
-            Self::Aes256(cipher) => cbc_decrypt(cipher, iv, body),
-            Self::TripleDes(cipher) => cbc_decrypt(&**cipher, iv, body),
+            Self::Aes128(cipher) => lanes::cbc::decrypt(cipher, packets),
+            Self::Aes192(cipher) => lanes::cbc::decrypt(cipher, packets),
+            Self::Aes256(cipher) => lanes::cbc::decrypt(cipher, packets),
+            Self::TripleDes(cipher) => lanes::cbc::decrypt(&**cipher, packets),
         }
     }
-}
-
-fn cbc_decrypt<C: BlockCipherDecrypt>(
-    cipher: &C,
-    iv: &[u8],
-    body: &mut [u8],
-) -> Result<(), LengthError> {
-    let iv = <&Array<u8, C::BlockSize>>::try_from(iv).map_err(|_| LengthError)?;
-    let blocks = whole_blocks(body)?;
-    Decryptor::inner_iv_init(cipher, iv).decrypt_blocks(blocks);
-    Ok(())
 }
 
 fn whole_blocks<B: ArraySize>(body: &mut [u8]) -> Result<&mut [Array<u8, B>], LengthError> {

@@ -6,6 +6,7 @@ use crate::HEADER_LEN;
 use crate::cipher::{Aead, CbcDecrypt, equal};
 use crate::integrity::Authenticator;
 use crate::lanes::LANES;
+use crate::lanes::cbc::Received;
 use crate::suite::{KeyError, Keys, Suite};
 
 /// Opens the packets of one inbound security association.
@@ -17,6 +18,10 @@ pub struct Opener {
     transform: Transform,
 }
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one or the other for as long as the association lives, in place"
+)]
 enum Transform {
     Cbc(CbcDecrypt, Authenticator),
     Aead(Aead),
@@ -160,9 +165,34 @@ impl Opener {
             *message = incoming.packet.get(..at).unwrap_or_default();
         }
         let icvs = authenticator.icvs(messages.get(..group.len()).unwrap_or_default());
-        for (incoming, sum) in group.iter_mut().zip(icvs) {
-            incoming.outcome = cut(suite, incoming.packet)
-                .and_then(|sealed| open_cbc(suite, sealed, cipher, &sum));
+
+        // Decrypted together, without the packets that are not authentic.
+        let mut checked = [Err(OpenError::Length); LANES];
+        let mut authentic: [Received<'_>; LANES] = std::array::from_fn(|_| Received::default());
+        let mut free = authentic.iter_mut();
+        for ((incoming, sum), checked) in group.iter_mut().zip(icvs).zip(&mut checked) {
+            *checked = cut(suite, incoming.packet)
+                .and_then(|sealed| authenticate(suite, sealed, &sum))
+                .map(|(sequence, received)| {
+                    if let Some(place) = free.next() {
+                        *place = received;
+                    }
+                    sequence
+                });
+        }
+        let left = free.len();
+        let count = LANES.saturating_sub(left);
+        if cipher
+            .decrypt_lanes(authentic.get_mut(..count).unwrap_or_default())
+            .is_err()
+        {
+            checked = [Err(OpenError::Length); LANES];
+        }
+        for (incoming, checked) in group.iter_mut().zip(checked) {
+            let end = incoming.packet.len().saturating_sub(suite.icv_len());
+            let body = incoming.packet.get(suite.header_len()..end);
+            incoming.outcome =
+                checked.and_then(|sequence| opened(suite, sequence, body.unwrap_or_default()));
         }
     }
 
@@ -171,7 +201,9 @@ impl Opener {
         match &self.transform {
             Transform::Cbc(cipher, authenticator) => {
                 let sum = authenticator.icv(sealed.message);
-                open_cbc(suite, sealed, cipher, &sum)
+                let (sequence, Received { iv, body }) = authenticate(suite, sealed, &sum)?;
+                cipher.decrypt(iv, body).map_err(|_| OpenError::Length)?;
+                opened(suite, sequence, body)
             }
             Transform::Aead(aead) => open_aead(suite, sealed, aead),
         }
@@ -209,13 +241,12 @@ fn cut(suite: Suite, packet: &mut [u8]) -> Result<Sealed<'_>, OpenError> {
     })
 }
 
-/// `sum` is the check value that the message should have, in front.
-fn open_cbc(
+/// Number, vector and body of a packet, if its check value is the front of `sum`.
+fn authenticate<'a>(
     suite: Suite,
-    sealed: Sealed<'_>,
-    cipher: &CbcDecrypt,
+    sealed: Sealed<'a>,
     sum: &[u8],
-) -> Result<Opened, OpenError> {
+) -> Result<(u32, Received<'a>), OpenError> {
     let sum = sum.get(..sealed.icv.len()).ok_or(OpenError::Length)?;
     if !equal(sum, sealed.icv) {
         return Err(OpenError::Integrity);
@@ -225,8 +256,7 @@ fn open_cbc(
         .split_at_mut_checked(suite.header_len())
         .ok_or(OpenError::Length)?;
     let iv = head.get(HEADER_LEN..).ok_or(OpenError::Length)?;
-    cipher.decrypt(iv, body).map_err(|_| OpenError::Length)?;
-    opened(suite, sealed.sequence, body)
+    Ok((sealed.sequence, Received { iv, body }))
 }
 
 fn open_aead(suite: Suite, sealed: Sealed<'_>, aead: &Aead) -> Result<Opened, OpenError> {

@@ -1,7 +1,13 @@
-//! CBC encryption (NIST SP 800-38A §6.2) of several packets side by side.
+//! CBC (NIST SP 800-38A §6.2) of several packets: encryption side by side, and decryption, whose
+//! blocks do not wait for each other anyway, with the cipher set up once for all of them.
+
+use std::marker::PhantomData;
 
 use cipher::array::{Array, ArraySize};
-use cipher::{BlockCipherEncBackend, BlockCipherEncClosure, BlockCipherEncrypt, BlockSizeUser};
+use cipher::{
+    BlockCipherDecBackend, BlockCipherDecClosure, BlockCipherDecrypt, BlockCipherEncBackend,
+    BlockCipherEncClosure, BlockCipherEncrypt, BlockSizeUser,
+};
 
 use super::LANES;
 use crate::cipher::{LengthError, number};
@@ -71,14 +77,87 @@ impl<B: ArraySize> BlockCipherEncClosure for Lockstep<'_, '_, B> {
                 // In a variable of its own, which lives in a register: written back byte by byte
                 // and read as a whole, it would make every lane wait for the one before.
                 let mut mixed = block.clone();
-                mixed
-                    .iter_mut()
-                    .zip(&*chain)
-                    .for_each(|(to, from)| *to ^= from);
+                mix(&mut mixed, chain);
                 backend.encrypt_block_inplace(&mut mixed);
                 chain.clone_from(&mixed);
                 *block = mixed;
             }
         }
     }
+}
+
+/// A packet to be decrypted.
+#[derive(Debug, Default)]
+pub(crate) struct Received<'a> {
+    /// Its vector.
+    pub(crate) iv: &'a [u8],
+    /// Whole blocks.
+    pub(crate) body: &'a mut [u8],
+}
+
+/// Decrypts the bodies of packets.
+pub(crate) fn decrypt<C: BlockCipherDecrypt>(
+    cipher: &C,
+    packets: &mut [Received<'_>],
+) -> Result<(), LengthError> {
+    let mut wrong = false;
+    cipher.decrypt_with_backend(Unchain {
+        packets,
+        wrong: &mut wrong,
+        cipher: PhantomData::<C>,
+    });
+    if wrong { Err(LengthError) } else { Ok(()) }
+}
+
+/// The work, for whatever instructions the cipher has chosen.
+struct Unchain<'a, 'b, C> {
+    packets: &'a mut [Received<'b>],
+    /// Set if something did not have the length it should have.
+    wrong: &'a mut bool,
+    cipher: PhantomData<C>,
+}
+
+impl<C: BlockSizeUser> BlockSizeUser for Unchain<'_, '_, C> {
+    type BlockSize = C::BlockSize;
+}
+
+impl<C: BlockSizeUser> BlockCipherDecClosure for Unchain<'_, '_, C> {
+    #[inline(always)]
+    fn call<E: BlockCipherDecBackend<BlockSize = C::BlockSize>>(self, backend: &E) {
+        for Received { iv, body } in self.packets {
+            let vector = <&Array<u8, C::BlockSize>>::try_from(*iv);
+            let (Ok(vector), (blocks, [])) = (vector, Array::slice_as_chunks_mut(body)) else {
+                *self.wrong = true;
+                continue;
+            };
+            let mut before = vector.clone();
+            let (wide, rest) = Array::<_, E::ParBlocksSize>::slice_as_chunks_mut(blocks);
+            for blocks in wide {
+                let sealed = blocks.clone();
+                backend.decrypt_par_blocks_inplace(blocks);
+                if let ([first, others @ ..], [.., last]) = (blocks.as_mut_slice(), &*sealed) {
+                    mix(first, &before);
+                    others
+                        .iter_mut()
+                        .zip(&sealed)
+                        .for_each(|(to, from)| mix(to, from));
+                    before.clone_from(last);
+                }
+            }
+            for block in rest {
+                // In variables of their own, see above.
+                let sealed = block.clone();
+                let mut opened = sealed.clone();
+                backend.decrypt_block_inplace(&mut opened);
+                mix(&mut opened, &before);
+                *block = opened;
+                before = sealed;
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn mix<B: ArraySize>(to: &mut Array<u8, B>, from: &Array<u8, B>) {
+    to.iter_mut().zip(from).for_each(|(to, from)| *to ^= from);
 }

@@ -2,7 +2,7 @@
 //! vectors. Where the processor has no wide ones, the `sha1` crate with one message after another
 //! is faster: [`LaneHmac::new`] says so.
 
-use fearless_simd::{Level, Simd, dispatch, prelude::*, u32x16};
+use fearless_simd::{Level, Simd, dispatch, prelude::*, u8x64, u32x16};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::LANES;
@@ -187,18 +187,35 @@ fn pad(tail: &mut [[u8; BLOCK]; 2], rest: &[u8], length: usize) -> usize {
     blocks
 }
 
+/// The order of the bytes of a register whose words are turned from big to little endian: within
+/// each block of 16 bytes, as the instruction counts them.
+const TURNED: [[u8; 16]; 4] = [[3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12]; 4];
+
 /// Word t of every lane's block, for all t.
+///
+/// The blocks are the rows of a square, and its columns are wanted. Four times row n is interleaved
+/// with row n + 8: that moves the upper half of a word's coordinates, a bit at a time, from the
+/// row to the column. No closures here: what is called through one is not compiled for vectors.
 #[inline(always)]
+#[expect(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "constant indices below 16, unrolled"
+)]
 fn load<S: Simd>(simd: S, blocks: [&[u8; BLOCK]; LANES]) -> [u32x16<S>; 16] {
-    let mut words = [[0; LANES]; 16];
-    for (lane, block) in blocks.into_iter().enumerate() {
-        for (words, bytes) in words.iter_mut().zip(block.as_chunks::<4>().0) {
-            if let Some(word) = words.get_mut(lane) {
-                *word = u32::from_be_bytes(*bytes);
-            }
+    let order: u8x64<S> = u8x64::from_slice(simd, TURNED.as_flattened());
+    let mut rows = [u32x16::splat(simd, 0); 16];
+    for at in 0..16 {
+        let bytes: u8x64<S> = u8x64::load_array_ref(simd, blocks[at]);
+        rows[at] = bytes.swizzle_dyn_within_blocks(order).bitcast();
+    }
+    for _ in 0..4 {
+        let before = rows;
+        for at in 0..8 {
+            (rows[2 * at], rows[2 * at + 1]) = before[at].interleave(before[at + 8]);
         }
     }
-    words.map(|lanes| lanes.simd_into(simd))
+    rows
 }
 
 #[inline(always)]
