@@ -23,7 +23,7 @@ const LAYERS: [(&str, &[&str]); 7] = [
 ];
 
 /// Members that are programs for benchmarks and fuzzing: nothing of adit depends on them.
-const TOOLS: [&str; 2] = ["bench/tools", "fuzz"];
+const TOOLS: [&str; 3] = ["bench/tools", "bench/instruction-counts", "fuzz"];
 
 /// Through these a protocol crate could reach a socket, a file, a clock, a thread or the
 /// operating system's randomness.
