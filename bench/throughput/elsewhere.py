@@ -8,9 +8,9 @@ from figures import NOT_MEASURED
 from lab import Missing
 from tools import ROOT, TARGET
 
-# Written by the tests with real clients in a virtual machine: for "up" (client → server) and "down"
-# a list of what each round gave: {"adit": Gbit/s, "classic": Gbit/s}. "cipher_share", where it is
-# known, is what the ciphers, which are emulated there, take of the CPU: {"adit": …, "classic": …}.
+# Written by bench/trio: for "up" (client → server) and "down" a list of what each round gave, in
+# Gbit/s: {"bare": …, "classic": …, "adit": …}. "cipher_share" is what the ciphers, which are emulated
+# there, take of the server's CPU, by server and direction in words, where it is known.
 TRIO = TARGET / "bench" / "trio.json"
 IDLE_COMMAND = ["cargo", "bench", "--locked", "-p", "dataplane", "--bench", "packets"]
 # What it prints for each suite and direction.
@@ -50,7 +50,7 @@ class Elsewhere:
         try:
             return json.loads(self.file.read_text())
         except OSError:
-            raise Missing(f"no {self.file.name}: tests/interop/run has not compared them") from None
+            raise Missing(f"no {self.file.name}: bench/trio writes it") from None
 
     def cipher_share(self):
         """The ciphers' share of the CPU in the machine, by server; nothing where it is not known."""

@@ -100,7 +100,7 @@ def goal_lines(figures, elsewhere, partial):
                    spread(result["values"], goal.unit), "", limit,
                    "reached" if result["reached"] else "NOT reached")
     for server, share in elsewhere.cipher_share().items():
-        yield line(f"in the machine, the emulated ciphers' share of the CPU: {server}", f"{share:.2f}")
+        yield line(f"in the machine, the emulated ciphers' share of the server's core: {server}", f"{share:.2f}")
 
 
 def lines(about_host, figures, cells, titles, elsewhere, rounds, partial):
