@@ -3,12 +3,12 @@
 //! This does by hand, in virtual time, what the program does with threads: it carries out the
 //! engine's outputs in their order and brings in what arrives.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use dataplane::{Buffer, DataPlane, Egress, Ingress, NatT};
+use dataplane::{Buffer, DataPlane, Egress, Ingress, NatT, Update};
 use engine::{
     AddressPolicy, AddressRange, Answer, Cause, Config, Dial, Engine, Event, Failure, Output,
     Reason, Request, RequestId, Server, SessionInfo, Terms, Upcall, Verdict,
@@ -74,6 +74,8 @@ pub struct Party {
     /// How long a computation takes.
     pub compute: Duration,
     jobs: VecDeque<(Instant, RequestId, ike::Job)>,
+    /// The peers that have had an outbound SA.
+    armed: BTreeSet<PeerId>,
     buffer: Buffer,
     /// Whether echo requests out of the tunnel are answered, as a kernel does.
     pub answers_pings: bool,
@@ -158,6 +160,7 @@ impl Party {
             believes_everybody: false,
             compute: Duration::from_millis(2),
             jobs: VecDeque::new(),
+            armed: BTreeSet::new(),
             buffer: Buffer::default(),
             answers_pings: true,
         }
@@ -369,6 +372,8 @@ impl Party {
                     }
                 }
                 Output::SealControl { peer, ports, bytes } => {
+                    let is_armed = self.armed.contains(&peer);
+                    assert!(is_armed, "sealed for peer {peer} without an SA");
                     for bytes in self.tampered(Layer::Control, bytes) {
                         self.send_control(now, net, peer, ports, &bytes);
                     }
@@ -385,6 +390,7 @@ impl Party {
                 }
                 Output::DataPlane(update) => {
                     let shown = format!("{update:?}");
+                    self.note_update(&update);
                     if let Err(error) = self.plane.apply(update) {
                         panic!("the engine asked for what cannot be: {error}: {shown}");
                     }
@@ -400,6 +406,22 @@ impl Party {
                 Output::Request(id, request) => self.on_request(now, id, request),
                 Output::Event(event) => self.events.push((now, event)),
             }
+        }
+    }
+
+    /// Keeps the books of who may be sealed for: from the first outbound SA on.
+    fn note_update(&mut self, update: &Update) {
+        match update {
+            Update::ActivateOutbound { peer, .. } => {
+                self.armed.insert(*peer);
+            }
+            Update::JoinPeer { from, into } if self.armed.remove(from) => {
+                self.armed.insert(*into);
+            }
+            Update::RemovePeer { peer } => {
+                self.armed.remove(peer);
+            }
+            _ => {}
         }
     }
 
