@@ -40,6 +40,7 @@ pub fn engine_config(bundle: &Bundle) -> engine::Config {
             session_timeout: never_if_zero(config.clients.session_timeout),
             session_limit: session_limit(config),
         }),
+        guard: config.guard.policy(),
         ..engine::Config::default()
     }
 }

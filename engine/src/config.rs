@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::AddressRange;
 use crate::dhcp::Parameters;
+use crate::{AddressRange, GuardPolicy};
 
 /// Settings of an [`Engine`](crate::Engine).
 #[derive(Debug, Clone)]
@@ -23,6 +23,8 @@ pub struct Config {
     /// Our own packets have SHA-256 cut to 96 bits, and we want the same: what Android 6 and 7 do,
     /// for tests of servers.
     pub truncate_sha256: bool,
+    /// How often clients may fail before they have to wait.
+    pub guard: GuardPolicy,
     /// Durations.
     pub timing: Timing,
 }
@@ -35,6 +37,7 @@ impl Default for Config {
             server: None,
             outer_mtu: 1500,
             truncate_sha256: false,
+            guard: GuardPolicy::default(),
             timing: Timing::default(),
         }
     }

@@ -9,13 +9,14 @@ use rand_core::SeedableRng;
 use wire::{Instant, Path, PeerId, Rng};
 
 use crate::ending::Ending;
+use crate::guard::Guard;
 use crate::peer::{Kin, Peer};
 use crate::session::Session;
 use crate::timers::{Timer, Timers};
 use crate::users::Users;
 use crate::{
-    Answer, Cause, Config, Event, Output, PeerStatus, Pool, Reason, Request, RequestId, SessionId,
-    SessionInfo, Upcall, Verdict, dhcp,
+    Answer, Cause, Config, Event, GuardStatus, Output, PeerStatus, Pool, Reason, Request,
+    RequestId, SessionId, SessionInfo, Source, Upcall, Verdict, dhcp,
 };
 
 /// All peers and sessions of this host. See the [crate] for how to drive it.
@@ -41,6 +42,8 @@ pub struct Engine {
     pub(crate) by_endpoint: BTreeMap<SocketAddr, BTreeSet<PeerId>>,
     /// The sessions of each user who was let in.
     pub(crate) users: Users,
+    /// Who has failed too often.
+    pub(crate) guard: Guard,
     /// The last peer that each peer has absorbed, and into which.
     pub(crate) joined: BTreeMap<PeerId, PeerId>,
     /// IKE SAs that we started and that are up, but whose place is told by the next event.
@@ -87,6 +90,7 @@ impl Engine {
             }),
             ike: ike::Endpoint::new(config.ike.clone(), Rng::from_rng(&mut rng)),
             l2tp: l2tp::Endpoint::new(config.l2tp.clone(), Rng::from_rng(&mut rng)),
+            guard: Guard::new(config.guard.clone()),
             spis: dataplane::SpiAllocator::new(slots, Rng::from_rng(&mut rng)),
             config,
             rng,
@@ -127,7 +131,14 @@ impl Engine {
     }
 
     /// An ISAKMP message has come, its non-ESP marker already taken off.
+    ///
+    /// Of a source that has tried too many wrong keys, only what belongs to established IKE SAs
+    /// is heard until its wait is over.
     pub fn handle_datagram(&mut self, now: Instant, path: Path, bytes: &[u8]) {
+        let source = Source::of(path.remote.ip());
+        if self.guard.holds_handshakes(now, source) && self.ike.is_handshake(path, bytes) {
+            return self.guard.note_dropped();
+        }
         self.ike.handle_datagram(now, path, bytes);
         self.drain(now);
     }
@@ -229,6 +240,27 @@ impl Engine {
             self.end_peer(peer, Reason::ShuttingDown, true);
         }
         self.drain(now);
+    }
+
+    /// Forgets that logins of a user have failed, and ends what follows from it; how much there
+    /// was to forget. The same for [`Self::forgive_source`] and [`Self::forgive_all`].
+    pub fn forgive_user(&mut self, user: &ppp::UserName) -> usize {
+        self.guard.forgive_user(user)
+    }
+
+    /// Forgets what has failed from a source.
+    pub fn forgive_source(&mut self, source: Source) -> usize {
+        self.guard.forgive_source(source)
+    }
+
+    /// Forgets everything that has failed.
+    pub fn forgive_all(&mut self) -> usize {
+        self.guard.forgive_all()
+    }
+
+    /// Who has to wait because of failures.
+    pub fn guard_status(&self, now: Instant) -> GuardStatus {
+        self.guard.status(now)
     }
 
     /// The sessions that carry traffic.

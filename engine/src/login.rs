@@ -7,8 +7,12 @@ use ppp::NetworkConfig;
 use wire::Instant;
 
 use crate::engine::Pending;
+use crate::guard::{Hold, WRONG};
 use crate::session::PendingLogin;
-use crate::{AtLimit, Cause, Engine, Login, Reason, Request, RequestId, SessionId, Terms, Verdict};
+use crate::{
+    AtLimit, Cause, Engine, Event, Login, Reason, Request, RequestId, SessionId, Source, Terms,
+    Verdict,
+};
 
 /// Why somebody who has proved to be a user does not get in.
 struct Refused {
@@ -18,7 +22,12 @@ struct Refused {
 }
 
 impl Engine {
-    pub(crate) fn on_authenticate(&mut self, id: SessionId, request: ppp::Authenticate) {
+    pub(crate) fn on_authenticate(
+        &mut self,
+        now: Instant,
+        id: SessionId,
+        request: ppp::Authenticate,
+    ) {
         let Some(session) = self.sessions.get(&id) else {
             return;
         };
@@ -28,6 +37,13 @@ impl Engine {
         let Some(path) = peer.outer_path() else {
             return;
         };
+        if let Some(hold) = self
+            .guard
+            .hold(now, &request.user, Source::of(path.remote.ip()))
+        {
+            let verdict = self.turn_away(now, id, &request.user, hold);
+            return self.touch_link(id, |link| link.handle_verdict(now, request.id, verdict));
+        }
         let key = peer
             .info
             .as_ref()
@@ -68,16 +84,27 @@ impl Engine {
         else {
             return;
         };
-        let verdict = match verdict {
-            Verdict::Reject { cause, why } => {
+        let source = self.source_of(id);
+        let hold = source.and_then(|source| self.guard.hold(now, &login.user, source));
+        let verdict = match (verdict, hold) {
+            // Somebody has failed since this was asked: of many tries at once, those beyond what
+            // is allowed are not answered either.
+            (_, Some(hold)) => self.turn_away(now, id, &login.user, hold),
+            (Verdict::Reject { cause, why }, None) => {
                 self.on_login_failed(now, id, &login.user, cause, why);
-                reject(cause, "wrong user name or password")
+                if let Some(source) = source.filter(|_| cause.is_guess()) {
+                    self.on_guess(now, &login.user, source, cause);
+                }
+                reject(cause, WRONG)
             }
-            Verdict::Accept {
-                account,
-                proof,
-                terms,
-            } => match self.admit(id, account, *terms) {
+            (
+                Verdict::Accept {
+                    account,
+                    proof,
+                    terms,
+                },
+                None,
+            ) => match self.admit_from(now, id, source, &login.user, account, *terms) {
                 Ok(network) => ppp::Verdict::Accept {
                     authenticator_response: proof,
                     network,
@@ -89,6 +116,49 @@ impl Engine {
             },
         };
         self.touch_link(id, |link| link.handle_verdict(now, login.id, verdict));
+    }
+
+    /// Where the client of a session is.
+    fn source_of(&self, id: SessionId) -> Option<Source> {
+        let peer = self.peers.get(&self.sessions.get(&id)?.peer)?;
+        Some(Source::of(peer.outer_path()?.remote.ip()))
+    }
+
+    /// A login is refused, whatever was shown.
+    fn turn_away(
+        &mut self,
+        now: Instant,
+        id: SessionId,
+        user: &ppp::UserName,
+        hold: Hold,
+    ) -> ppp::Verdict {
+        self.guard.note_refused();
+        self.on_login_failed(now, id, user, hold.cause(), hold.why());
+        reject(hold.cause(), &hold.told())
+    }
+
+    /// A login has failed that may have been a guess.
+    fn on_guess(&mut self, now: Instant, user: &ppp::UserName, source: Source, cause: Cause) {
+        let exists = cause == Cause::WrongPassword;
+        for slowed in self.guard.on_failed_login(now, user, source, exists) {
+            self.event(Event::Slowed(Box::new(slowed)));
+        }
+    }
+
+    /// [`Self::admit`]; and nobody who has proved to be a user is a guesser.
+    fn admit_from(
+        &mut self,
+        now: Instant,
+        id: SessionId,
+        source: Option<Source>,
+        user: &ppp::UserName,
+        account: ppp::UserName,
+        terms: Terms,
+    ) -> Result<NetworkConfig, Refused> {
+        if let Some(source) = source {
+            self.guard.on_login(now, user, source);
+        }
+        self.admit(id, account, terms)
     }
 
     /// What becomes of a user who has proved to be `account`: an address, and a place among that

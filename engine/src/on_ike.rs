@@ -10,7 +10,7 @@ use crate::dial::L2TP_PORT;
 use crate::engine::Pending;
 use crate::peer::{Child, Kin, OutboundHalf, Peer};
 use crate::timers::Timer;
-use crate::{Engine, Event, Output, Reason, Request, Stage};
+use crate::{Engine, Event, Output, Reason, Request, Source, Stage};
 
 impl Engine {
     pub(crate) fn on_ike_output(&mut self, now: Instant, output: ike::Output) {
@@ -42,6 +42,7 @@ impl Engine {
             Ike::InitialContact { sa } => self.on_initial_contact(now, sa),
             Ike::PathChanged { sa, path } => self.on_path_changed(now, sa, path),
             Ike::DeadPeer { sa } => debug!(%sa, "dead peer detection has no answer"),
+            Ike::WrongKey { path } => self.on_wrong_key(now, path),
             Ike::Refused {
                 path,
                 sa,
@@ -51,6 +52,14 @@ impl Engine {
                 let peer = sa.and_then(|sa| self.by_sa.get(&sa).copied());
                 self.on_ike_refused(now, path, make, peer, &refusal);
             }
+        }
+    }
+
+    /// A client has no key of ours. It gets our answers, so that it is where it seems to be.
+    fn on_wrong_key(&mut self, now: Instant, path: Path) {
+        let source = Source::of(path.remote.ip());
+        if let Some(slowed) = self.guard.on_wrong_key(now, source) {
+            self.event(Event::Slowed(Box::new(slowed)));
         }
     }
 

@@ -29,7 +29,7 @@ impl Engine {
         {
             match output {
                 ppp::Output::Transmit(frame) => self.output(Output::SealPpp { session: id, frame }),
-                ppp::Output::Request(request) => self.on_authenticate(id, request),
+                ppp::Output::Request(request) => self.on_authenticate(now, id, request),
                 ppp::Output::Event(event) => self.on_ppp_event(now, id, event),
             }
         }

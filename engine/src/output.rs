@@ -5,7 +5,7 @@ use std::sync::Arc;
 use wire::{Path, PeerId, Ports};
 
 use crate::status::SessionInfo;
-use crate::{Cause, Failure, Reason, SessionId, Terms};
+use crate::{Cause, Failure, Reason, SessionId, Slowed, Terms};
 
 /// One thing the engine wants done or known. They leave in the order in which they must happen:
 /// an inbound SA is installed before the message that lets the peer use it, and what is sealed
@@ -182,6 +182,8 @@ pub enum Event {
     /// Somebody else was turned away, or gave up before traffic could flow. One connection
     /// attempt ends in one of these, or in a [`Event::LoginFailed`], or in a session.
     Refused(Box<Failure>),
+    /// Somebody has failed too often and has to wait.
+    Slowed(Box<Slowed>),
     /// A peer is gone, with everything that was its.
     PeerDown {
         /// Which peer.

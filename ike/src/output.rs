@@ -149,6 +149,12 @@ pub enum Event {
         /// The IKE SA.
         sa: SaId,
     },
+    /// None of our keys fits a Main Mode of somebody who gets our answers: message 5 does not
+    /// decrypt. Comes each time, where [`Event::Refused`] keeps silent about repetitions.
+    WrongKey {
+        /// Where message 5 came from.
+        path: Path,
+    },
     /// A peer was turned away, and why: to be logged for the administrator. Nothing changes by it.
     Refused {
         /// Where the peer was.

@@ -8,7 +8,7 @@ use super::Failure;
 use super::asking::{Asking, unexpected};
 use super::output::{bytes, count, span};
 use crate::config::Sources;
-use crate::control::{FailureRow, Request, Response, SessionRow, StatusReport};
+use crate::control::{FailureRow, GuardCounts, Request, Response, SessionRow, StatusReport};
 
 /// Failures that are shown to people.
 const FAILURES: usize = 10;
@@ -49,6 +49,7 @@ pub fn render(report: &StatusReport) -> String {
         bytes(counters.bytes_in),
         bytes(counters.bytes_out),
     ));
+    text.push_str(&guard(&counters.guard));
     for (what, sums) in [
         ("dropped", &counters.drops),
         ("refused", &counters.refusals),
@@ -84,6 +85,31 @@ pub fn render(report: &StatusReport) -> String {
         text.push_str("\nlast failures, the latest first (`adit explain CAUSE` says more):\n");
         text.push_str(&failures(&report.failures));
         text.push('\n');
+    }
+    text
+}
+
+/// Who has to wait, if anybody has.
+fn guard(counts: &GuardCounts) -> String {
+    let waiting = [
+        (counts.slowed_users, plural(counts.slowed_users, "user")),
+        (
+            counts.slowed_sources,
+            plural(counts.slowed_sources, "source"),
+        ),
+    ];
+    let waiting: Vec<String> = waiting
+        .into_iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(_, words)| words)
+        .collect();
+    let mut text = String::new();
+    if !waiting.is_empty() {
+        text.push_str(&format!("slowed after failures: {}\n", waiting.join(", ")));
+    }
+    if counts.locked_out > 0 {
+        let users = plural(counts.locked_out, "user");
+        text.push_str(&format!("locked out: {users} (`adit user unlock NAME`)\n"));
     }
     text
 }
@@ -215,6 +241,12 @@ mod tests {
                 bytes_out: 1 << 33,
                 drops: BTreeMap::from([("replayed".into(), 4), ("no session".into(), 0)]),
                 refusals: BTreeMap::from([("wrong-password".into(), 2)]),
+                guard: GuardCounts {
+                    slowed_users: 1,
+                    slowed_sources: 2,
+                    locked_out: 1,
+                    ..GuardCounts::default()
+                },
                 ..Counters::default()
             },
             peers: vec![

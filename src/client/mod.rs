@@ -127,7 +127,11 @@ impl Host for Desk {
             Event::SessionDown(..) => self.up = None,
             Event::PeerDown { reason, .. } => self.down = Some(reason),
             Event::Refused(failure) => self.refusals.push(failure.what),
-            Event::LoggedIn(_) | Event::LoggedOut(_) | Event::LoginFailed { .. } => {}
+            // A client lets nobody in.
+            Event::LoggedIn(_)
+            | Event::LoggedOut(_)
+            | Event::LoginFailed { .. }
+            | Event::Slowed(_) => {}
         }
     }
 }

@@ -5,6 +5,7 @@
 pub mod algorithms;
 pub mod bundle;
 mod clients;
+mod guard;
 mod key_choice;
 pub mod layers;
 pub mod model;
@@ -21,6 +22,7 @@ mod workers;
 
 pub use algorithms::AlgorithmFault;
 pub use bundle::Bundle;
+pub use guard::Guard;
 pub use key_choice::KeyChoice;
 pub use layers::{Loaded, Sources, load};
 pub use model::{

@@ -9,6 +9,7 @@ use ike::LegacyOption;
 use serde::{Deserialize, Serialize};
 
 use super::algorithms::legacy;
+use super::guard::Guard;
 use super::key_choice::KeyChoice;
 use super::nat::Nat;
 use super::network::Network;
@@ -43,6 +44,8 @@ pub struct Config {
     pub nat: Nat,
     /// `[clients]`: what clients may do and are told.
     pub clients: Clients,
+    /// `[guard]`: how often somebody may fail.
+    pub guard: Guard,
     /// `[scripts]`: programs that are run when sessions come and go.
     pub scripts: Scripts,
     /// `[control]`: the socket of `adit status`.

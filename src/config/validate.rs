@@ -28,6 +28,7 @@ pub fn validate(config: &Config, origins: &Origins, findings: &mut Vec<Diagnosti
     check.workers(config);
     check.nat(config);
     check.clients(config);
+    check.guard(&config.guard);
     check.scripts(&config.scripts);
     check.rest(config);
     super::psk::validate(&config.psk, origins, &mut found);

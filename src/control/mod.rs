@@ -10,9 +10,12 @@ pub mod server;
 
 pub use client::{AskError, ask};
 pub use protocol::{
-    Counters, FailureRow, PeerRow, PoolUse, Request, Response, SessionRow, StatusReport,
+    Counters, FailureRow, GuardCounts, PeerRow, PoolUse, Request, Response, SessionRow,
+    StatusReport,
 };
 pub use server::{BindError, Call, ControlSocket};
+
+use std::net::IpAddr;
 
 use crate::diagnostic::Diagnostic;
 
@@ -24,6 +27,8 @@ pub trait Operator {
     fn sessions(&mut self) -> Vec<SessionRow>;
     /// Begins to close a session. The answers are sentences.
     fn close_session(&mut self, session: u64) -> Result<String, String>;
+    /// Forgets failed logins: of a user, of a source, of both, or all. The answer is a sentence.
+    fn unlock(&mut self, user: Option<&str>, source: Option<IpAddr>) -> String;
     /// Reads configuration and secrets again, all or nothing.
     fn reload(&mut self) -> Result<String, Vec<Diagnostic>>;
 }
@@ -38,6 +43,9 @@ pub fn answer(operator: &mut dyn Operator, request: &Request) -> Response {
         Request::SessionClose { session } => match operator.close_session(*session) {
             Ok(message) => Response::Done { message },
             Err(message) => Response::Error { message },
+        },
+        Request::UserUnlock { user, source } => Response::Done {
+            message: operator.unlock(user.as_deref(), *source),
         },
         Request::Reload => match operator.reload() {
             Ok(message) => Response::Done { message },

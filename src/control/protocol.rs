@@ -27,6 +27,16 @@ pub enum Request {
         /// [`SessionRow::session`].
         session: u64,
     },
+    /// Forget failed logins, of a user, of a source, or all: `{"verb":"user unlock","user":"ann"}`.
+    #[serde(rename = "user unlock")]
+    UserUnlock {
+        /// Whose.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        user: Option<String>,
+        /// From where. With neither: everybody's, from everywhere.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        source: Option<IpAddr>,
+    },
     /// Read configuration and secrets again.
     #[serde(rename = "reload")]
     Reload,
@@ -151,10 +161,32 @@ pub struct Counters {
     pub packets_out: u64,
     /// Their bytes.
     pub bytes_out: u64,
+    /// What failed logins and handshakes have led to.
+    pub guard: GuardCounts,
     /// Dropped packets, by reason.
     pub drops: BTreeMap<String, u64>,
     /// Refused handshakes and logins, by reason.
     pub refusals: BTreeMap<String, u64>,
+}
+
+/// Who has to wait because of failed logins or handshakes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GuardCounts {
+    /// Users who have to wait at the moment, each at one source.
+    pub slowed_users: u64,
+    /// Sources that have to wait at the moment.
+    pub slowed_sources: u64,
+    /// Users who are locked out at the moment.
+    pub locked_out: u64,
+    /// Logins refused without a look at the password, since the start.
+    pub refused_logins: u64,
+    /// Messages of handshakes dropped unread, since the start.
+    pub dropped_handshakes: u64,
+    /// Users and sources of which something is remembered.
+    pub remembered: u64,
+    /// Of these, forgotten for want of room, since the start.
+    pub crowded_out: u64,
 }
 
 /// Somebody with a security association.

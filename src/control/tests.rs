@@ -30,6 +30,10 @@ impl Operator for Fake {
         }
     }
 
+    fn unlock(&mut self, user: Option<&str>, source: Option<IpAddr>) -> String {
+        format!("unlocked {user:?} {source:?}")
+    }
+
     fn reload(&mut self) -> Result<String, Vec<Diagnostic>> {
         match self.broken {
             false => Ok("2 keys, 5 users".to_owned()),
@@ -51,6 +55,16 @@ fn every_verb_on_the_wire() {
             r#"{"verb":"session close","session":4}"#,
             false,
             r#"{"answer":"error","message":"there is no session 4"}"#,
+        ),
+        (
+            r#"{"verb":"user unlock","user":"bob","source":"192.0.2.1"}"#,
+            false,
+            r#"{"answer":"done","message":"unlocked Some(\"bob\") Some(192.0.2.1)"}"#,
+        ),
+        (
+            r#"{"verb":"user unlock"}"#,
+            false,
+            r#"{"answer":"done","message":"unlocked None None"}"#,
         ),
         (
             r#"{"verb":"reload"}"#,

@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use dataplane::{DataPlane, SessionUsage};
-use engine::{Event, Failure, SessionInfo};
-use tracing::{debug, info};
+use engine::{Cause, Event, Failure, SessionInfo, Slowed, Suspect};
+use tracing::{debug, info, warn};
 use wire::{Carrier, Instant};
 
 use super::Tally;
@@ -67,8 +67,12 @@ impl Journal {
             }
             Event::LoginFailed { user, failure } => {
                 self.count(failure.cause.name());
-                // Each failed login is a line: tools that watch for guessing count them. The peer
-                // has completed phase 1, so its address is not forged.
+                // Each password that was wrong is a line: tools that watch for guessing count them.
+                // The peer has completed phase 1, so its address is not forged.
+                let unseen = matches!(failure.cause, Cause::Slowed | Cause::LockedOut);
+                if unseen && !self.may_log(failure.outer.ip()) {
+                    return;
+                }
                 info!(
                     user,
                     outer = %failure.outer,
@@ -98,6 +102,7 @@ impl Journal {
                     self.remember(None, failure);
                 }
             }
+            Event::Slowed(slowed) => warn_of(slowed),
             // A server asks nobody.
             Event::SessionInformed(_) => {}
             // The line comes when traffic can flow.
@@ -145,6 +150,28 @@ impl Journal {
         }
         entry.lines = entry.lines.saturating_add(1);
         entry.lines <= LINES
+    }
+}
+
+/// Somebody has to wait; 0 seconds: until the operator ends it.
+fn warn_of(slowed: &Slowed) {
+    let failures = slowed.failures;
+    let seconds = slowed.wait.map_or(0, |wait| wait.as_secs());
+    match &slowed.who {
+        Suspect::UserAt(user, source) => {
+            let user = user.to_string();
+            warn!(user, %source, failures, seconds, "login slowed");
+        }
+        Suspect::Users(source) => {
+            warn!(%source, what = "logins", failures, seconds, "source slowed");
+        }
+        Suspect::Keys(source) => {
+            warn!(%source, what = "keys", failures, seconds, "source slowed");
+        }
+        Suspect::User(user) => {
+            let user = user.to_string();
+            warn!(user, failures, seconds, "user locked out");
+        }
     }
 }
 
@@ -204,7 +231,11 @@ pub(crate) const fn nat(nat: &ike::Nat) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use engine::{Cause, Stage};
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+    use std::sync::{Arc, Mutex};
+
+    use engine::Stage;
 
     use super::*;
 
@@ -244,5 +275,122 @@ mod tests {
         assert_eq!(last.failure.stage, Stage::Authentication);
         assert_eq!(journal.refusals()["aggressive-mode"], 10);
         assert_eq!(journal.refusals()["wrong-password"], 100);
+    }
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What is logged of `events`, as text or as JSON.
+    fn logged(events: &[Event], json: bool) -> Vec<u8> {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let base = tracing_subscriber::fmt().with_writer(move || writer.clone());
+        let subscriber: Box<dyn tracing::Subscriber + Send + Sync> = match json {
+            true => Box::new(base.json().flatten_event(true).finish()),
+            false => Box::new(base.with_ansi(false).without_time().finish()),
+        };
+        let plane = DataPlane::new(dataplane::Config::for_peers(1));
+        tracing::subscriber::with_default(subscriber, || {
+            let mut journal = Journal::default();
+            events.iter().for_each(|event| journal.event(event, &plane));
+        });
+        let lines = lines.0.lock().unwrap();
+        lines.clone()
+    }
+
+    /// The addresses that the filter of etc/fail2ban finds in `lines`; none if it cannot be run.
+    fn banned(mode: &str, lines: &[u8]) -> Option<Vec<String>> {
+        let root = env!("CARGO_MANIFEST_DIR");
+        let mut filter = Command::new("python3")
+            .arg(format!("{root}/tests/common/fail2ban.py"))
+            .arg(format!("{root}/etc/fail2ban/filter.d/adit.conf"))
+            .arg(mode)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .ok()?;
+        filter.stdin.take().unwrap().write_all(lines).unwrap();
+        let output = filter.wait_with_output().unwrap();
+        assert!(output.status.success());
+        let found = String::from_utf8(output.stdout).unwrap();
+        Some(found.lines().map(str::to_owned).collect())
+    }
+
+    #[test]
+    fn fail2ban_finds_who_guesses_and_nobody_else() {
+        let failed = |user: &str, outer: &str, cause| {
+            let outer = outer.parse().unwrap();
+            let (make, at) = (ike::Make::Apple, Stage::Phase1);
+            let what = "no \"such\" user".to_owned();
+            let failure = Box::new(Failure::new(outer, make, at, cause, what));
+            let user = user.to_owned();
+            Event::LoginFailed { user, failure }
+        };
+        // A name that goes on like the line of somebody else.
+        let forged = "x\" outer=192.0.2.99:1 reason=\"y\" client=\"z\" stage=\"authentication\" \
+                      cause=\"wrong-password\"";
+        let forged_json = "x\",\"outer\":\"192.0.2.98:1\",\"reason\":\"y\",\"client\":\"z\"";
+        let events = [
+            failed("ann", "203.0.113.5:4500", Cause::WrongPassword),
+            failed("bob", "203.0.113.6:0", Cause::UnknownUser),
+            failed("ann", "[2001:db8::7]:4500", Cause::WrongPassword),
+            failed(forged, "203.0.113.8:4500", Cause::WrongPassword),
+            failed(forged_json, "203.0.113.9:4500", Cause::WrongPassword),
+            // Refused, but no guesses.
+            failed("ann", "203.0.113.10:4500", Cause::Slowed),
+            failed(forged, "203.0.113.11:4500", Cause::SessionsLimit),
+            Event::Refused(failure(Cause::AggressiveMode)),
+            Event::Refused(Box::new(Failure::new(
+                "203.0.113.12:500".parse().unwrap(),
+                ike::Make::Unknown,
+                Stage::Phase1,
+                Cause::WrongKey,
+                forged.to_owned(),
+            ))),
+        ];
+        let mut guessers = vec![
+            "203.0.113.5",
+            "203.0.113.6",
+            "2001:db8::7",
+            "203.0.113.8",
+            "203.0.113.9",
+        ];
+        for json in [false, true] {
+            let lines = logged(&events, json);
+            let text = String::from_utf8_lossy(&lines);
+            let Some(found) = banned("normal", &lines) else {
+                println!("skipped: there is no python3");
+                return;
+            };
+            assert_eq!(found, guessers, "{text}");
+        }
+        guessers.push("203.0.113.12");
+        for json in [false, true] {
+            let lines = logged(&events, json);
+            assert_eq!(banned("aggressive", &lines).unwrap(), guessers);
+        }
+    }
+
+    /// Refusals without a look at the password may be many; the lines of them are few.
+    #[test]
+    fn who_has_to_wait_cannot_fill_the_log() {
+        let slowed = || Event::LoginFailed {
+            user: "ann".to_owned(),
+            failure: failure(Cause::Slowed),
+        };
+        let events: Vec<Event> = (0..50).map(|_| slowed()).collect();
+        let lines = logged(&events, false);
+        let count = String::from_utf8_lossy(&lines).lines().count();
+        assert_eq!(count, usize::try_from(LINES).unwrap());
     }
 }

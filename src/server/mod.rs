@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, anyhow};
 use dataplane::DataPlane;
-use engine::{Engine, Event, Login, RequestId, SessionInfo, Verdict};
+use engine::{Engine, Event, Login, RequestId, SessionInfo, Source, Verdict};
+use ppp::UserName;
 use rand_core::SeedableRng;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -324,6 +325,32 @@ impl Operator for Server {
         }
         self.shell.engine.close_session(clock::now(), id);
         Ok(format!("session {session} is being closed"))
+    }
+
+    fn unlock(&mut self, user: Option<&str>, source: Option<IpAddr>) -> String {
+        let engine = &mut self.shell.engine;
+        let (of, forgotten) = match (user, source) {
+            (None, None) => ("everybody".to_owned(), engine.forgive_all()),
+            (user, source) => {
+                let user = user.map(UserName::from);
+                let source = source.map(Source::of);
+                let of_user = user.as_ref().map_or(0, |user| engine.forgive_user(user));
+                let of_source = source.map_or(0, |source| engine.forgive_source(source));
+                let names = [
+                    user.map(|user| user.to_string()),
+                    source.map(|source| source.to_string()),
+                ];
+                let names: Vec<String> = names.into_iter().flatten().collect();
+                (names.join(" and "), of_user + of_source)
+            }
+        };
+        match forgotten {
+            0 => format!("nothing to forgive {of}: no failure is remembered"),
+            _ => {
+                info!(of, "failures forgiven");
+                format!("the failures of {of} are forgotten")
+            }
+        }
     }
 
     /// Keys and users are replaced as a whole or not at all. Who is connected stays connected.

@@ -6,7 +6,7 @@ use super::journal::{Journal, Remembered, esp, nat};
 use super::{Tally, wall_clock};
 use crate::config::Config;
 use crate::control::{
-    Counters, FailureRow, PeerRow, PoolUse, SessionRow, StatusReport, protocol::SCHEMA,
+    Counters, FailureRow, GuardCounts, PeerRow, PoolUse, SessionRow, StatusReport, protocol::SCHEMA,
 };
 use crate::io::{clock, worker};
 use crate::shell::Shell;
@@ -47,12 +47,26 @@ pub(super) fn report(
             bytes_in: sessions.iter().map(|session| session.bytes_in).sum(),
             packets_out: sessions.iter().map(|session| session.packets_out).sum(),
             bytes_out: sessions.iter().map(|session| session.bytes_out).sum(),
+            guard: guard(shell),
             drops: drops(shell),
             refusals: journal.refusals().clone(),
         },
         peers,
         sessions,
         failures: journal.failures().map(failure).collect(),
+    }
+}
+
+fn guard(shell: &Shell) -> GuardCounts {
+    let guard = shell.engine.guard_status(clock::now());
+    GuardCounts {
+        slowed_users: guard.slowed_users as u64,
+        slowed_sources: guard.slowed_sources as u64,
+        locked_out: guard.locked_out as u64,
+        refused_logins: guard.refused_logins,
+        dropped_handshakes: guard.dropped_handshakes,
+        remembered: guard.remembered as u64,
+        crowded_out: guard.crowded_out,
     }
 }
 

@@ -88,6 +88,10 @@ causes! {
     UnknownUser = "unknown-user",
     /// The password is wrong.
     WrongPassword = "wrong-password",
+    /// Too many logins have failed, and the next has to wait.
+    Slowed = "slowed",
+    /// Too many logins of the user have failed, and nobody may log in as that user.
+    LockedOut = "locked-out",
     /// There is a hash of the password, and CHAP with MD5 needs the password.
     PasswordHashed = "password-hashed",
     /// The user may not come with this pre-shared key.
@@ -116,6 +120,11 @@ impl Cause {
     /// What there is to say about it.
     pub fn explanation(self) -> &'static Explanation {
         table::explanation(self)
+    }
+
+    /// Whether a login that fails of it may have been a guess.
+    pub(crate) const fn is_guess(self) -> bool {
+        matches!(self, Self::UnknownUser | Self::WrongPassword)
     }
 
     /// The number with which a login that fails of it is refused (RFC 2759 §6): what MS-CHAPv2

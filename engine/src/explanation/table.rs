@@ -299,6 +299,19 @@ pub(super) const fn explanation(cause: Cause) -> &'static Explanation {
             client: "type the password in again",
             shown: families! { Windows: "error 691", Apple: APPLE_LOGIN, Android: ANDROID },
         },
+        Cause::Slowed => explain! {
+            Slowed at Authentication:
+            "logins have failed too often here, and the next one is looked at only after a wait",
+            server: "adit user unlock NAME, or --source ADDRESS, ends the wait; `guard.wait` and `guard.longest-wait` say how long it is",
+            client: "wait, then type name and password in with care: what is tried before does not count, and does not get in either",
+            shown: families! { Windows: "error 691", Apple: APPLE_LOGIN, Android: ANDROID },
+        },
+        Cause::LockedOut => explain! {
+            LockedOut at Authentication:
+            "the user is locked out: logins under this name have failed too often",
+            server: "adit user unlock NAME lets the user in again; `guard.lock-out-after = 0` locks out nobody",
+            shown: families! { Windows: "error 691", Apple: APPLE_LOGIN, Android: ANDROID },
+        },
         Cause::PasswordHashed => explain! {
             PasswordHashed at Authentication:
             "the users' file has only a hash of the user's password, and the client asks for CHAP with MD5, which needs the password itself",

@@ -11,8 +11,8 @@ use wire::{Carrier, Instant, Path, PeerId, Ports, Rng, Secret};
 
 use crate::peer::{Child, Peer};
 use crate::{
-    AddressPolicy, AddressRange, Answer, Config, Engine, Event, Output, Request, RequestId, Server,
-    SessionId, SessionInfo, SessionLimit, Terms, Upcall, Verdict,
+    AddressPolicy, AddressRange, Answer, Cause, Config, Engine, Event, GuardPolicy, Output,
+    Request, RequestId, Server, SessionId, SessionInfo, SessionLimit, Terms, Upcall, Verdict,
 };
 
 /// The password of everybody.
@@ -32,6 +32,7 @@ struct Client {
     /// Through whose SAs it speaks.
     peer: PeerId,
     user: &'static str,
+    password: &'static [u8],
     l2tp: l2tp::Endpoint,
     tunnel: l2tp::TunnelId,
     link: Option<Link>,
@@ -55,6 +56,13 @@ pub(super) struct Lab {
     events: Vec<Event>,
     /// Whether requests to prepare wait in `preparing` for [`Lab::answer`].
     pub(super) slow: bool,
+    /// Whether logins wait in `thoughts` for [`Lab::reject_all`].
+    pub(super) thinking: bool,
+    thoughts: VecDeque<RequestId>,
+    /// Logins that were asked about.
+    pub(super) asked: u32,
+    /// How often a client sends each authentication packet.
+    pub(super) copies: usize,
     preparing: VecDeque<(RequestId, SessionInfo)>,
     /// What was said of sessions' networks and logins, and to the data plane, in order.
     pub(super) order: Vec<&'static str>,
@@ -66,6 +74,10 @@ pub(super) struct Lab {
 
 impl Lab {
     pub(super) fn new(session_limit: Option<SessionLimit>) -> Self {
+        Self::with_guard(session_limit, GuardPolicy::default())
+    }
+
+    pub(super) fn with_guard(session_limit: Option<SessionLimit>, guard: GuardPolicy) -> Self {
         let range = AddressRange::new(
             Ipv4Addr::new(10, 10, 1, 2).into(),
             Ipv4Addr::new(10, 10, 1, 9).into(),
@@ -83,6 +95,7 @@ impl Lab {
                 session_timeout: None,
                 session_limit,
             }),
+            guard,
             ..Config::default()
         };
         let slots = dataplane::Config::for_peers(8).slots;
@@ -94,6 +107,10 @@ impl Lab {
             networks: BTreeMap::new(),
             events: Vec::new(),
             slow: false,
+            thinking: false,
+            thoughts: VecDeque::new(),
+            asked: 0,
+            copies: 1,
             preparing: VecDeque::new(),
             order: Vec::new(),
             terms: [("bob", Terms::with_addresses(AddressPolicy::only(OF_BOB)))].into(),
@@ -146,6 +163,16 @@ impl Lab {
 
     /// A program at `peer` calls the server and logs in.
     pub(super) fn dial(&mut self, peer: PeerId, user: &'static str) -> ClientId {
+        self.dial_with(peer, user, PASSWORD)
+    }
+
+    /// The same with another password than everybody's.
+    pub(super) fn dial_with(
+        &mut self,
+        peer: PeerId,
+        user: &'static str,
+        password: &'static [u8],
+    ) -> ClientId {
         let number = self.clients.len();
         let seed = u64::try_from(number).expect("few") + 100;
         let mut l2tp = l2tp::Endpoint::new(l2tp::Config::default(), Rng::seed_from_u64(seed));
@@ -153,6 +180,7 @@ impl Lab {
         self.clients.push(Client {
             peer,
             user,
+            password,
             l2tp,
             tunnel,
             link: None,
@@ -225,6 +253,7 @@ impl Lab {
                 Some(format!("{user} failed: {}", failure.what))
             }
             Event::Refused(failure) => Some(format!("refused: {}", failure.what)),
+            Event::Slowed(slowed) => Some(format!("{:?} waits {:?}", slowed.who, slowed.wait)),
             Event::PeerDown { reason, .. } => Some(format!("peer gone: {reason}")),
             _ => None,
         });
@@ -347,20 +376,44 @@ impl Lab {
     }
 
     fn on_login(&mut self, id: RequestId, login: &crate::Login) {
+        self.asked += 1;
+        if self.thinking {
+            return self.thoughts.push_back(id);
+        }
+        let verdict = self.judge(login);
+        self.engine
+            .handle_answer(self.now, id, Answer::Login(verdict));
+    }
+
+    fn judge(&self, login: &crate::Login) -> Verdict {
         let name = &login.request.user;
         let account = ppp::UserName::new(name.without_domain()).expect("a short name");
         let terms = account.as_str().and_then(|name| self.terms.get(name));
         let terms = Box::new(terms.cloned().unwrap_or_default());
-        let verdict = match login.request.exchange.check(name, &Secret::from(PASSWORD)) {
+        match login.request.exchange.check(name, &Secret::from(PASSWORD)) {
             Check::Passed(proof) => Verdict::Accept {
                 account,
                 proof,
                 terms,
             },
-            Check::Failed => panic!("everybody has the password"),
-        };
-        self.engine
-            .handle_answer(self.now, id, Answer::Login(verdict));
+            Check::Failed => Verdict::Reject {
+                cause: Cause::WrongPassword,
+                why: "wrong password".to_owned(),
+            },
+        }
+    }
+
+    /// Answers all logins that wait in `thoughts`: wrong password.
+    pub(super) fn reject_all(&mut self) {
+        while let Some(id) = self.thoughts.pop_front() {
+            let verdict = Verdict::Reject {
+                cause: Cause::WrongPassword,
+                why: "wrong password".to_owned(),
+            };
+            self.engine
+                .handle_answer(self.now, id, Answer::Login(verdict));
+        }
+        self.pump();
     }
 
     /// Takes one thing that a client wants; whether there was any.
@@ -378,7 +431,7 @@ impl Lab {
                     self.engine.handle_upcall(now, upcall);
                 }
                 l2tp::Output::Event(l2tp::Event::SessionUp(up)) => {
-                    let config = ppp::Config::client(client.user, Secret::from(PASSWORD));
+                    let config = ppp::Config::client(client.user, Secret::from(client.password));
                     let mut link = ppp::Link::new(config, Rng::seed_from_u64(7));
                     link.open(now);
                     client.link = Some(Link {
@@ -406,8 +459,13 @@ impl Lab {
                     .find(|s| s.peer == peer && (s.local_tunnel, s.local_session) == ids)
                     .map(|session| session.session);
                 if let Some(session) = session {
-                    self.engine
-                        .handle_upcall(now, Upcall::Ppp { session, frame });
+                    // CHAP, behind address and control.
+                    let chap = frame.starts_with(&[0xff, 0x03, 0xc2, 0x23]);
+                    for _ in 0..if chap { self.copies } else { 1 } {
+                        let frame = frame.clone();
+                        let upcall = Upcall::Ppp { session, frame };
+                        self.engine.handle_upcall(now, upcall);
+                    }
                 }
             }
             ppp::Output::Event(ppp::Event::NetworkUp(_)) => link.up = true,

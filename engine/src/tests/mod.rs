@@ -6,6 +6,7 @@
     reason = "that is how a test fails"
 )]
 
+mod guessing;
 mod lab;
 mod preparing;
 mod sessions;

@@ -17,6 +17,15 @@ impl Endpoint {
         self.on_isakmp(path, without_marker(path, datagram), None);
     }
 
+    /// Whether a datagram is of a handshake that somebody else has begun, or begins, or of nothing
+    /// known here; and not of an IKE SA that is established or that we started.
+    pub fn is_handshake(&self, path: Path, datagram: &[u8]) -> bool {
+        let header = Header::parse(without_marker(path, datagram));
+        let sa = header.ok().and_then(|(header, _)| self.find(&header));
+        let phase = sa.and_then(|sa| self.sas.get(&sa)).map(|sa| &sa.phase);
+        !matches!(phase, Some(Phase::Established(_) | Phase::Initiating(_)))
+    }
+
     /// An ISAKMP message: a datagram, or what fragments with the header `outer` make together.
     pub(super) fn on_isakmp(&mut self, path: Path, datagram: &[u8], outer: Option<&Header>) {
         let Ok((header, body)) = Header::parse(datagram) else {

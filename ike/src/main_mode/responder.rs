@@ -22,7 +22,7 @@ use crate::crypto::{Phase1Suite, Transcript};
 use crate::job::{DhOutcome, KeyTrial, KeyTrialOutcome};
 use crate::natt::{self, Announced, Detected, Hasher};
 use crate::sa::Frame;
-use crate::{Job, KeyName, MAX_KEYS_PER_TRIAL, Make, Nat, Refusal, Request, RequestId};
+use crate::{Event, Job, KeyName, MAX_KEYS_PER_TRIAL, Make, Nat, Refusal, Request, RequestId};
 
 /// How far a Main Mode that the peer started is.
 #[derive(Debug)]
@@ -464,6 +464,9 @@ impl AwaitTrial {
         let found = match outcome {
             KeyTrialOutcome::Match(found) => found,
             KeyTrialOutcome::NoMatch { well_formed } => {
+                if well_formed.is_none() {
+                    context.event(Event::WrongKey { path });
+                }
                 let refusal = match well_formed {
                     None => Refusal::WrongKey {
                         remote: path.remote.ip(),

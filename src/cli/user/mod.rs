@@ -4,6 +4,7 @@
 mod file;
 mod list;
 mod password;
+mod unlock;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -17,6 +18,7 @@ use zeroize::Zeroizing;
 
 use self::file::Locked;
 pub use self::password::Input;
+pub use self::unlock::Unlock;
 use super::{ConfigFile, Failure};
 use crate::compat::chap_secrets::edit::{self, Editor, Refused, Wish};
 use crate::compat::chap_secrets::{Name, Rules, Stored, write};
@@ -77,6 +79,8 @@ pub enum Verb {
         #[allow(missing_docs, reason = "documented at its type")]
         file: UsersFile,
     },
+    /// Let a user, an address or all log in again at once who have to wait after failures
+    Unlock(Unlock),
     /// Show the users, without their passwords
     List {
         #[command(flatten)]
@@ -215,6 +219,7 @@ pub fn run(
             say(&format!("{user} is no longer in {file} ({records})"))?;
             target.warn_of_others(&name, &mut say)
         }
+        Verb::Unlock(unlock) => unlock.run(environment, out),
         Verb::List { file, json } => {
             let target = Target::of(file, environment)?;
             let bytes = file::read(&target.path).map_err(|error| unusable(&target.path, &error))?;
