@@ -29,6 +29,7 @@ pub mod io;
 pub mod logging;
 pub mod manual;
 mod nat;
+pub mod panic;
 pub mod quickstart;
 mod random;
 pub mod scripts;

@@ -11,10 +11,12 @@ use adit::cli::{
 use adit::config::{Bundle, Config, Sources};
 use adit::devices::{own_address, server_address};
 use adit::diagnostic::{Diagnostic, Severity};
+use adit::io::confinement;
 use adit::{client, logging, manual, quickstart, server};
 use clap::Parser;
 
 fn main() -> ExitCode {
+    adit::panic::end_the_process();
     match run(Cli::parse()) {
         Ok(code) => ExitCode::from(code),
         Err(failure) => {
@@ -26,6 +28,8 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<u8, Failure> {
+    // Whatever is done here, it is done with keys or passwords, or may be.
+    confinement::keep_memory_private().map_err(anyhow::Error::from)?;
     let out = &mut std::io::stdout().lock();
     let sources = |config: &ConfigFile| Sources::of_process(config.file.clone());
     match cli.command {

@@ -31,6 +31,18 @@ impl Needs {
     }
 
     fn missing_from(self, effective: CapabilitySet) -> Vec<&'static str> {
+        self.named()
+            .filter(|(capability, _)| !effective.contains(*capability))
+            .map(|(_, name)| name)
+            .collect()
+    }
+
+    /// All of them.
+    pub fn set(self) -> CapabilitySet {
+        self.named().map(|(capability, _)| capability).collect()
+    }
+
+    fn named(self) -> impl Iterator<Item = (CapabilitySet, &'static str)> {
         [
             (self.net_admin, CapabilitySet::NET_ADMIN, "CAP_NET_ADMIN"),
             (self.net_raw, CapabilitySet::NET_RAW, "CAP_NET_RAW"),
@@ -41,9 +53,8 @@ impl Needs {
             ),
         ]
         .into_iter()
-        .filter(|(needed, capability, _)| *needed && !effective.contains(*capability))
-        .map(|(_, _, name)| name)
-        .collect()
+        .filter(|(needed, _, _)| *needed)
+        .map(|(_, capability, name)| (capability, name))
     }
 
     /// A sentence that names the missing rights and how to get them; `None` if none is missing.

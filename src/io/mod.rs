@@ -8,6 +8,7 @@
 pub mod capability;
 pub mod clock;
 pub mod compute;
+pub mod confinement;
 mod error;
 pub mod firewall;
 pub mod forwarding;

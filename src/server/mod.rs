@@ -24,7 +24,7 @@ use crate::io::raw::{RawSocket, Share};
 use crate::io::session_device::SessionDevices;
 use crate::io::udp::{self, ListenPorts};
 use crate::io::worker::{Devices, Inside};
-use crate::io::{clock, prefix::Prefix, tun::Tun};
+use crate::io::{clock, confinement, prefix::Prefix, tun::Tun};
 use crate::nat::Masquerade;
 use crate::settings;
 use crate::shell::{Host, Shell, Wiring};
@@ -117,7 +117,8 @@ impl Server {
     fn start(bundle: Bundle, sources: Sources) -> anyhow::Result<Self> {
         let config = bundle.config.clone();
         let raw_esp = config.ipsec.encapsulation == Encapsulation::Auto;
-        if let Some(complaint) = Needs::of_server(config.listen.ike_port, raw_esp).complaint() {
+        let needs = Needs::of_server(config.listen.ike_port, raw_esp);
+        if let Some(complaint) = needs.complaint() {
             return Err(anyhow!(complaint));
         }
         let ports = ListenPorts {
@@ -153,6 +154,12 @@ impl Server {
             };
             wirings.push(Wiring { udp, raw, inside });
         }
+        // The ports are bound: that right is of no more use.
+        let needs = Needs {
+            net_bind_service: false,
+            ..needs
+        };
+        confinement::give_up_rights(needs, config.scripts.paths().next().is_some())?;
         let shell = Shell::start(engine, plane, wirings, config.workers.pin)?;
         let commands = shell.workers().first().cloned();
         let desk = Desk {
