@@ -46,7 +46,7 @@ pub fn engine_config(bundle: &Bundle) -> engine::Config {
 }
 
 fn ike_config(config: &Config) -> ike::Config {
-    let ipsec = &config.ipsec;
+    let (ipsec, limits) = (&config.ipsec, &config.limits);
     let defaults = ike::Timing::default();
     let tries = ipsec.dpd_timeout.as_secs() / defaults.dpd_interval.as_secs().max(1);
     ike::Config {
@@ -63,7 +63,11 @@ fn ike_config(config: &Config) -> ike::Config {
             half_open_per_source: number(ipsec.half_open_per_source),
             half_open_total: number(ipsec.half_open),
             // Each may be a peer of its own, and the tables of the data plane do not grow.
-            established_total: PEERS,
+            established_total: number(limits.ike_sas).min(PEERS),
+            quick_modes_per_sa: number(limits.quick_modes),
+            children_per_sa: number(limits.child_sas),
+            fragment_bytes: number(limits.fragment_memory),
+            fragmented_per_source: number(limits.fragmented_messages),
             ..ike::Limits::default()
         },
         timing: ike::Timing {
@@ -76,7 +80,7 @@ fn ike_config(config: &Config) -> ike::Config {
 }
 
 fn l2tp_config(bundle: &Bundle) -> l2tp::Config {
-    let settings = &bundle.config.l2tp;
+    let (settings, limits) = (&bundle.config.l2tp, &bundle.config.limits);
     let defaults = l2tp::Config::default();
     let host_name = match settings.host_name.as_str() {
         "" => rustix::system::uname()
@@ -98,6 +102,12 @@ fn l2tp_config(bundle: &Bundle) -> l2tp::Config {
                 ..defaults.timing.retransmit
             },
             ..defaults.timing
+        },
+        limits: l2tp::Limits {
+            tunnels: number(limits.tunnels),
+            tunnels_per_peer: number(limits.tunnels_per_client),
+            sessions_per_tunnel: number(limits.sessions_per_tunnel),
+            ..defaults.limits
         },
         ..defaults
     }

@@ -8,6 +8,7 @@ mod clients;
 mod guard;
 mod key_choice;
 pub mod layers;
+mod limits;
 pub mod model;
 pub(crate) mod nat;
 mod network;
@@ -25,6 +26,7 @@ pub use bundle::Bundle;
 pub use guard::Guard;
 pub use key_choice::KeyChoice;
 pub use layers::{Loaded, Sources, load};
+pub use limits::Limits;
 pub use model::{
     Authentication, Clients, Config, Control, Encapsulation, Ipsec, L2tp, Listen, Log, LogFormat,
     OnLimit, Pool, Ppp,

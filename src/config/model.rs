@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::algorithms::legacy;
 use super::guard::Guard;
 use super::key_choice::KeyChoice;
+use super::limits::Limits;
 use super::nat::Nat;
 use super::network::Network;
 use super::psk::Psk;
@@ -46,6 +47,8 @@ pub struct Config {
     pub clients: Clients,
     /// `[guard]`: how often somebody may fail.
     pub guard: Guard,
+    /// `[limits]`: how much of everything there may be.
+    pub limits: Limits,
     /// `[scripts]`: programs that are run when sessions come and go.
     pub scripts: Scripts,
     /// `[control]`: the socket of `adit status`.

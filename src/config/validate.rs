@@ -29,6 +29,7 @@ pub fn validate(config: &Config, origins: &Origins, findings: &mut Vec<Diagnosti
     check.nat(config);
     check.clients(config);
     check.guard(&config.guard);
+    check.limits(&config.limits);
     check.scripts(&config.scripts);
     check.rest(config);
     super::psk::validate(&config.psk, origins, &mut found);

@@ -4,9 +4,7 @@
 //! everything that takes more rights, and before the first thread.
 
 use rustix::io::Errno;
-use rustix::process::{
-    DumpableBehavior, Resource, Rlimit, dumpable_behavior, set_dumpable_behavior, setrlimit,
-};
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use rustix::thread::{
     CapabilitySet, CapabilitySets, capabilities, clear_ambient_capability_set,
     remove_capability_from_bounding_set, set_capabilities, set_no_new_privs,
@@ -33,17 +31,7 @@ fn failed(what: &'static str) -> impl Fn(Errno) -> Unconfined {
 /// # Errors
 /// When the kernel refuses.
 pub fn keep_memory_private() -> Result<(), Unconfined> {
-    let none = Rlimit {
-        current: Some(0),
-        maximum: Some(0),
-    };
-    setrlimit(Resource::Core, none).map_err(failed("core dumps"))?;
     set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(failed("PR_SET_DUMPABLE"))
-}
-
-/// Whether the memory of this process is its own.
-pub fn memory_is_private() -> bool {
-    dumpable_behavior() == Ok(DumpableBehavior::NotDumpable)
 }
 
 /// Gives up, for this thread and those that it starts, all rights but those in `needs` and that to
@@ -75,9 +63,21 @@ pub fn give_up_rights(needs: Needs, scripts: bool) -> Result<(), Unconfined> {
             ..before
         },
     };
-    set_capabilities(None, after).map_err(failed("capset"))?;
+    match set_capabilities(None, after) {
+        // The sandbox of the service refuses the call, and has left little to give up: the right to
+        // bind ports below 1024.
+        Err(Errno::PERM) if within(before.permitted, kept) => {
+            debug!("the sandbox keeps the rights as they are");
+            return Ok(());
+        }
+        done => done.map_err(failed("capset"))?,
+    }
     debug!(effective = ?after.effective, permitted = ?after.permitted, "rights that are left");
     Ok(())
+}
+
+fn within(rights: CapabilitySet, kept: CapabilitySet) -> bool {
+    kept.union(CapabilitySet::NET_BIND_SERVICE).contains(rights)
 }
 
 /// Takes everything but `kept` out of the bounding set.

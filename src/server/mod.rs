@@ -31,6 +31,7 @@ use crate::shell::{Host, Shell, Wiring};
 
 mod attendance;
 pub(crate) mod journal;
+mod limits;
 mod login;
 mod status;
 
@@ -159,7 +160,10 @@ impl Server {
             net_bind_service: false,
             ..needs
         };
-        confinement::give_up_rights(needs, config.scripts.paths().next().is_some())?;
+        let scripts = config.scripts.paths().next().is_some();
+        if let Err(error) = confinement::give_up_rights(needs, scripts) {
+            warn!("{error}");
+        }
         let shell = Shell::start(engine, plane, wirings, config.workers.pin)?;
         let commands = shell.workers().first().cloned();
         let desk = Desk {
@@ -202,6 +206,8 @@ impl Server {
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut hangup = signal(SignalKind::hangup())?;
         let mut watchdog = watchdog();
+        let mut look = tokio::time::interval(limits::PERIOD);
+        let mut watch = limits::Watch::default();
         notify(&[sd_notify::NotifyState::Ready]);
         let addresses: Vec<String> = self
             .desk
@@ -223,6 +229,12 @@ impl Server {
                 _ = interrupt.recv() => break,
                 _ = hangup.recv() => self.on_hangup().await?,
                 _ = tick(&mut watchdog) => notify(&[sd_notify::NotifyState::Watchdog]),
+                _ = look.tick() => {
+                    for (limit, more) in watch.look(&status::drops(&self.shell)) {
+                        let seconds = limits::PERIOD.as_secs();
+                        warn!(limit, more, seconds, "limit reached");
+                    }
+                }
                 Some(call) = self.calls.recv() => self.on_call(call).await?,
                 () = self.nat.tend() => {}
                 input = self.shell.next() => {

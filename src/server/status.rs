@@ -134,8 +134,13 @@ fn peer(peer: engine::PeerStatus) -> PeerRow {
     }
 }
 
+/// Half-open handshakes that the limits of `[ipsec]` have ended.
+pub(super) const GAVE_WAY: &str = "half-open handshake that gave way to a newer one";
+/// Computations of handshakes beyond what may wait.
+pub(super) const NO_TIME: &str = "handshake message that no thread had time for";
+
 /// Everything that was dropped, whoever dropped it.
-fn drops(shell: &Shell) -> Tally {
+pub(super) fn drops(shell: &Shell) -> Tally {
     let mut drops: Tally = shell
         .plane
         .drops()
@@ -158,6 +163,7 @@ fn drops(shell: &Shell) -> Tally {
         ike.unauthentic,
     );
     drops.insert("IKE message out of place".to_owned(), ike.unexpected);
+    drops.insert(GAVE_WAY.to_owned(), ike.evicted);
     let dhcp = shell.engine.dhcp_counters();
     drops.insert("malformed DHCP message".to_owned(), dhcp.malformed);
     drops.insert(
@@ -167,10 +173,7 @@ fn drops(shell: &Shell) -> Tally {
     for (name, count) in ike.fragments.drops() {
         drops.insert(name.to_owned(), count);
     }
-    drops.insert(
-        "handshake message that no thread had time for".to_owned(),
-        shell.unanswered(),
-    );
+    drops.insert(NO_TIME.to_owned(), shell.unanswered());
     for (name, count) in shell.workers().counters().flat_map(worker::Counters::lost) {
         let sum: &mut u64 = drops.entry(name.to_owned()).or_default();
         *sum = sum.saturating_add(count);

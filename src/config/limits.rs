@@ -1,0 +1,119 @@
+//! `[limits]`: how much of everything there may be; and what is wrong with it. Limits that belong to
+//! one thing stand with it: half-open handshakes in `[ipsec]`, sessions of a user in `[clients]`.
+
+use serde::{Deserialize, Serialize};
+
+use super::validate::Check;
+use crate::settings::PEERS;
+
+/// What one IKE message in fragments may hold, with what it costs to keep it.
+const ONE_MESSAGE: u32 = 64 << 10;
+
+/// `[limits]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct Limits {
+    /// Established IKE SAs, in all: the clients there can be.
+    pub ike_sas: u32,
+    /// Quick Modes under way on one IKE SA.
+    pub quick_modes: u32,
+    /// ESP SA pairs of one IKE SA; one more, and the oldest goes.
+    pub child_sas: u32,
+    /// Bytes of IKE messages of which fragments are missing, in all.
+    pub fragment_memory: u32,
+    /// Such messages of one address that does not know a cookie of ours yet.
+    pub fragmented_messages: u32,
+    /// L2TP tunnels, in all.
+    pub tunnels: u32,
+    /// L2TP tunnels of one client.
+    pub tunnels_per_client: u32,
+    /// Sessions in one tunnel.
+    pub sessions_per_tunnel: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            ike_sas: u32::try_from(PEERS).unwrap_or(u32::MAX),
+            quick_modes: 16,
+            child_sas: 64,
+            fragment_memory: 4 << 20,
+            fragmented_messages: 8,
+            tunnels: 131_072,
+            tunnels_per_client: 8,
+            sessions_per_tunnel: 4,
+        }
+    }
+}
+
+impl Check<'_> {
+    pub(super) fn limits(&mut self, limits: &Limits) {
+        let most = u32::try_from(PEERS).unwrap_or(u32::MAX);
+        if limits.ike_sas > most {
+            let message = format!("the tables have room for {most}");
+            self.error("limits.ike-sas", message, "");
+        }
+        if limits.fragment_memory < ONE_MESSAGE {
+            let message = "not even one message in fragments fits into it";
+            self.error("limits.fragment-memory", message, "65536 or more");
+        }
+        for (path, number) in [
+            ("limits.ike-sas", limits.ike_sas),
+            ("limits.quick-modes", limits.quick_modes),
+            ("limits.child-sas", limits.child_sas),
+            ("limits.fragmented-messages", limits.fragmented_messages),
+            ("limits.tunnels", limits.tunnels),
+            ("limits.tunnels-per-client", limits.tunnels_per_client),
+            ("limits.sessions-per-tunnel", limits.sessions_per_tunnel),
+        ] {
+            if number == 0 {
+                self.error(path, "with 0 nobody gets in", "1 or more");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::config::layers::Origins;
+    use crate::config::validate::validate;
+
+    #[test]
+    fn the_defaults_are_those_of_the_crates() {
+        let limits = Limits::default();
+        let number = |number| usize::try_from(number).unwrap();
+        let ike = ike::Limits::default();
+        assert_eq!(number(limits.quick_modes), ike.quick_modes_per_sa);
+        assert_eq!(number(limits.child_sas), ike.children_per_sa);
+        assert_eq!(number(limits.fragment_memory), ike.fragment_bytes);
+        assert_eq!(
+            number(limits.fragmented_messages),
+            ike.fragmented_per_source
+        );
+        let l2tp = l2tp::Config::default().limits;
+        assert_eq!(number(limits.tunnels), l2tp.tunnels);
+        assert_eq!(number(limits.tunnels_per_client), l2tp.tunnels_per_peer);
+        assert_eq!(number(limits.sessions_per_tunnel), l2tp.sessions_per_tunnel);
+    }
+
+    #[test]
+    fn each_mistake_is_found() {
+        for (toml, words) in [
+            ("ike-sas = 100_000", "room for 65536"),
+            ("fragment-memory = 1000", "not even one message"),
+            ("sessions-per-tunnel = 0", "nobody gets in"),
+        ] {
+            let config: Config = toml::from_str(&format!("[limits]\n{toml}")).unwrap();
+            let mut findings = Vec::new();
+            validate(&config, &Origins::default(), &mut findings);
+            let text = findings.iter().map(ToString::to_string);
+            let found: Vec<String> = text.filter(|text| text.contains("limits.")).collect();
+            assert!(
+                matches!(&found[..], [one] if one.contains(words)),
+                "{toml}: {found:?}"
+            );
+        }
+    }
+}
