@@ -4,11 +4,11 @@
 //! looked up once, and they are opened side by side ([`esp::Opener::open_batch`]); what follows is
 //! done for one after another, in their order, as [`DataPlane::ingress`] does it.
 
-use esp::{Incoming, OpenError};
+use esp::{Incoming, OpenError, Opened};
 use wire::{Instant, Path};
 
 use crate::drops::DropReason;
-use crate::ingress::{Ingress, refused};
+use crate::ingress::{Ingress, accept, refused};
 use crate::plane::DataPlane;
 use crate::sa::InboundSa;
 
@@ -119,11 +119,40 @@ impl DataPlane {
             }
         }
         let batch = batch.get_mut(..fresh).unwrap_or_default();
-        sa.1.open_batch(batch);
-        for (incoming, path) in batch.iter_mut().zip(paths.into_iter().flatten()) {
-            let packet = std::mem::take(&mut incoming.packet);
+        let (slot, sa) = sa;
+        sa.open_batch(batch);
+
+        // What concerns all of them is done once. And first: what they leave behind is there when
+        // the first of them goes up.
+        let peer = sa.peer.load();
+        let mut accepted: [Result<Opened, DropReason>; RUN] =
+            std::array::from_fn(|_| Err(DropReason::BadEspLength));
+        let (mut packets, mut bytes, mut seen) = (0_usize, 0_usize, None);
+        let results = batch.iter_mut().zip(paths).zip(&mut accepted);
+        for ((incoming, path), result) in results {
             let outcome = std::mem::replace(&mut incoming.outcome, Err(OpenError::Length));
-            take(self.counted(self.opened(now, path, sa, packet, outcome)));
+            *result = accept(sa, outcome).map(|(opened, acceptance)| {
+                packets = packets.saturating_add(1);
+                bytes = bytes.saturating_add(incoming.packet.len());
+                if let Some(path) = path
+                    && seen != Some((path, acceptance))
+                {
+                    seen = Some((path, acceptance));
+                    self.notice_path(path, sa, &peer, acceptance);
+                }
+                opened
+            });
+        }
+        if packets > 0 {
+            sa.meter.count_all(packets, bytes);
+            self.notice(now, sa, slot, &peer, packets);
+        }
+        let sessions = peer.sessions.load();
+        for (incoming, opened) in batch.iter_mut().zip(accepted) {
+            let packet = std::mem::take(&mut incoming.packet);
+            let outcome =
+                opened.and_then(|opened| self.deliver_opened(&peer, &sessions, packet, opened));
+            take(self.counted(outcome));
         }
     }
 }

@@ -96,7 +96,7 @@ impl DataPlane {
     pub fn deliver<'a>(&self, peer: PeerId, ports: Ports, message: &'a mut [u8]) -> Ingress<'a> {
         let found = self.by_peer.with(peer, Arc::clone);
         let outcome = match found {
-            Some(peer) => self.deliver_l2tp(&peer, ports, message),
+            Some(peer) => self.deliver_l2tp(&peer, &peer.sessions.load(), ports, message),
             None => Err(DropReason::UnknownPeer),
         };
         self.counted(outcome)
@@ -147,7 +147,7 @@ impl DataPlane {
     }
 
     /// Goes on with a packet that was opened, if it did open.
-    pub(crate) fn opened<'a>(
+    fn opened<'a>(
         &self,
         now: Instant,
         path: Path,
@@ -155,16 +155,22 @@ impl DataPlane {
         packet: &'a mut [u8],
         outcome: Result<Opened, OpenError>,
     ) -> Result<Ingress<'a>, DropReason> {
-        let opened = outcome.map_err(|error| match error {
-            OpenError::Length => DropReason::BadEspLength,
-            OpenError::Integrity => DropReason::BadIntegrity,
-            OpenError::Padding => DropReason::BadPadding,
-        })?;
-        let acceptance = sa.window.accept(opened.sequence.into()).map_err(refused)?;
+        let (opened, acceptance) = accept(sa, outcome)?;
         sa.meter.count(packet.len());
         let peer = sa.peer.load();
-        self.notice(now, path, sa, slot, &peer, acceptance);
+        self.notice(now, sa, slot, &peer, 1);
+        self.notice_path(path, sa, &peer, acceptance);
+        self.deliver_opened(&peer, &peer.sessions.load(), packet, opened)
+    }
 
+    /// Goes on with a packet that is authentic and new.
+    pub(crate) fn deliver_opened<'a>(
+        &self,
+        peer: &Peer,
+        sessions: &[Arc<Session>],
+        packet: &'a mut [u8],
+        opened: Opened,
+    ) -> Result<Ingress<'a>, DropReason> {
         match opened.next_header {
             ip::UDP => {}
             NO_NEXT_HEADER => return Err(DropReason::Dummy),
@@ -174,20 +180,19 @@ impl DataPlane {
         // authenticated every byte.
         let datagram = packet.get_mut(opened.payload).ok_or(DropReason::BadUdp)?;
         let (remote, local, message) = udp::parse(datagram).ok_or(DropReason::BadUdp)?;
-        self.deliver_l2tp(&peer, Ports { local, remote }, message)
+        self.deliver_l2tp(peer, sessions, Ports { local, remote }, message)
     }
 
-    /// Leaves behind what the control plane should know about an authentic packet.
-    fn notice(
+    /// Leaves behind what the control plane should know when authentic packets have come.
+    pub(crate) fn notice(
         &self,
         now: Instant,
-        path: Path,
         sa: &InboundSa,
         slot: usize,
         peer: &Peer,
-        acceptance: Acceptance,
+        packets: usize,
     ) {
-        peer.on_heard(now);
+        peer.on_heard(now, packets);
         if !peer.is_raised(Flag::Heard) {
             peer.raise(Flag::Heard);
             self.dirty_peers.mark(peer.index);
@@ -196,15 +201,23 @@ impl DataPlane {
             self.dirty_inbound.mark(slot);
             self.urgent.store(true, Ordering::Release);
         }
-        // An endpoint moves only on what is authentic and newer than everything before, so that
-        // nobody can move it by repeating or delaying packets.
-        let by_udp = sa.carrier == Carrier::NatT && path.carrier == Carrier::NatT;
-        if by_udp && acceptance == Acceptance::Newest {
-            self.notice_path(path, peer);
-        }
     }
 
-    fn notice_path(&self, path: Path, peer: &Peer) {
+    /// Leaves behind where an authentic packet came from, if the peer has moved.
+    ///
+    /// An endpoint moves only on what is authentic and newer than everything before, so that nobody
+    /// can move it by repeating or delaying packets.
+    pub(crate) fn notice_path(
+        &self,
+        path: Path,
+        sa: &InboundSa,
+        peer: &Peer,
+        acceptance: Acceptance,
+    ) {
+        let by_udp = sa.carrier == Carrier::NatT && path.carrier == Carrier::NatT;
+        if !by_udp || acceptance != Acceptance::Newest {
+            return;
+        }
         if **peer.path.load() == path {
             // It may have gone and come back.
             if peer.seen_at.load().is_some() {
@@ -221,11 +234,11 @@ impl DataPlane {
     fn deliver_l2tp<'a>(
         &self,
         peer: &Peer,
+        sessions: &[Arc<Session>],
         ports: Ports,
         message: &'a mut [u8],
     ) -> Result<Ingress<'a>, DropReason> {
         let kind = l2tp::parse(message);
-        let sessions = peer.sessions.load();
         let is_l2tp = ports.local == peer.port
             || sessions
                 .iter()
@@ -319,6 +332,20 @@ impl DataPlane {
             packet,
         })
     }
+}
+
+/// Whether what was opened is authentic and new; the window knows it from here on.
+pub(crate) fn accept(
+    sa: &InboundSa,
+    outcome: Result<Opened, OpenError>,
+) -> Result<(Opened, Acceptance), DropReason> {
+    let opened = outcome.map_err(|error| match error {
+        OpenError::Length => DropReason::BadEspLength,
+        OpenError::Integrity => DropReason::BadIntegrity,
+        OpenError::Padding => DropReason::BadPadding,
+    })?;
+    let acceptance = sa.window.accept(opened.sequence.into()).map_err(refused)?;
+    Ok((opened, acceptance))
 }
 
 pub(crate) fn refused(error: ReplayError) -> DropReason {

@@ -72,10 +72,10 @@ impl Peer {
         }
     }
 
-    /// An authentic packet has come.
-    pub(crate) fn on_heard(&self, now: Instant) {
+    /// Authentic packets have come.
+    pub(crate) fn on_heard(&self, now: Instant, packets: usize) {
         let nanos = u64::try_from(now.since_boot().as_nanos()).unwrap_or(u64::MAX);
-        self.heard.fetch_add(1, Ordering::Relaxed);
+        self.heard.fetch_add(packets as u64, Ordering::Relaxed);
         self.last_heard.store(nanos.max(1), Ordering::Relaxed);
     }
 

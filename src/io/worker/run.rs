@@ -4,7 +4,7 @@ mod delivery;
 mod egress;
 mod ingress;
 
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, mpsc};
 
@@ -29,9 +29,11 @@ use super::{FromPeer, Inside, Parts};
 use crate::io::clock;
 use crate::io::tun::{Offload, TunQueue};
 
-/// Messages per system call. With UDP_GRO each may be many datagrams; more gained nothing when
-/// measured, and a small packet waits for all of them.
-const BATCH: usize = 8;
+/// Messages per system call, where each is one packet.
+const MESSAGES: usize = 32;
+/// The same, where the kernel joins packets (UDP_GRO) and each may be 44 and more of them. A small
+/// packet waits for all of them.
+const JOINED_MESSAGES: usize = 2;
 /// The longest message there is: datagrams joined by the kernel up to the size of an IP packet.
 const MESSAGE: usize = 65_536;
 /// Commands done before the sockets get their turn again.
@@ -99,8 +101,34 @@ impl Source {
 
 /// Memory to receive into.
 struct Inbox {
-    buffers: [Box<[u8]>; BATCH],
-    meta: [RecvMeta; BATCH],
+    /// Pages that are never used take no memory.
+    buffers: [Box<[u8]>; MESSAGES],
+    meta: [RecvMeta; MESSAGES],
+    /// Whether the kernel joined packets the last time.
+    joined: bool,
+}
+
+impl Inbox {
+    /// Receives what there is, as far as it is to be dealt with in one go. Returns how many
+    /// messages they are.
+    fn receive(
+        &mut self,
+        receive: impl FnOnce(&mut [IoSliceMut<'_>], &mut [RecvMeta]) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        let most = match self.joined {
+            true => JOINED_MESSAGES,
+            false => MESSAGES,
+        };
+        let mut slices = self
+            .buffers
+            .each_mut()
+            .map(|buffer| IoSliceMut::new(buffer));
+        let slices = slices.get_mut(..most).unwrap_or_default();
+        let count = receive(slices, &mut self.meta)?;
+        let mut received = self.meta.iter().take(count);
+        self.joined = received.any(|meta| meta.stride < meta.len);
+        Ok(count)
+    }
 }
 
 /// A worker, ready to run.
@@ -174,7 +202,8 @@ impl Run {
             incoming,
             inbox: Inbox {
                 buffers: std::array::from_fn(|_| vec![0; MESSAGE].into()),
-                meta: [RecvMeta::default(); BATCH],
+                meta: [RecvMeta::default(); MESSAGES],
+                joined: false,
             },
             core: Core {
                 number: parts.number,

@@ -1,13 +1,13 @@
 //! What comes in from the network: sorted, opened, handed to the host or up.
 
-use std::io::{self, ErrorKind, IoSliceMut};
+use std::io::{self, ErrorKind};
 
 use dataplane::offload::{Coalescer, Delivery};
 use dataplane::{Ingress, NatT, classify_natt};
 use wire::{Carrier, Instant, Path};
 
 use super::delivery::{deliver, deliver_alone};
-use super::{BATCH, Core, Inbox, KEEPALIVE};
+use super::{Core, Inbox, KEEPALIVE, MESSAGES};
 use crate::io::worker::FromPeer;
 use crate::io::worker::upcall::Dropped;
 
@@ -24,15 +24,11 @@ impl Core {
         let Some(socket) = self.sockets.udp.get(index) else {
             return;
         };
-        let mut slices = inbox
-            .buffers
-            .each_mut()
-            .map(|buffer| IoSliceMut::new(buffer));
-        let count = match socket.recv(&mut slices, &mut inbox.meta) {
+        let count = match inbox.receive(|buffers, meta| socket.recv(buffers, meta)) {
             Ok(count) => count,
             Err(error) => return self.on_receive_error(&error),
         };
-        let mut paths = [None; BATCH];
+        let mut paths = [None; MESSAGES];
         for (path, meta) in paths.iter_mut().zip(&inbox.meta).take(count) {
             *path = Some(socket.path_of(meta));
         }
@@ -78,11 +74,7 @@ impl Core {
         let Some(socket) = self.sockets.raw.get(index) else {
             return;
         };
-        let mut slices = inbox
-            .buffers
-            .each_mut()
-            .map(|buffer| IoSliceMut::new(buffer));
-        let count = match socket.recv(&mut slices, &mut inbox.meta) {
+        let count = match inbox.receive(|buffers, meta| socket.recv(buffers, meta)) {
             Ok(count) => count,
             Err(error) => return self.on_receive_error(&error),
         };
