@@ -139,16 +139,21 @@ async fn arrives(means: &Means) -> Vec<Vec<u8>> {
                 .unwrap();
             client.command(Command::Inject(packet)).await;
         }
-        while arrived.len() < 60 {
+        let mut waited = 0;
+        while arrived.len() < 60 && waited < 2000 {
             let mut meta = [RecvMeta::default()];
             match socket.recv(&mut [IoSliceMut::new(&mut storage)], &mut meta) {
                 Ok(_) => {
                     let datagrams = storage[..meta[0].len].chunks(meta[0].stride.max(1));
                     arrived.extend(datagrams.map(<[u8]>::to_vec));
                 }
-                Err(_) => tokio::time::sleep(Duration::from_millis(1)).await,
+                Err(_) => {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                    waited += 1;
+                }
             }
         }
+        assert_eq!(arrived.len(), 60, "datagrams that came out of the device");
         if server.worker.counters().tun_written_super.value() > 0 || granted == Offload::None {
             break;
         }
