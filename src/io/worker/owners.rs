@@ -19,14 +19,15 @@ pub(super) struct Owners {
     peers: BTreeMap<PeerId, Owned>,
     sessions: BTreeMap<SessionId, PeerId>,
     inbound: BTreeMap<u32, PeerId>,
-    /// Where peers have moved to whose owner is not the one that the new path would have.
-    moved: BTreeMap<SocketAddr, usize>,
+    /// Who has moved to an address that would have another owner; of several, the last to come.
+    moved: BTreeMap<SocketAddr, PeerId>,
 }
 
 #[derive(Debug)]
 struct Owned {
     thread: usize,
-    moved: Option<SocketAddr>,
+    /// Where it is, as the data plane has been told.
+    path: Path,
     /// Our numbers of its associations.
     inbound: Vec<u32>,
 }
@@ -82,8 +83,8 @@ impl Owners {
     }
 
     fn of_path(&self, path: &Path) -> usize {
-        let moved = self.moved.get(&path.remote).copied();
-        moved.unwrap_or_else(|| owner(path, self.threads))
+        let moved = self.moved.get(&path.remote);
+        moved.map_or_else(|| owner(path, self.threads), |peer| self.of_peer(*peer))
     }
 
     fn of_peer(&self, peer: PeerId) -> usize {
@@ -98,11 +99,13 @@ impl Owners {
     fn of_update(&mut self, update: &Update) -> Way {
         match update {
             Update::AddPeer { peer, path, .. } => {
-                // As the data plane does it: not by `moved`, which is about somebody else.
+                // As the data plane does it: not by `moved`, which is about somebody else. From now
+                // on this is who is there.
                 let thread = owner(path, self.threads);
+                self.moved.remove(&path.remote);
                 let owned = Owned {
                     thread,
-                    moved: None,
+                    path: *path,
                     inbound: Vec::new(),
                 };
                 self.peers.insert(*peer, owned);
@@ -160,17 +163,25 @@ impl Owners {
         let Some(owned) = self.peers.get_mut(&peer) else {
             return;
         };
-        if let Some(before) = owned.moved.take() {
-            self.moved.remove(&before);
-        }
-        if owner(path, self.threads) != owned.thread {
-            owned.moved = Some(path.remote);
-            self.moved.insert(path.remote, owned.thread);
+        let thread = owned.thread;
+        let before = std::mem::replace(&mut owned.path, *path);
+        self.leave(peer, &before);
+        if owner(path, self.threads) == thread {
+            self.moved.remove(&path.remote);
+        } else {
+            self.moved.insert(path.remote, peer);
         }
     }
 
-    /// `from` becomes `into`, on the latter's worker; what the worker of `from` has to do for it
-    /// must be done by then.
+    /// A peer is not there any more; who has come there since stays.
+    fn leave(&mut self, peer: PeerId, path: &Path) {
+        if self.moved.get(&path.remote) == Some(&peer) {
+            self.moved.remove(&path.remote);
+        }
+    }
+
+    /// `from` becomes `into`, on the latter's worker and at the former's path; what the worker of
+    /// `from` has to do for it must be done by then.
     fn join(&mut self, from: PeerId, into: PeerId) -> Way {
         let (before, thread) = (self.of_peer(from), self.of_peer(into));
         let Some(gone) = self.forget(from) else {
@@ -182,6 +193,7 @@ impl Owners {
         if let Some(heir) = self.peers.get_mut(&into) {
             heir.inbound.extend(gone.inbound);
         }
+        self.move_peer(into, &gone.path);
         Way {
             thread,
             after: (before != thread).then_some(before),
@@ -193,9 +205,7 @@ impl Owners {
         for spi in &owned.inbound {
             self.inbound.remove(spi);
         }
-        if let Some(path) = owned.moved {
-            self.moved.remove(&path);
-        }
+        self.leave(peer, &owned.path);
         Some(owned)
     }
 }
@@ -348,18 +358,46 @@ mod tests {
         };
         let mut twos = paths_of(2);
         owners.way(&add(1, paths_of(1).next().unwrap()));
-        owners.way(&add(2, twos.next().unwrap()));
+        let there = twos.next().unwrap();
+        owners.way(&add(2, there));
         owners.way(&install(2, 0x2222));
+        assert_eq!(owners.way(&send(there)), 2.into());
         let way = owners.way(&join(2, 1));
         let after = Some(2);
         assert_eq!(way, Way { thread: 1, after });
         // Its association is the other's, and goes where that goes.
         let removal = update(Update::RemoveInbound { spi: 0x2222 });
         assert_eq!(owners.way(&removal), 1.into());
+        // So are the messages to where it has come from.
+        assert_eq!(owners.way(&send(there)), 1.into());
         // On one thread there is nothing to wait for.
         owners.way(&add(3, twos.next().unwrap()));
         owners.way(&add(4, twos.next().unwrap()));
         assert_eq!(owners.way(&join(4, 3)), 2.into());
+        for peer in [1, 3] {
+            let peer = PeerId(peer);
+            owners.way(&update(Update::RemovePeer { peer }));
+        }
+        assert!(owners.peers.is_empty() && owners.moved.is_empty());
+    }
+
+    #[test]
+    fn who_comes_to_where_another_has_moved_has_its_own_owner() {
+        let mut owners = Owners::new(THREADS);
+        let there = paths_of(2).next().unwrap();
+        owners.way(&add(1, paths_of(1).next().unwrap()));
+        let moved = Update::MovePeer {
+            peer: PeerId(1),
+            path: there,
+        };
+        owners.way(&update(moved));
+        assert_eq!(owners.way(&send(there)), 1.into());
+        for command in [add(2, there), install(2, 0x2222), send(there), seal(2)] {
+            assert_eq!(owners.way(&command), 2.into(), "{command:?}");
+        }
+        assert_eq!(owners.way(&seal(1)), 1.into());
+        owners.way(&update(Update::RemovePeer { peer: PeerId(1) }));
+        assert_eq!(owners.way(&send(there)), 2.into());
     }
 
     #[test]
