@@ -13,7 +13,7 @@ use super::owners::Owners;
 use super::{Parts, Worker};
 use crate::io::SetupError;
 
-/// The queues of all workers, by their number.
+/// The queues of all workers, by their number; none where there is one worker only.
 pub(super) type Handovers = Arc<[Arc<Handover>]>;
 
 /// Running packet threads.
@@ -30,8 +30,8 @@ impl Workers {
     /// # Errors
     /// As a sentence, when the kernel refuses a thread or the means to wake it.
     pub fn start(parts: Vec<Parts>, pin: bool) -> Result<Self, SetupError> {
-        let handovers: Handovers = parts
-            .iter()
+        let queues = if parts.len() > 1 { parts.len() } else { 0 };
+        let handovers: Handovers = (0..queues)
             .map(|_| Handover::new())
             .collect::<Result<_, _>>()
             .map_err(|source| SetupError::Thread {
