@@ -102,6 +102,9 @@ pub(super) fn keep_to(core: usize) {
         Ok(())
     });
     if let Err(error) = kept {
-        warn!("A packet thread cannot be kept to a core ({error}): the kernel places it");
+        warn!(
+            "A packet thread cannot be kept to a core ({error}): the kernel places it (in the \
+             service's sandbox, loosen.conf.example has what allows it)"
+        );
     }
 }
