@@ -61,8 +61,9 @@ pub enum SetupError {
     TunInUse(String),
     /// An interface of that name is something else.
     #[error(
-        "There is already an interface {0} that is not a TUN device of the wanted kind: choose \
-         another name, or remove it (`ip link delete {0}`)"
+        "There is already an interface {0} that is not a TUN device of the wanted kind (with \
+         several packet threads, one of several queues): choose another name, or remove it \
+         (`ip link delete {0}`)"
     )]
     NotATun(String),
     /// Each device takes a descriptor, and there are no more.
