@@ -53,7 +53,7 @@ pub trait Host {
 /// Something for the engine.
 #[derive(Debug)]
 pub enum Input {
-    /// From the packet thread.
+    /// From a packet thread.
     Upcall(worker::Upcall<FromPeer>),
     /// A computation is done.
     Computed(RequestId, Box<ike::JobResult>),
@@ -69,7 +69,7 @@ pub enum Input {
 pub struct Shell {
     /// The engine.
     pub engine: Engine,
-    /// The tables it shares with the packet thread.
+    /// The tables it shares with the packet threads.
     pub plane: Arc<DataPlane>,
     workers: Workers,
     upcalls: Upcalls<FromPeer>,
@@ -164,7 +164,7 @@ impl Shell {
     /// the messages.
     ///
     /// # Errors
-    /// When the packet thread has ended, which it never does by itself.
+    /// When all packet threads have ended, which they never do by themselves.
     pub async fn next(&mut self) -> anyhow::Result<Input> {
         let now = clock::now();
         let due = self.engine.poll_timeout().map(|(at, _)| at - now);
@@ -183,7 +183,7 @@ impl Shell {
             Some((id, answer)) = self.answered.recv() => Input::Answered(id, Box::new(answer)),
             upcall = self.upcalls.recv() => match upcall {
                 Some(upcall) => Input::Upcall(upcall),
-                None => bail!("the packet thread has ended"),
+                None => bail!("the packet threads have ended"),
             },
             () = self.notices.notified() => Input::Notices,
             () = tokio::time::sleep(sleep) => Input::Timeout,
@@ -195,7 +195,7 @@ impl Shell {
     /// Deals with one input and everything that follows from it.
     ///
     /// # Errors
-    /// When the packet thread has ended.
+    /// When a packet thread has ended.
     pub async fn handle(&mut self, input: Input, host: &mut dyn Host) -> anyhow::Result<()> {
         let now = clock::now();
         match input {
@@ -241,7 +241,7 @@ impl Shell {
     /// Carries out everything the engine wants.
     ///
     /// # Errors
-    /// When the packet thread has ended.
+    /// When a packet thread has ended.
     pub async fn drain(&mut self, host: &mut dyn Host) -> anyhow::Result<()> {
         while let Some(output) = self.engine.poll_output() {
             let command = match output {
@@ -267,7 +267,7 @@ impl Shell {
         Ok(())
     }
 
-    /// Tells the packet thread something.
+    /// Tells a packet thread something: the one that owns the peer that it is about.
     ///
     /// # Errors
     /// When it has ended.
@@ -320,10 +320,10 @@ impl Shell {
         }
     }
 
-    /// Lets the packet thread send what is queued, and ends it.
+    /// Lets the packet threads send what is queued, and ends them.
     pub fn finish(self) {
         if !self.workers.finish() {
-            debug!("the packet thread did not end orderly");
+            debug!("a packet thread did not end orderly");
         }
         // The tables have room for everybody who may come. Taking them apart, slot by slot with a
         // look at every thread that might be reading, can take longer than all the goodbyes did;
