@@ -4,10 +4,10 @@
 //! through the queue of one worker, from its first association to the message that says it is gone.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use dataplane::owner::owner;
-use dataplane::{SessionId, Update};
+use dataplane::{Network, Remote, SessionId, Update};
 use wire::{Path, PeerId};
 
 use super::command::Command;
@@ -19,6 +19,9 @@ pub(super) struct Owners {
     peers: BTreeMap<PeerId, Owned>,
     sessions: BTreeMap<SessionId, PeerId>,
     inbound: BTreeMap<u32, PeerId>,
+    /// On whose worker an inner address was given to a session last. There are no more of them
+    /// than clients can be given.
+    addresses: BTreeMap<IpAddr, usize>,
     /// Who has moved to an address that would have another owner; of several, the last to come.
     moved: BTreeMap<SocketAddr, PeerId>,
 }
@@ -30,6 +33,7 @@ struct Owned {
     path: Path,
     /// Our numbers of its associations.
     inbound: Vec<u32>,
+    sessions: Vec<SessionId>,
 }
 
 /// Where a command goes.
@@ -57,6 +61,7 @@ impl Owners {
             peers: BTreeMap::new(),
             sessions: BTreeMap::new(),
             inbound: BTreeMap::new(),
+            addresses: BTreeMap::new(),
             moved: BTreeMap::new(),
         }
     }
@@ -107,6 +112,7 @@ impl Owners {
                     thread,
                     path: *path,
                     inbound: Vec::new(),
+                    sessions: Vec::new(),
                 };
                 self.peers.insert(*peer, owned);
                 thread.into()
@@ -143,14 +149,34 @@ impl Owners {
             | Update::RemoveOutbound { peer, .. } => self.of_peer(*peer).into(),
             Update::AddSession(link) => {
                 self.sessions.insert(link.session, link.peer);
+                if let Some(owned) = self.peers.get_mut(&link.peer) {
+                    owned.sessions.push(link.session);
+                }
                 self.of_peer(link.peer).into()
             }
-            Update::SetNetwork { session, .. } => self.of_session(*session).into(),
+            Update::SetNetwork { session, network } => self.set_network(*session, network.as_ref()),
             Update::RemoveSession { session } => {
                 let thread = self.of_session(*session);
-                self.sessions.remove(session);
+                if let Some(peer) = self.sessions.remove(session)
+                    && let Some(owned) = self.peers.get_mut(&peer)
+                {
+                    owned.sessions.retain(|other| other != session);
+                }
                 thread.into()
             }
+        }
+    }
+
+    /// Whoever had the address before must have let it go.
+    fn set_network(&mut self, session: SessionId, network: Option<&Network>) -> Way {
+        let thread = self.of_session(session);
+        let before = match network.map(|network| network.remote) {
+            Some(Remote::Address(address)) => self.addresses.insert(address, thread),
+            _ => None,
+        };
+        Way {
+            thread,
+            after: before.filter(|before| *before != thread),
         }
     }
 
@@ -204,6 +230,9 @@ impl Owners {
         let owned = self.peers.remove(&peer)?;
         for spi in &owned.inbound {
             self.inbound.remove(spi);
+        }
+        for session in &owned.sessions {
+            self.sessions.remove(session);
         }
         self.leave(peer, &owned.path);
         Some(owned)
@@ -407,5 +436,52 @@ mod tests {
         assert_eq!(owners.way(&seal(1)), 0.into());
         assert_eq!(owners.way(&Command::Fence(oneshot::channel().0)), 0.into());
         assert!(owners.peers.is_empty());
+    }
+
+    fn session(owners: &mut Owners, session: u64, peer: u64) -> SessionId {
+        let session = SessionId(session);
+        owners.way(&update(Update::AddSession(dataplane::AddSession {
+            session,
+            peer: PeerId(peer),
+            ports: PORTS,
+            local_tunnel: 1,
+            local_session: 1,
+            remote_tunnel: 1,
+            remote_session: 1,
+            sequencing: false,
+            length: false,
+        })));
+        session
+    }
+
+    fn address(session: SessionId) -> Command {
+        update(Update::SetNetwork {
+            session,
+            network: Some(Network {
+                remote: Remote::Address("10.10.1.2".parse().unwrap()),
+                gateway: None,
+                mtu: 1400,
+                mru: 1400,
+                acfc: false,
+                pfc: false,
+                dhcp: None,
+            }),
+        })
+    }
+
+    #[test]
+    fn an_address_is_let_go_before_another_has_it() {
+        let mut owners = Owners::new(THREADS);
+        owners.way(&add(1, paths_of(1).next().unwrap()));
+        owners.way(&add(3, paths_of(3).next().unwrap()));
+        let first = session(&mut owners, 10, 1);
+        assert_eq!(owners.way(&address(first)), 1.into());
+        owners.way(&update(Update::RemoveSession { session: first }));
+        let second = session(&mut owners, 11, 3);
+        let after = Some(1);
+        assert_eq!(owners.way(&address(second)), Way { thread: 3, after });
+        assert_eq!(owners.way(&address(second)), 3.into());
+        owners.way(&update(Update::RemovePeer { peer: PeerId(3) }));
+        assert!(owners.sessions.is_empty(), "they go with their peer");
     }
 }
