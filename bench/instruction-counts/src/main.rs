@@ -39,23 +39,25 @@ fn keys(suite: Suite) -> Keys {
 }
 
 fn sealed(suite: Suite) -> Vec<u8> {
+    let sealer = Sealer::new(suite, 256, &keys(suite)).unwrap();
     let mut arena = vec![0x5a; suite.sealed_len(PAYLOAD) * BURST];
-    seal_batch(
-        suite,
-        &mut arena,
-        &Sealer::new(suite, 256, &keys(suite)).unwrap(),
-    );
+    let done = sealer.seal_batch(1, 17, &mut unsealed(suite, &mut arena));
+    done.unwrap();
     arena
 }
 
-fn seal_batch(suite: Suite, arena: &mut [u8], sealer: &Sealer) {
-    let mut packets: Vec<_> = arena
+fn unsealed(suite: Suite, arena: &mut [u8]) -> Vec<Unsealed<'_>> {
+    arena
         .chunks_mut(suite.sealed_len(PAYLOAD))
         .map(|room| Unsealed {
             room,
             payload: PAYLOAD,
         })
-        .collect();
+        .collect()
+}
+
+fn seal_batch(suite: Suite, arena: &mut [u8], sealer: &Sealer) {
+    let mut packets = unsealed(suite, arena);
     counted(|| sealer.seal_batch(1, 17, black_box(&mut packets)).unwrap());
 }
 

@@ -88,7 +88,11 @@ fn count(socket: &UdpSocket, first: u64) -> anyhow::Result<Report> {
                 report.seconds = start.elapsed().as_secs_f64();
             }
             Err(Errno::EINTR) => {}
-            Err(Errno::EAGAIN) => return Ok(report),
+            Err(Errno::EAGAIN) => {
+                // A rate takes two.
+                anyhow::ensure!(report.received > 1, "a single datagram has arrived");
+                return Ok(report);
+            }
             Err(error) => return Err(error).context("recvmmsg"),
         }
     }

@@ -93,7 +93,7 @@ fn right_length(packet: &mut [u8]) {
     }
 }
 
-/// All segments, none longer than the first.
+/// All segments, or `None` if what the host handed over is refused.
 fn segmented(header: VnetHeader, packet: &mut [u8]) -> Option<Vec<Vec<u8>>> {
     let mut segments = Segments::new(header, packet).ok()?;
     let mut cut = Vec::new();
