@@ -153,8 +153,11 @@ impl Engine {
         let Some(peer) = self.sessions.get(&id).map(|session| session.peer) else {
             return;
         };
-        if let Some(failure) = self.failure(peer, cause, why) {
+        if let Some(mut failure) = self.failure(peer, cause, why) {
             let user = user.to_string();
+            // Addresses in this line may end up in a packet filter.
+            let proven = self.peers.get(&peer).and_then(|peer| peer.proven_outer());
+            failure.outer = proven.unwrap_or(failure.outer);
             let failure = Box::new(failure);
             self.event(Event::LoginFailed { user, failure });
         }

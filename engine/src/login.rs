@@ -37,10 +37,9 @@ impl Engine {
         let Some(path) = peer.outer_path() else {
             return;
         };
-        if let Some(hold) = self
-            .guard
-            .hold(now, &request.user, Source::of(path.remote.ip()))
-        {
+        let source = self.source_of(id);
+        let hold = source.and_then(|source| self.guard.hold(now, &request.user, source));
+        if let Some(hold) = hold {
             let verdict = self.turn_away(now, id, &request.user, hold);
             return self.touch_link(id, |link| link.handle_verdict(now, request.id, verdict));
         }
@@ -118,10 +117,10 @@ impl Engine {
         self.touch_link(id, |link| link.handle_verdict(now, login.id, verdict));
     }
 
-    /// Where the client of a session is.
+    /// Where the client of a session has proved to be.
     fn source_of(&self, id: SessionId) -> Option<Source> {
         let peer = self.peers.get(&self.sessions.get(&id)?.peer)?;
-        Some(Source::of(peer.outer_path()?.remote.ip()))
+        Some(Source::of(peer.proven_outer()?.ip()))
     }
 
     /// A login is refused, whatever was shown.

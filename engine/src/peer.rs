@@ -5,7 +5,7 @@
 //! ports, are so many peers.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use wire::{Instant, Path, PeerId};
 
@@ -121,6 +121,16 @@ impl Peer {
         self.path
             .or_else(|| self.info.as_ref().map(|info| info.path))
             .or_else(|| self.dialled.as_ref().map(|dialled| dialled.path()))
+    }
+
+    /// The same for whoever counts failures, with the address that is proven: a peer with a key of
+    /// ours can send packets under any other.
+    pub(crate) fn proven_outer(&self) -> Option<SocketAddr> {
+        let mut outer = self.outer_path()?.remote;
+        if let Some(info) = &self.info {
+            outer.set_ip(info.proven);
+        }
+        Some(outer)
     }
 
     /// Whether it is a client that sleeps for minutes without answering anything.

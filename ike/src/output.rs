@@ -152,7 +152,7 @@ pub enum Event {
     /// None of our keys fits a Main Mode of somebody who gets our answers: message 5 does not
     /// decrypt. Comes each time, where [`Event::Refused`] keeps silent about repetitions.
     WrongKey {
-        /// Where message 5 came from.
+        /// Where message 5 came from, with the address that is proven: [`SaInfo::proven`].
         path: Path,
     },
     /// A peer was turned away, and why: to be logged for the administrator. Nothing changes by it.
@@ -175,6 +175,9 @@ pub struct SaInfo {
     pub initiator: bool,
     /// Where its last fresh message came from.
     pub path: Path,
+    /// The peer's address when it began: that one is proven, because the cookie that we sent there
+    /// came back. Whoever has the keys may write any address on later messages.
+    pub proven: IpAddr,
     /// Our cookie and the peer's, the initiator's first: the name of the SA on the wire.
     pub cookies: (Cookie, Cookie),
     /// The peer's phase 1 identity.

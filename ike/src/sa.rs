@@ -39,6 +39,9 @@ pub(crate) struct Frame {
     pub(crate) responder: Cookie,
     /// Where answers go: where the last authenticated new message came from.
     pub(crate) path: Path,
+    /// The address of the peer that is proven: what went there, message 2 above all, was answered,
+    /// while anybody who has got that may write another address on later messages.
+    pub(crate) proven: IpAddr,
     /// The peer says that it can put fragments together.
     pub(crate) fragments: bool,
     /// When the first message came or left.
@@ -57,6 +60,12 @@ impl Frame {
             path,
             fragments: self.fragments,
         }
+    }
+
+    /// `path` with the address of the peer that is proven.
+    pub(crate) const fn proven_path(&self, mut path: Path) -> Path {
+        path.remote.set_ip(self.proven);
+        path
     }
 
     /// The cookie that we chose.
@@ -192,6 +201,7 @@ impl Established {
         SaInfo {
             initiator: frame.role == Role::Initiator,
             path: frame.path,
+            proven: frame.proven,
             cookies: (frame.initiator, frame.responder),
             peer_identity: self.party.identity.clone(),
             suite: policy::suite_name(self.keymat.suite()),

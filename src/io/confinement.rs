@@ -34,18 +34,22 @@ pub fn keep_memory_private() -> Result<(), Unconfined> {
     set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(failed("PR_SET_DUMPABLE"))
 }
 
-/// Gives up, for this thread and those that it starts, all rights but those in `needs` and that to
-/// read files: the files of keys and users are read again, and may belong to somebody else.
+/// Gives up, for this thread and those that it starts, all rights but those in `needs` and the one to
+/// read any file: the files of keys and users are read again, and may belong to somebody else.
 ///
 /// Programs that the operator has started (`scripts`) get the rights that this process was
-/// started with; then those are kept aside, and without scripts they are gone for good.
+/// started with; then those are kept aside, and without scripts they are gone for good. With
+/// scripts the right to end them stays as well.
 ///
 /// # Errors
 /// When the kernel refuses.
 pub fn give_up_rights(needs: Needs, scripts: bool) -> Result<(), Unconfined> {
     let before = capabilities(None).map_err(failed("reading them"))?;
-    let kept = needs.set().union(CapabilitySet::DAC_READ_SEARCH);
-    if !scripts {
+    let mut kept = needs.set().union(reading(before.effective));
+    if scripts {
+        // Those that have become somebody else are ended as well when their time is up.
+        kept |= CapabilitySet::KILL;
+    } else {
         set_no_new_privs(true).map_err(failed("PR_SET_NO_NEW_PRIVS"))?;
         clear_ambient_capability_set().map_err(failed("the ambient set"))?;
         if before.effective.contains(CapabilitySet::SETPCAP) {
@@ -64,8 +68,8 @@ pub fn give_up_rights(needs: Needs, scripts: bool) -> Result<(), Unconfined> {
         },
     };
     match set_capabilities(None, after) {
-        // The sandbox of the service refuses the call, and has left little to give up: the right to
-        // bind ports below 1024.
+        // The sandbox of the service refuses the call, and has left little to give up: the rights to
+        // bind ports below 1024 and, where ESP is never raw, to use raw sockets.
         Err(Errno::PERM) if within(before.permitted, kept) => {
             debug!("the sandbox keeps the rights as they are");
             return Ok(());
@@ -77,7 +81,19 @@ pub fn give_up_rights(needs: Needs, scripts: bool) -> Result<(), Unconfined> {
 }
 
 fn within(rights: CapabilitySet, kept: CapabilitySet) -> bool {
-    kept.union(CapabilitySet::NET_BIND_SERVICE).contains(rights)
+    kept.union(CapabilitySet::NET_BIND_SERVICE)
+        .union(CapabilitySet::NET_RAW)
+        .contains(rights)
+}
+
+/// The right, of those in `rights`, to read anybody's files. Most containers have only the one that
+/// is to write them as well.
+fn reading(rights: CapabilitySet) -> CapabilitySet {
+    if rights.contains(CapabilitySet::DAC_READ_SEARCH) {
+        CapabilitySet::DAC_READ_SEARCH
+    } else {
+        CapabilitySet::DAC_OVERRIDE
+    }
 }
 
 /// Takes everything but `kept` out of the bounding set.
@@ -117,7 +133,7 @@ mod tests {
     #[test]
     fn only_what_is_needed_is_left_also_to_threads_that_follow() {
         let before = capabilities(None).unwrap();
-        let most = NEEDS.set().union(CapabilitySet::DAC_READ_SEARCH);
+        let most = NEEDS.set().union(reading(before.effective));
         in_a_thread(|| {
             give_up_rights(NEEDS, false).unwrap();
             in_a_thread(|| {
@@ -142,12 +158,24 @@ mod tests {
     }
 
     #[test]
+    fn of_the_rights_to_read_files_the_lesser_one_is_kept() {
+        let (read, write) = (CapabilitySet::DAC_READ_SEARCH, CapabilitySet::DAC_OVERRIDE);
+        assert_eq!(reading(read.union(write)), read);
+        assert_eq!(reading(write.union(CapabilitySet::NET_RAW)), write);
+    }
+
+    #[test]
     fn scripts_are_started_with_what_there_was() {
         let before = capabilities(None).unwrap();
         in_a_thread(|| {
             give_up_rights(NEEDS, true).unwrap();
             let after = capabilities(None).unwrap();
             assert!(!after.effective.contains(CapabilitySet::SYS_ADMIN));
+            let kill = CapabilitySet::KILL;
+            assert_eq!(
+                after.effective.contains(kill),
+                before.effective.contains(kill)
+            );
             assert_eq!(after.permitted, before.permitted);
         });
     }

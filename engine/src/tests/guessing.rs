@@ -57,6 +57,25 @@ fn after_five_wrong_passwords_not_even_the_right_one_is_looked_at_for_a_while() 
     assert_eq!(lab.engine.guard_status(lab.now).slowed_users, 0);
 }
 
+/// Whoever has a key of ours can send authentic packets under any address.
+#[test]
+fn failures_stay_where_the_handshake_began() {
+    let mut lab = Lab::new(None);
+    for _ in 0..5 {
+        let peer = lab.add_peer(HOME);
+        let path = &mut lab.engine.peers.get_mut(&peer).unwrap().path;
+        path.as_mut().unwrap().remote.set_ip(AWAY.into());
+        let client = lab.dial_with(peer, "ann", b"guess");
+        assert!(!lab.is_up(client));
+    }
+    let news = lab.news().join("\n");
+    assert!(
+        news.contains("UserAt(\"ann\", Source(203.0.113.5)) waits Some(10s)"),
+        "{news}"
+    );
+    assert!(try_right(&mut lab, AWAY, "ann").0);
+}
+
 #[test]
 fn others_there_and_the_same_user_elsewhere_notice_nothing() {
     let mut lab = Lab::new(None);

@@ -130,6 +130,7 @@ impl Lab {
         peer.info = Some(ike::SaInfo {
             initiator: false,
             path,
+            proven: path.remote.ip(),
             cookies: (ike::Cookie([1; 8]), ike::Cookie([2; 8])),
             peer_identity: ike::Identity::Ipv4(address),
             suite: "aes256-sha1-ecp384".to_owned(),

@@ -27,6 +27,7 @@ fn sa_up(sa: u64) -> Ike {
     let info = SaInfo {
         initiator: false,
         path: path(),
+        proven: path().remote.ip(),
         cookies: (ike::Cookie([1; 8]), ike::Cookie([2; 8])),
         peer_identity: ike::Identity::KeyId(b"client".to_vec()),
         suite: "aes256-sha1-modp2048".into(),

@@ -47,6 +47,7 @@ impl Endpoint {
             initiator: header.initiator,
             responder: self.context.cookie(),
             path,
+            proven: path.remote.ip(),
             fragments: false,
             started: self.context.now,
         };
@@ -153,6 +154,7 @@ impl Endpoint {
             initiator: self.context.cookie(),
             responder: Cookie::ZERO,
             path,
+            proven: path.remote.ip(),
             fragments: false,
             started: self.context.now,
         };

@@ -390,7 +390,7 @@ impl ExpectAuth {
             return self.fail(
                 context,
                 message,
-                path,
+                frame.proven_path(path),
                 Refusal::NoKey {
                     remote: path.remote.ip(),
                 },
@@ -412,7 +412,8 @@ impl ExpectAuth {
         }))
     }
 
-    /// A message 5 that is no good. The state survives it: it may be forged.
+    /// A message 5 that is no good. The state survives it: it may be forged, and so `path` is to
+    /// have the address that is proven.
     fn fail(
         mut self: Box<Self>,
         context: &mut Context,
@@ -461,15 +462,16 @@ impl AwaitTrial {
             ..
         } = *self;
         let before = Box::new(before);
+        let proven = frame.proven_path(path);
         let found = match outcome {
             KeyTrialOutcome::Match(found) => found,
             KeyTrialOutcome::NoMatch { well_formed } => {
                 if well_formed.is_none() {
-                    context.event(Event::WrongKey { path });
+                    context.event(Event::WrongKey { path: proven });
                 }
                 let refusal = match well_formed {
                     None => Refusal::WrongKey {
-                        remote: path.remote.ip(),
+                        remote: proven.remote.ip(),
                         tried: names.len(),
                     },
                     Some(_) => Refusal::Malformed {
@@ -483,7 +485,7 @@ impl AwaitTrial {
                     let notify = frame.clear_notify(context, kind);
                     context.transmit(path, notify);
                 }
-                return Step::Stay(before.fail(context, message, path, refusal));
+                return Step::Stay(before.fail(context, message, proven, refusal));
             }
             KeyTrialOutcome::Malformed(_) => {
                 count(&mut context.counters.malformed);
@@ -492,7 +494,7 @@ impl AwaitTrial {
                     message: "message 5 of Main Mode",
                     what,
                 };
-                return Step::Stay(before.fail(context, message, path, refusal));
+                return Step::Stay(before.fail(context, message, proven, refusal));
             }
         };
         let key = names.get(found.index);

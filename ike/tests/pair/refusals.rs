@@ -11,7 +11,7 @@ use ike::{
 };
 use wire::{Carrier, Path, Secret};
 
-use crate::harness::{Pair, Side, seconds};
+use crate::harness::{CLIENT, Pair, Side, ip, seconds};
 
 fn with_policies(client: Policy, server: Policy) -> Pair {
     let config = |policy| Config {
@@ -48,6 +48,30 @@ fn a_wrong_key_is_called_a_wrong_key_on_both_sides() {
     insta::assert_snapshot!(pair.refusals(Side::Server).join("\n"), @"the pre-shared key does not match: 10.0.0.2 uses another key than the one configured for it; compare it with the secrets file");
     insta::assert_snapshot!(reasons(&pair).join("\n"), @"no answer to message 5 of Main Mode (the peer said AUTHENTICATION-FAILED: the pre-shared key does not match)");
     assert_eq!((pair.server.occupancy(), pair.spis.len()), ((0, 0), 0));
+}
+
+/// Whoever has our cookie can write any address on message 5: it is not that one that has failed.
+#[test]
+fn a_wrong_key_is_blamed_on_whoever_got_message_2() {
+    let mut pair = Pair::new(2);
+    pair.key = Secret::from(&b"wrong"[..]);
+    pair.connect();
+    run_until_sent(&mut pair, 2);
+    // Message 4 has arrived then, and message 5 has left.
+    pair.run_for(Duration::from_millis(15));
+    let message = pair.sent.last().expect("message 5").clone();
+    assert_eq!(message.from, Side::Client);
+    let forged = Path {
+        local: message.path.remote,
+        remote: "203.0.113.5:500".parse().expect("an address"),
+        carrier: message.path.carrier,
+    };
+    pair.inject(Side::Server, forged, &message.bytes);
+    let blamed = pair.events.iter().filter_map(|(_, _, event)| match event {
+        Event::WrongKey { path } | Event::Refused { path, .. } => Some(path.remote.ip()),
+        _ => None,
+    });
+    assert_eq!(blamed.collect::<Vec<_>>(), [ip(CLIENT), ip(CLIENT)]);
 }
 
 /// Most servers are silent after a message 5 that they cannot decrypt.

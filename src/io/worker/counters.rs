@@ -54,7 +54,7 @@ counters! {
     runts = "runts",
     /// Longer than any IKE message may be.
     oversized_ike = "oversized-ike",
-    /// New IKE exchanges beyond what one source may begin.
+    /// IKE messages beyond what one source may send, or begin with.
     limited_ike = "limited-ike",
     /// IKE messages for which the control plane had no room.
     dropped_ike = "dropped-ike",
