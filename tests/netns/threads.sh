@@ -28,7 +28,7 @@ case_threads() {
     if check "threads: namespaces" topology_homes && check "threads: link" reaches client1; then
         [[ -n $adit ]] || { skip "threads: adit itself: no program"; teardown; return; }
         if check "threads: adit serve listens" start_server "$work/threads.toml" &&
-            check "threads: there are three packet threads" packet_threads 3 &&
+            check "threads: there are three packet threads" within 5 packet_threads 3 &&
             check "threads: a client connects" connect client1 alice &&
             check "threads: another behind the same address" connect client2 bob; then
             for role in client1 client2; do
