@@ -44,7 +44,8 @@ case_threads() {
         fi
     fi
     teardown
-    if check "threads: namespaces without NAT" topology_direct && reaches client &&
+    if check "threads: namespaces without NAT" topology_direct &&
+        check "threads: link without NAT" reaches client &&
         check "threads: adit serve listens again" start_server "$work/threads.toml"; then
         check "threads: a client connects without NAT" connect client alice &&
             check "threads: numbers leave in order, as protocol 50" \
