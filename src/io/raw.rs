@@ -232,15 +232,22 @@ mod tests {
         assert_eq!(behind_ipv4_header(&[]), None);
     }
 
-    #[test]
-    fn esp_travels_over_loopback_from_the_chosen_source() {
-        let receiver = match RawSocket::bind("127.0.0.41".parse().unwrap(), Share::ALL) {
-            Ok(socket) => socket,
+    /// `None`, with the reason told, where raw sockets are not allowed.
+    fn receiver(address: &str) -> Option<RawSocket> {
+        match RawSocket::bind(address.parse().unwrap(), Share::ALL) {
+            Ok(socket) => Some(socket),
             Err(error @ SetupError::RawNotAllowed(_)) => {
                 println!("skipped: {error}");
-                return;
+                None
             }
             Err(error) => panic!("{error}"),
+        }
+    }
+
+    #[test]
+    fn esp_travels_over_loopback_from_the_chosen_source() {
+        let Some(receiver) = receiver("127.0.0.41") else {
+            return;
         };
         let sender = RawSocket::bind("0.0.0.0".parse().unwrap(), Share::ALL).unwrap();
         let path = Path {
@@ -268,13 +275,8 @@ mod tests {
 
     #[test]
     fn many_packets_leave_from_the_chosen_source() {
-        let receiver = match RawSocket::bind("127.0.0.43".parse().unwrap(), Share::ALL) {
-            Ok(socket) => socket,
-            Err(error @ SetupError::RawNotAllowed(_)) => {
-                println!("skipped: {error}");
-                return;
-            }
-            Err(error) => panic!("{error}"),
+        let Some(receiver) = receiver("127.0.0.43") else {
+            return;
         };
         let sender = RawSocket::bind("0.0.0.0".parse().unwrap(), Share::ALL).unwrap();
         let packets: Vec<u8> = (0..40).flat_map(|n| [n; 100]).take(3950).collect();

@@ -309,6 +309,20 @@ mod tests {
         Command::Apply(update)
     }
 
+    fn add_session(session: SessionId, peer: u64) -> Command {
+        update(Update::AddSession(dataplane::AddSession {
+            session,
+            peer: PeerId(peer),
+            ports: PORTS,
+            local_tunnel: 1,
+            local_session: 1,
+            remote_tunnel: 1,
+            remote_session: 1,
+            sequencing: false,
+            length: false,
+        }))
+    }
+
     #[test]
     fn everything_about_a_peer_goes_to_its_owner() {
         let mut owners = Owners::new(THREADS);
@@ -317,23 +331,12 @@ mod tests {
             let peer = thread as u64;
             let spi = 0x1000 + thread as u32;
             let session = SessionId(peer + 100);
-            let link = dataplane::AddSession {
-                session,
-                peer: PeerId(peer),
-                ports: PORTS,
-                local_tunnel: 1,
-                local_session: 1,
-                remote_tunnel: 1,
-                remote_session: 1,
-                sequencing: false,
-                length: false,
-            };
             for command in [
                 add(peer, path),
                 install(peer, spi),
                 send(path),
                 update(Update::DetectTruncation { spi }),
-                update(Update::AddSession(link)),
+                add_session(session, peer),
                 Command::SealPpp {
                     session,
                     frame: Vec::new(),
@@ -440,17 +443,7 @@ mod tests {
 
     fn session(owners: &mut Owners, session: u64, peer: u64) -> SessionId {
         let session = SessionId(session);
-        owners.way(&update(Update::AddSession(dataplane::AddSession {
-            session,
-            peer: PeerId(peer),
-            ports: PORTS,
-            local_tunnel: 1,
-            local_session: 1,
-            remote_tunnel: 1,
-            remote_session: 1,
-            sequencing: false,
-            length: false,
-        })));
+        owners.way(&add_session(session, peer));
         session
     }
 
