@@ -77,7 +77,7 @@ fn run(cli: Cli) -> Result<u8, Failure> {
             let code = doctor::run(&arguments, &sources(&arguments.config), out);
             return Ok(code.map_err(anyhow::Error::from)?);
         }
-        Command::Status(asking) => status::run(&asking, &asking.sources(), out)?,
+        Command::Status(status) => status::run(&status, &status.asking.sources(), out)?,
         Command::Session(command) => session::run(&command, &command.asking().sources(), out)?,
         Command::Reload(asking) => session::reload(&asking, &asking.sources(), out)?,
         Command::User(command) => {

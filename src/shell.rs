@@ -157,6 +157,11 @@ impl Shell {
         self.unanswered
     }
 
+    /// Messages that wait for the engine: out of SAs, with a responder's cookie, and first ones.
+    pub fn waiting(&self) -> [usize; 3] {
+        self.upcalls.waiting()
+    }
+
     /// Waits for something to happen. Cancelling this loses nothing.
     ///
     /// What is due or noticed and what has come take turns when there is always some of both: a

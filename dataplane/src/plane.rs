@@ -153,6 +153,21 @@ impl DataPlane {
         self.by_session.with(session, |session| session.usage())
     }
 
+    /// What has passed through all sessions that there are.
+    pub fn all_usage(&self) -> SessionUsage {
+        let books = self.books();
+        books
+            .sessions
+            .values()
+            .fold(SessionUsage::default(), |sum, session| {
+                let usage = session.usage();
+                SessionUsage {
+                    received: sum.received.plus(usage.received),
+                    sent: sum.sent.plus(usage.sent),
+                }
+            })
+    }
+
     /// What an inbound association was used for; `spi` is ours.
     pub fn inbound_usage(&self, spi: u32) -> Option<SaUsage> {
         let slot = self.inbound.get(self.config.slots.slot(spi))?.load();

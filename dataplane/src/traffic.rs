@@ -11,6 +11,16 @@ pub struct Traffic {
     pub bytes: u64,
 }
 
+impl Traffic {
+    /// Both together.
+    pub(crate) const fn plus(self, other: Self) -> Self {
+        Self {
+            packets: self.packets.saturating_add(other.packets),
+            bytes: self.bytes.saturating_add(other.bytes),
+        }
+    }
+}
+
 /// A [`Traffic`] in the making. The two numbers are read one after the other: they may be a
 /// packet apart.
 #[derive(Debug, Default)]

@@ -26,6 +26,8 @@ pub struct Occupancy {
     pub requests: usize,
     /// Deadlines of peers and links.
     pub timers: usize,
+    /// Bytes that handshake messages cost of which some fragments have not come.
+    pub fragment_bytes: usize,
 }
 
 impl Engine {
@@ -43,6 +45,7 @@ impl Engine {
             addresses: self.pool.in_use(),
             requests: self.requests.len(),
             timers: self.timers.len(),
+            fragment_bytes: self.ike.fragment_bytes(),
         }
     }
 }

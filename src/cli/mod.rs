@@ -26,6 +26,7 @@ pub use client::ClientSetup;
 pub use connect::{Connect, Route};
 pub use doctor::Doctor;
 pub use session::Session;
+pub use status::Status;
 pub use user::User;
 
 use crate::config::layers::DEFAULT_FILE;
@@ -60,7 +61,7 @@ pub enum Command {
     /// Examine this host for what would keep clients out, and say what mends it
     Doctor(Doctor),
     /// Show who is connected to the running server
-    Status(Asking),
+    Status(Status),
     /// Look at single sessions of the running server, or close them
     Session(Session),
     /// Make the running server read its keys and users again

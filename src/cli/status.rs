@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use clap::Args;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use super::Failure;
@@ -13,56 +14,47 @@ use crate::control::{FailureRow, GuardCounts, Request, Response, SessionRow, Sta
 /// Failures that are shown to people.
 const FAILURES: usize = 10;
 
+/// `adit status`
+#[derive(Debug, Args)]
+pub struct Status {
+    #[command(flatten)]
+    #[allow(
+        missing_docs,
+        reason = "documented at its type; clap would show it as the help"
+    )]
+    pub asking: Asking,
+    /// Sums only, without a row for each client: for asking a large server often
+    #[arg(long)]
+    pub totals: bool,
+}
+
 /// Asks and writes the answer to `out`.
-pub fn run(asking: &Asking, sources: &Sources, out: &mut dyn Write) -> Result<(), Failure> {
-    match asking.ask(sources, &Request::Status)? {
-        Response::Status(report) => asking.show(out, &report, || render(&report)),
+pub fn run(status: &Status, sources: &Sources, out: &mut dyn Write) -> Result<(), Failure> {
+    let asking = &status.asking;
+    let request = if status.totals {
+        Request::Totals
+    } else {
+        Request::Status
+    };
+    match asking.ask(sources, &request)? {
+        Response::Status(report) => asking.show(out, &report, || {
+            if status.totals {
+                totals(&report, report.held.sessions, report.held.peers)
+            } else {
+                render(&report)
+            }
+        }),
         other => Err(unexpected(&other)),
     }
 }
 
 /// The answer for people.
 pub fn render(report: &StatusReport) -> String {
-    let counters = &report.counters;
-    let mut text = format!(
-        "adit {}, up {}, {}, {} of {} addresses lent\n",
-        report.version,
-        span(report.uptime_seconds),
-        count(report.sessions.len(), "session"),
-        report.pool.used,
-        report.pool.size,
+    let mut text = totals(
+        report,
+        report.sessions.len() as u64,
+        report.peers.len() as u64,
     );
-    let listen: Vec<String> = report.listen.iter().map(ToString::to_string).collect();
-    text.push_str(&format!("listening on {}", listen.join(", ")));
-    if let Some(address) = report.public_address {
-        text.push_str(&format!(", known as {address}"));
-    }
-    if let Some(address) = report.local_address {
-        text.push_str(&format!("; {} is {address}", report.interface));
-    }
-    text.push_str(&format!(
-        "\n{}, {}, {} half-open, {}; {} in, {} out\n",
-        count(report.peers.len(), "peer"),
-        plural(counters.ike_sas, "IKE SA"),
-        counters.half_open,
-        plural(counters.child_sas, "ESP SA"),
-        bytes(counters.bytes_in),
-        bytes(counters.bytes_out),
-    ));
-    text.push_str(&guard(&counters.guard));
-    for (what, sums) in [
-        ("dropped", &counters.drops),
-        ("refused", &counters.refusals),
-    ] {
-        let sums: Vec<String> = sums
-            .iter()
-            .filter(|(_, number)| **number > 0)
-            .map(|(reason, number)| format!("{number} {reason}"))
-            .collect();
-        if !sums.is_empty() {
-            text.push_str(&format!("{what}: {}\n", sums.join(", ")));
-        }
-    }
     if !report.sessions.is_empty() {
         text.push('\n');
         text.push_str(&table(&report.sessions));
@@ -85,6 +77,51 @@ pub fn render(report: &StatusReport) -> String {
         text.push_str("\nlast failures, the latest first (`adit explain CAUSE` says more):\n");
         text.push_str(&failures(&report.failures));
         text.push('\n');
+    }
+    text
+}
+
+/// What is not about one client.
+fn totals(report: &StatusReport, sessions: u64, peers: u64) -> String {
+    let counters = &report.counters;
+    let mut text = format!(
+        "adit {}, up {}, {}, {} of {} addresses lent\n",
+        report.version,
+        span(report.uptime_seconds),
+        plural(sessions, "session"),
+        report.pool.used,
+        report.pool.size,
+    );
+    let listen: Vec<String> = report.listen.iter().map(ToString::to_string).collect();
+    text.push_str(&format!("listening on {}", listen.join(", ")));
+    if let Some(address) = report.public_address {
+        text.push_str(&format!(", known as {address}"));
+    }
+    if let Some(address) = report.local_address {
+        text.push_str(&format!("; {} is {address}", report.interface));
+    }
+    text.push_str(&format!(
+        "\n{}, {}, {} half-open, {}; {} in, {} out\n",
+        plural(peers, "peer"),
+        plural(counters.ike_sas, "IKE SA"),
+        counters.half_open,
+        plural(counters.child_sas, "ESP SA"),
+        bytes(counters.bytes_in),
+        bytes(counters.bytes_out),
+    ));
+    text.push_str(&guard(&counters.guard));
+    for (what, sums) in [
+        ("dropped", &counters.drops),
+        ("refused", &counters.refusals),
+    ] {
+        let sums: Vec<String> = sums
+            .iter()
+            .filter(|(_, number)| **number > 0)
+            .map(|(reason, number)| format!("{number} {reason}"))
+            .collect();
+        if !sums.is_empty() {
+            text.push_str(&format!("{what}: {}\n", sums.join(", ")));
+        }
     }
     text
 }

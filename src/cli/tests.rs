@@ -83,7 +83,7 @@ fn the_server_side() {
     let Ok(Command::Status(status)) = parse("adit status --socket /s --json") else {
         panic!("status");
     };
-    assert_eq!(status.socket, Some(PathBuf::from("/s")));
+    assert_eq!(status.asking.socket, Some(PathBuf::from("/s")));
     let Ok(Command::Session(session)) = parse("adit session close 7 8 --socket /s") else {
         panic!("session");
     };

@@ -10,7 +10,7 @@ pub mod server;
 
 pub use client::{AskError, ask};
 pub use protocol::{
-    Counters, FailureRow, GuardCounts, PeerRow, PoolUse, Request, Response, SessionRow,
+    Counters, FailureRow, GuardCounts, Held, PeerRow, PoolUse, Request, Response, SessionRow,
     StatusReport,
 };
 pub use server::{BindError, Call, ControlSocket};
@@ -23,6 +23,8 @@ use crate::diagnostic::Diagnostic;
 pub trait Operator {
     /// Everything there is to know.
     fn status(&mut self) -> StatusReport;
+    /// The same without rows.
+    fn totals(&mut self) -> StatusReport;
     /// The sessions alone.
     fn sessions(&mut self) -> Vec<SessionRow>;
     /// Begins to close a session. The answers are sentences.
@@ -37,6 +39,7 @@ pub trait Operator {
 pub fn answer(operator: &mut dyn Operator, request: &Request) -> Response {
     match request {
         Request::Status => Response::Status(Box::new(operator.status())),
+        Request::Totals => Response::Status(Box::new(operator.totals())),
         Request::SessionList => Response::Sessions {
             sessions: operator.sessions(),
         },

@@ -18,6 +18,10 @@ pub enum Request {
     /// Everything there is to know.
     #[serde(rename = "status")]
     Status,
+    /// The same without the rows of peers, sessions and failures: for whoever asks a server with
+    /// many clients often.
+    #[serde(rename = "totals")]
+    Totals,
     /// The sessions alone.
     #[serde(rename = "session list")]
     SessionList,
@@ -46,7 +50,7 @@ pub enum Request {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "kebab-case")]
 pub enum Response {
-    /// To [`Request::Status`].
+    /// To [`Request::Status`] and [`Request::Totals`].
     Status(Box<StatusReport>),
     /// To [`Request::SessionList`].
     Sessions {
@@ -96,6 +100,8 @@ pub struct StatusReport {
     pub pool: PoolUse,
     /// Sums.
     pub counters: Counters,
+    /// How much of everything the server holds.
+    pub held: Held,
     /// Everybody with a security association.
     pub peers: Vec<PeerRow>,
     /// All sessions, in the order in which they came up.
@@ -167,6 +173,41 @@ pub struct Counters {
     pub drops: BTreeMap<String, u64>,
     /// Refused handshakes and logins, by reason.
     pub refusals: BTreeMap<String, u64>,
+}
+
+/// How much of everything the server holds at the moment. All of it is zero when everybody has
+/// left and nothing is under way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Held {
+    /// Peers that the control plane knows, and those in the tables of packets.
+    pub peers: u64,
+    /// See `peers`.
+    pub peer_slots: u64,
+    /// L2TP tunnels, those included that linger only to acknowledge a repeated goodbye.
+    pub tunnels: u64,
+    /// PPP sessions, whether they carry traffic or not, and those in the tables of packets.
+    pub sessions: u64,
+    /// See `sessions`.
+    pub session_slots: u64,
+    /// SPIs that are given out, those included of negotiations under way.
+    pub spis: u64,
+    /// Associations in the tables of packets, from clients.
+    pub inbound_slots: u64,
+    /// And to clients.
+    pub outbound_slots: u64,
+    /// Addresses lent to clients.
+    pub addresses: u64,
+    /// Computations, logins and scripts that have not answered yet.
+    pub requests: u64,
+    /// Deadlines of peers and links.
+    pub timers: u64,
+    /// Bytes of handshake messages of which some fragments have not come.
+    pub fragment_bytes: u64,
+    /// Messages out of SAs that wait for the control thread.
+    pub waiting_upcalls: u64,
+    /// IKE messages that do.
+    pub waiting_ike: u64,
 }
 
 /// Who has to wait because of failed logins or handshakes.

@@ -15,6 +15,17 @@ impl Operator for Fake {
         }
     }
 
+    fn totals(&mut self) -> StatusReport {
+        StatusReport {
+            schema: protocol::SCHEMA,
+            held: Held {
+                sessions: 1,
+                ..Held::default()
+            },
+            ..Default::default()
+        }
+    }
+
     fn sessions(&mut self) -> Vec<SessionRow> {
         vec![SessionRow {
             session: 3,
@@ -92,6 +103,15 @@ fn every_verb_on_the_wire() {
         assert!(text.contains(r#""user":"bob""#), "{text}");
         assert_eq!(serde_json::from_str::<Response>(&text).unwrap(), response);
     }
+}
+
+#[test]
+fn totals_have_no_rows() {
+    let request: Request = serde_json::from_str(r#"{"verb":"totals"}"#).unwrap();
+    let Response::Status(report) = answer(&mut Fake::default(), &request) else {
+        panic!("not a status");
+    };
+    assert_eq!((report.held.sessions, report.sessions.len()), (1, 0));
 }
 
 /// An older client reads a newer server's answer, and the other way round.

@@ -333,6 +333,16 @@ impl Operator for Server {
         )
     }
 
+    fn totals(&mut self) -> control::StatusReport {
+        status::totals(
+            &self.shell,
+            &self.desk.config,
+            &self.desk.journal,
+            &self.desk.config.tun.pattern(),
+            self.started,
+        )
+    }
+
     fn sessions(&mut self) -> Vec<control::SessionRow> {
         status::sessions(&self.shell)
     }

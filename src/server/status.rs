@@ -6,7 +6,8 @@ use super::journal::{Journal, Remembered, esp, nat};
 use super::{Tally, wall_clock};
 use crate::config::Config;
 use crate::control::{
-    Counters, FailureRow, GuardCounts, PeerRow, PoolUse, SessionRow, StatusReport, protocol::SCHEMA,
+    Counters, FailureRow, GuardCounts, Held, PeerRow, PoolUse, SessionRow, StatusReport,
+    protocol::SCHEMA,
 };
 use crate::io::{clock, worker};
 use crate::shell::Shell;
@@ -19,8 +20,24 @@ pub(super) fn report(
     interface: &str,
     started: Instant,
 ) -> StatusReport {
-    let sessions = sessions(shell);
-    let peers: Vec<PeerRow> = shell.engine.peers().map(peer).collect();
+    StatusReport {
+        peers: shell.engine.peers().map(peer).collect(),
+        sessions: sessions(shell),
+        failures: journal.failures().map(failure).collect(),
+        ..totals(shell, config, journal, interface, started)
+    }
+}
+
+/// What needs no row for each client.
+pub(super) fn totals(
+    shell: &Shell,
+    config: &Config,
+    journal: &Journal,
+    interface: &str,
+    started: Instant,
+) -> StatusReport {
+    let engine = shell.engine.occupancy();
+    let usage = shell.plane.all_usage();
     let listen = config.listen.addresses.iter().flat_map(|address| {
         [config.listen.ike_port, config.listen.natt_port].map(|port| (*address, port).into())
     });
@@ -40,20 +57,41 @@ pub(super) fn report(
             used: shell.engine.addresses_in_use() as u64,
         },
         counters: Counters {
-            half_open: shell.engine.half_open() as u64,
-            ike_sas: peers.iter().map(|peer| peer.ike_sas).sum(),
-            child_sas: peers.iter().map(|peer| peer.child_sas).sum(),
-            packets_in: sessions.iter().map(|session| session.packets_in).sum(),
-            bytes_in: sessions.iter().map(|session| session.bytes_in).sum(),
-            packets_out: sessions.iter().map(|session| session.packets_out).sum(),
-            bytes_out: sessions.iter().map(|session| session.bytes_out).sum(),
+            half_open: engine.half_open as u64,
+            ike_sas: engine.ike_sas as u64,
+            child_sas: engine.child_sas as u64,
+            packets_in: usage.received.packets,
+            bytes_in: usage.received.bytes,
+            packets_out: usage.sent.packets,
+            bytes_out: usage.sent.bytes,
             guard: guard(shell),
             drops: drops(shell),
             refusals: journal.refusals().clone(),
         },
-        peers,
-        sessions,
-        failures: journal.failures().map(failure).collect(),
+        held: held(shell),
+        ..StatusReport::default()
+    }
+}
+
+fn held(shell: &Shell) -> Held {
+    let engine = shell.engine.occupancy();
+    let plane = shell.plane.occupancy();
+    let [upcalls, known, unknown] = shell.waiting();
+    Held {
+        peers: engine.peers as u64,
+        peer_slots: plane.peers as u64,
+        tunnels: engine.tunnels as u64,
+        sessions: engine.sessions as u64,
+        session_slots: plane.sessions as u64,
+        spis: engine.spis as u64,
+        inbound_slots: plane.inbound as u64,
+        outbound_slots: plane.outbound as u64,
+        addresses: engine.addresses as u64,
+        requests: engine.requests as u64,
+        timers: engine.timers as u64,
+        fragment_bytes: engine.fragment_bytes as u64,
+        waiting_upcalls: upcalls as u64,
+        waiting_ike: known.saturating_add(unknown) as u64,
     }
 }
 

@@ -5,6 +5,8 @@ helper.py echo ADDRESS PORT         answers each datagram with its source, as "a
 helper.py ask ADDRESS PORT LOCAL    sends a datagram from the port LOCAL and prints the answer
 helper.py garbage ADDRESS COUNT     sends COUNT datagrams of nonsense to ports 500, 4500 and 1701
 helper.py nobody USER               whether no session of the status report on standard input is of USER
+helper.py nothing-held              whether the status report on standard input says that the server holds
+                                    nothing of anybody; prints what else
 helper.py contains TEXT...          whether each TEXT is in some string of the JSON document on
                                     standard input, an address also with a port behind it
 helper.py notified PATH             prints, a line each, what is told through the socket PATH as
@@ -204,6 +206,12 @@ def nobody(user):
     return 1 if sessions else 0
 
 
+def nothing_held():
+    held = {what: count for what, count in json.load(sys.stdin)["held"].items() if count}
+    print(held)
+    return 1 if held else 0
+
+
 def numbers(value):
     if isinstance(value, dict):
         value = list(value.values())
@@ -250,6 +258,7 @@ COMMANDS = {
     "garbage": garbage,
     "contains": contains,
     "nobody": nobody,
+    "nothing-held": nothing_held,
     "notified": notified,
     "stream-in": stream_in,
     "stream-out": stream_out,

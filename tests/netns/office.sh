@@ -104,6 +104,15 @@ coming_and_going() {
     all_up && because "$moves moves in $office_seconds s"
 }
 
+# Slots of tables, SPIs, addresses, timers: a tunnel lingers for half a minute to acknowledge a
+# repeated goodbye.
+nothing_held() {
+    timeout 10 "$adit" status --totals --json --config "$work/adit.toml" |
+        python3 "$here/helper.py" nothing-held
+}
+
+holds_nothing_in_the_end() { within 100 nothing_held || nothing_held; }
+
 everybody_leaves() {
     local home
     kill -TERM "${office_pids[@]}"
@@ -123,7 +132,8 @@ case_office() {
         check "office: all ping at once" ping_together "$office_size" 10
         check "office: clients come and go, the others do not notice" coming_and_going
         check "office: all ping at once again" ping_together "$office_size" 10
-        check "office: everybody leaves" everybody_leaves
+        check "office: everybody leaves" everybody_leaves &&
+            check "office: the server holds nothing of anybody" holds_nothing_in_the_end
     fi
     teardown
 }

@@ -282,6 +282,11 @@ impl Endpoint {
         (self.half_open.len(), self.established)
     }
 
+    /// Bytes that messages cost of which some fragments have not come.
+    pub const fn fragment_bytes(&self) -> usize {
+        self.fragments.bytes()
+    }
+
     /// What was seen and not worth an event.
     pub const fn counters(&self) -> Counters {
         self.context.counters

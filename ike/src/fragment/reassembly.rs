@@ -252,6 +252,11 @@ impl Reassembly {
         }
     }
 
+    /// What all unfinished messages cost, in bytes.
+    pub(crate) const fn bytes(&self) -> usize {
+        self.held
+    }
+
     /// What all unfinished messages cost, and how many there are. For tests: panics if the books are wrong.
     pub(crate) fn held(&self) -> (usize, usize) {
         let cost: usize = self.unfinished.values().map(|message| message.cost).sum();

@@ -177,6 +177,15 @@ impl<T> Upcalls<T> {
         }
     }
 
+    /// How many messages wait: out of SAs, with a responder's cookie, and first ones.
+    pub fn waiting(&self) -> [usize; 3] {
+        [
+            self.authenticated.len(),
+            self.known.len(),
+            self.unknown.len(),
+        ]
+    }
+
     /// The next message if one waits, by the same order.
     pub fn recv_now(&mut self) -> Option<Upcall<T>> {
         if let Ok((peer, message)) = self.authenticated.try_recv() {
