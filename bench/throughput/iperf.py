@@ -1,10 +1,9 @@
 """iperf3 between the ends of a peer, and what the server's processes need of the CPU meanwhile."""
 
 import json
-import os
-import pathlib
 
 from lab import Missing, until
+from processes import cpu_seconds
 
 PORT = 5299
 GIB = 2 ** 30
@@ -51,16 +50,6 @@ class Run:
             # The server ends by itself when the client has.
             process.stop(2)
             self.lab.processes.remove(process)
-
-
-def cpu_seconds(pids):
-    """User and system time of these processes so far, their threads included."""
-    ticks = 0
-    for pid in pids:
-        # The name in the second field may have blanks in it; behind it there are none.
-        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def tcp(peer, seconds, streams, reverse, congestion=None):

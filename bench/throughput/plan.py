@@ -5,7 +5,7 @@ import typing
 
 import iperf
 import latency
-import tools
+import programs
 
 # Keys of peers.
 BARE, CBC, GCM, RAW = "bare", "cbc", "gcm", "raw"
@@ -86,13 +86,13 @@ def everything(options, own):
             *tcp_cells(options, [BARE, CBC, GCM, RAW, GOTATUN, BORINGTUN], single_only=[RAW]),
             Cell("ciphers", "the ciphers alone, CPU seconds for each GiB", "s/GiB", "receiving",
                  [CIPHERS_CBC, CIPHERS_GCM],
-                 lambda peer: tools.ciphers(own, SUITES[peer.key]), 1.0),
+                 lambda peer: programs.ciphers(own, SUITES[peer.key]), 1.0),
         ]),
         Group("udp", "datagrams", [
             *udp_cells(options, datagram_peers),
             Cell("small", "UDP, 64 bytes of payload, own sender", "packets/s", "packets",
                  datagram_peers,
-                 lambda peer: tools.small_packets(peer, own, options.seconds),
+                 lambda peer: programs.small_packets(peer, own, options.seconds),
                  options.seconds + OVERHEAD + 0.5),
         ]),
         Group("latency", "round trips", [

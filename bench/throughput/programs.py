@@ -1,47 +1,22 @@
-"""Programs that are built: adit's own tools for this benchmark, and those it is compared with."""
+"""Programs that adit is compared with, and what its own tools for this benchmark measure."""
 
 import json
 import os
-import pathlib
 import shutil
 import subprocess
-import sys
 
 from lab import Missing, until
+from tools import CACHE
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache"))
 # Where tests/run has its tools too.
 INSTALLED = CACHE / "adit-tools"
 VERSIONS = {"gotatun": ("gotatun-cli", "0.10.2"), "boringtun-cli": ("boringtun-cli", "0.7.1")}
-OWN = TARGET / "release" / "bench-tools"
 PORT = 5300
 GIB = 2 ** 30
 # Of a packet of 1,400 bytes: what iperf3 counts (without IP and TCP headers, timestamps among
 # these), and what is sealed (with PPP, L2TP and UDP headers).
 COUNTED = 1400 - 20 - 32
 SEALED = 1418
-
-
-def find_adit(given):
-    # A debug build would measure something else.
-    path = pathlib.Path(given) if given else TARGET / "release" / "adit"
-    if not os.access(path, os.X_OK):
-        sys.exit(f"{path} is not there: cargo build --release, or say --adit FILE")
-    return path.resolve()
-
-
-def build(*arguments, say):
-    """Runs cargo; ends the program where that fails."""
-    say(f"cargo {' '.join(arguments)}")
-    done = subprocess.run(["cargo", *arguments], cwd=ROOT, capture_output=True, text=True)
-    if done.returncode != 0:
-        sys.exit(f"cargo {' '.join(arguments)} failed:\n{done.stderr[-2000:]}")
-
-
-def build_own(say):
-    build("build", "--release", "--locked", "-p", "bench-tools", say=say)
 
 
 def find_installed(program):
