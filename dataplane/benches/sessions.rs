@@ -91,7 +91,7 @@ fn ingress_batch(traffic: &mut Traffic) -> (usize, Duration) {
     let path = path(peer);
     let packets = sealed
         .iter_mut()
-        .map(|packet| (path, packet.as_mut_slice()));
+        .map(|packet| (&path, packet.as_mut_slice()));
     let mut passed = 0;
     let start = Instant::now();
     traffic.receiver.ingress_batch(NOW, packets, |ingress| {

@@ -8,7 +8,7 @@ use esp::{Incoming, OpenError, Opened};
 use wire::{Instant, Path};
 
 use crate::drops::DropReason;
-use crate::ingress::{Ingress, accept, refused};
+use crate::ingress::{Ingress, Recent, accept, refused};
 use crate::plane::DataPlane;
 use crate::sa::InboundSa;
 
@@ -16,13 +16,13 @@ use crate::sa::InboundSa;
 const RUN: usize = esp::BATCH;
 
 /// A run of packets of one association, and how each came.
-struct Run<'a> {
-    paths: [Option<Path>; RUN],
+struct Run<'p, 'a> {
+    paths: [Option<&'p Path>; RUN],
     packets: [&'a mut [u8]; RUN],
     len: usize,
 }
 
-impl<'a> Run<'a> {
+impl<'p, 'a> Run<'p, 'a> {
     fn new() -> Self {
         Self {
             paths: [None; RUN],
@@ -32,7 +32,7 @@ impl<'a> Run<'a> {
     }
 
     /// Only while it is not full.
-    fn push(&mut self, path: Path, packet: &'a mut [u8]) {
+    fn push(&mut self, path: &'p Path, packet: &'a mut [u8]) {
         let place = self.paths.get_mut(self.len);
         if let (Some(at), Some(place)) = (place, self.packets.get_mut(self.len)) {
             (*at, *place) = (Some(path), packet);
@@ -45,7 +45,7 @@ impl<'a> Run<'a> {
     }
 
     /// Takes what has been pushed.
-    fn drain(&mut self) -> impl Iterator<Item = (Path, &'a mut [u8])> {
+    fn drain(&mut self) -> impl Iterator<Item = (&'p Path, &'a mut [u8])> {
         let len = std::mem::take(&mut self.len);
         let paths = self.paths.iter_mut().filter_map(Option::take);
         paths
@@ -57,10 +57,10 @@ impl<'a> Run<'a> {
 impl DataPlane {
     /// Takes ESP packets in that were received together, and gives what became of each to `take`,
     /// those of one association in their order. Each is treated as by [`DataPlane::ingress`].
-    pub fn ingress_batch<'a>(
+    pub fn ingress_batch<'p, 'a>(
         &self,
         now: Instant,
-        packets: impl Iterator<Item = (Path, &'a mut [u8])>,
+        packets: impl Iterator<Item = (&'p Path, &'a mut [u8])>,
         mut take: impl FnMut(Ingress<'a>),
     ) {
         let mut run = Run::new();
@@ -83,7 +83,7 @@ impl DataPlane {
         &self,
         now: Instant,
         spi: Option<u32>,
-        run: &mut Run<'a>,
+        run: &mut Run<'_, 'a>,
         take: &mut impl FnMut(Ingress<'a>),
     ) {
         let Some(spi) = spi.filter(|_| run.len > 0) else {
@@ -103,7 +103,7 @@ impl DataPlane {
         &self,
         now: Instant,
         sa: (usize, &InboundSa),
-        run: &mut Run<'a>,
+        run: &mut Run<'_, 'a>,
         take: &mut impl FnMut(Ingress<'a>),
     ) {
         let mut paths = [None; RUN];
@@ -138,7 +138,7 @@ impl DataPlane {
                     && seen != Some((path, acceptance))
                 {
                     seen = Some((path, acceptance));
-                    self.notice_path(path, sa, &peer, acceptance);
+                    self.notice_path(*path, sa, &peer, acceptance);
                 }
                 opened
             });
@@ -148,10 +148,12 @@ impl DataPlane {
             self.notice(now, sa, slot, &peer, packets);
         }
         let sessions = peer.sessions.load();
+        let mut recent = Recent::default();
         for (incoming, opened) in batch.iter_mut().zip(accepted) {
             let packet = std::mem::take(&mut incoming.packet);
-            let outcome =
-                opened.and_then(|opened| self.deliver_opened(&peer, &sessions, packet, opened));
+            let outcome = opened.and_then(|opened| {
+                self.deliver_opened(&peer, &sessions, &mut recent, packet, opened)
+            });
             take(self.counted(outcome));
         }
     }

@@ -1,8 +1,10 @@
 //! The way in: RFC 4303 §3.4, then UDP, L2TP, PPP and IP.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use arc_swap::Guard;
 use esp::{Acceptance, OpenError, Opened, ReplayError};
 use wire::{Carrier, Instant, Path, PeerId, Ports};
 
@@ -16,7 +18,7 @@ use crate::peer::{Flag, Peer};
 use crate::plane::DataPlane;
 use crate::ppp;
 use crate::sa::InboundSa;
-use crate::session::{Remote, Session, SessionId};
+use crate::session::{Network, Remote, Session, SessionId};
 
 /// Next header of dummy packets (RFC 4303 §2.6).
 const NO_NEXT_HEADER: u8 = 59;
@@ -78,6 +80,54 @@ pub enum Ingress<'a> {
     Dropped(DropReason),
 }
 
+/// The session that the last packet of a run came through, and what was looked up for it: mostly
+/// the next one needs the same.
+#[derive(Default)]
+pub(crate) struct Recent<'s> {
+    visit: Option<Visit<'s>>,
+}
+
+struct Visit<'s> {
+    session: &'s Session,
+    network: Guard<Option<Arc<Network>>>,
+    /// The destination that was last found not to be a client's.
+    outside: Option<IpAddr>,
+    /// What has come through the session and is not in its books: [`Visit::drop`] sees to that.
+    packets: usize,
+    bytes: usize,
+}
+
+impl<'s> Recent<'s> {
+    fn visit(&mut self, session: &'s Session) -> &mut Visit<'s> {
+        let same = |visit: &Visit<'_>| std::ptr::eq(visit.session, session);
+        if !self.visit.as_ref().is_some_and(same) {
+            self.visit = None;
+        }
+        self.visit.get_or_insert_with(|| Visit {
+            session,
+            network: session.network.load(),
+            outside: None,
+            packets: 0,
+            bytes: 0,
+        })
+    }
+}
+
+impl Visit<'_> {
+    fn count(&mut self, bytes: usize) {
+        self.packets = self.packets.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(bytes);
+    }
+}
+
+impl Drop for Visit<'_> {
+    fn drop(&mut self) {
+        if self.packets > 0 {
+            self.session.received.count_all(self.packets, self.bytes);
+        }
+    }
+}
+
 impl DataPlane {
     /// Takes an ESP packet in. `packet` starts at the SPI: an encapsulating UDP header, or the IP
     /// header that a raw socket delivers, is already off. It is opened in place.
@@ -96,7 +146,10 @@ impl DataPlane {
     pub fn deliver<'a>(&self, peer: PeerId, ports: Ports, message: &'a mut [u8]) -> Ingress<'a> {
         let found = self.by_peer.with(peer, Arc::clone);
         let outcome = match found {
-            Some(peer) => self.deliver_l2tp(&peer, &peer.sessions.load(), ports, message),
+            Some(peer) => {
+                let sessions = peer.sessions.load();
+                self.deliver_l2tp(&peer, &sessions, &mut Recent::default(), ports, message)
+            }
             None => Err(DropReason::UnknownPeer),
         };
         self.counted(outcome)
@@ -160,14 +213,16 @@ impl DataPlane {
         let peer = sa.peer.load();
         self.notice(now, sa, slot, &peer, 1);
         self.notice_path(path, sa, &peer, acceptance);
-        self.deliver_opened(&peer, &peer.sessions.load(), packet, opened)
+        let sessions = peer.sessions.load();
+        self.deliver_opened(&peer, &sessions, &mut Recent::default(), packet, opened)
     }
 
     /// Goes on with a packet that is authentic and new.
-    pub(crate) fn deliver_opened<'a>(
+    pub(crate) fn deliver_opened<'s, 'a>(
         &self,
         peer: &Peer,
-        sessions: &[Arc<Session>],
+        sessions: &'s [Arc<Session>],
+        recent: &mut Recent<'s>,
         packet: &'a mut [u8],
         opened: Opened,
     ) -> Result<Ingress<'a>, DropReason> {
@@ -180,7 +235,7 @@ impl DataPlane {
         // authenticated every byte.
         let datagram = packet.get_mut(opened.payload).ok_or(DropReason::BadUdp)?;
         let (remote, local, message) = udp::parse(datagram).ok_or(DropReason::BadUdp)?;
-        self.deliver_l2tp(peer, sessions, Ports { local, remote }, message)
+        self.deliver_l2tp(peer, sessions, recent, Ports { local, remote }, message)
     }
 
     /// Leaves behind what the control plane should know when authentic packets have come.
@@ -231,10 +286,11 @@ impl DataPlane {
         }
     }
 
-    fn deliver_l2tp<'a>(
+    fn deliver_l2tp<'s, 'a>(
         &self,
         peer: &Peer,
-        sessions: &[Arc<Session>],
+        sessions: &'s [Arc<Session>],
+        recent: &mut Recent<'s>,
         ports: Ports,
         message: &'a mut [u8],
     ) -> Result<Ingress<'a>, DropReason> {
@@ -273,14 +329,15 @@ impl DataPlane {
             });
         };
         let frame = message.get_mut(frame).ok_or(DropReason::BadL2tp)?;
-        self.deliver_frame(session, frame)
+        self.deliver_frame(recent.visit(session), frame)
     }
 
     fn deliver_frame<'a>(
         &self,
-        session: &Session,
+        visit: &mut Visit<'_>,
         frame: &'a mut [u8],
     ) -> Result<Ingress<'a>, DropReason> {
+        let session = visit.session;
         session.on_heard();
         let (protocol, start) = ppp::parse(frame).ok_or(DropReason::BadPpp)?;
         if protocol != ppp::IP && protocol != ppp::IPV6 {
@@ -291,8 +348,7 @@ impl DataPlane {
                 frame,
             });
         }
-        let network = session.network.load();
-        let network = network.as_ref().ok_or(DropReason::NetworkDown)?;
+        let network = visit.network.as_deref().ok_or(DropReason::NetworkDown)?;
         let packet = frame.get_mut(start..).ok_or(DropReason::BadPpp)?;
         let header = Header::parse(packet).map_err(|_| DropReason::BadIp)?;
         if header.source.is_ipv4() != (protocol == ppp::IP) {
@@ -304,7 +360,7 @@ impl DataPlane {
             return Err(DropReason::SpoofedSource);
         }
         if let Some(message) = dhcp::find(network, packet, &header) {
-            session.received.count(header.total_len);
+            visit.count(header.total_len);
             // The clock of this session: its peer was heard a moment ago.
             let now = session.peer.last_heard().unwrap_or(Instant::BOOT);
             if !session.dhcp.take(now) {
@@ -318,11 +374,14 @@ impl DataPlane {
                 message,
             });
         }
-        if self.config.isolate_clients && self.by_address.contains(header.destination) {
-            return Err(DropReason::ClientIsolation);
+        if self.config.isolate_clients && visit.outside != Some(header.destination) {
+            if self.by_address.contains(header.destination) {
+                return Err(DropReason::ClientIsolation);
+            }
+            visit.outside = Some(header.destination);
         }
         mss::clamp(packet, &header, network.mtu.min(network.mru));
-        session.received.count(header.total_len);
+        visit.count(header.total_len);
         // What lies behind the packet is padding of PPP (RFC 1661 §2).
         let packet = packet
             .get_mut(..header.total_len)

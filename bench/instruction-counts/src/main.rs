@@ -127,9 +127,10 @@ fn ingress_batch(suite: Suite) -> usize {
     let mut passed = 0;
     for peer in 0..TIMES as u64 {
         let mut sealed = sealed_burst(&sender, &mut outbox, peer);
+        let path = path(peer);
         let packets = sealed
             .iter_mut()
-            .map(|packet| (path(peer), packet.as_mut_slice()));
+            .map(|packet| (&path, packet.as_mut_slice()));
         counted(|| {
             receiver.ingress_batch(NOW, packets, |ingress| {
                 passed += usize::from(matches!(ingress, Ingress::Ip { .. }));

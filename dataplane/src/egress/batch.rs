@@ -4,6 +4,7 @@
 //! looked up once for it. Its segments are written to where they leave from, with the headers in
 //! front, and wait for others of their peer; they are sealed when they leave.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use wire::Path;
@@ -29,9 +30,24 @@ struct Way<'a> {
     is_v4: bool,
     /// When the run was opened, if it has to be.
     stamp: u64,
+    /// What was in front of the last packet, if it can be in front of another one of its length.
+    headers: Cell<Option<(usize, Headers)>>,
 }
 
 impl Way<'_> {
+    /// What goes in front of an IP packet of `len` bytes. Segments are mostly of one length.
+    fn headers(&self, len: usize) -> Option<Headers> {
+        if let Some((of, headers)) = self.headers.get()
+            && of == len
+        {
+            return Some(headers);
+        }
+        let headers = Headers::of_packet(self.session, self.network, self.is_v4, len)?;
+        let again = !self.session.link.sequencing;
+        self.headers.set(again.then_some((len, headers)));
+        Some(headers)
+    }
+
     /// Whether packets in the run of this owner go the same way.
     fn is_that_of(&self, owner: &Owner) -> bool {
         Arc::ptr_eq(self.session, &owner.session)
@@ -109,6 +125,7 @@ impl DataPlane {
             form: sa.form(),
             is_v4: segments.header().source.is_ipv4(),
             stamp: runs.stamp(),
+            headers: Cell::new(None),
         };
         let run = runs.place_for(session.link.peer);
         let run = run.ok_or(DropReason::NoRoom)?;
@@ -157,8 +174,7 @@ impl DataPlane {
         write: impl FnOnce(&mut [u8]) -> Option<usize>,
         send: &mut impl FnMut(Departure<'_>),
     ) -> Result<(), DropReason> {
-        let headers = Headers::of_packet(way.session, way.network, way.is_v4, len);
-        let headers = headers.ok_or(DropReason::NoRoom)?;
+        let headers = way.headers(len).ok_or(DropReason::NoRoom)?;
         let headers = headers.as_slice();
         let payload = headers.len().saturating_add(len);
 

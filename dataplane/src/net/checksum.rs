@@ -1,5 +1,15 @@
 //! The Internet checksum (RFC 1071) and its incremental form (RFC 1624).
 
+use std::sync::LazyLock;
+
+use fearless_simd::{Level, Simd, dispatch};
+
+/// From so many bytes on, wide vectors are worth being asked for.
+const LONG: usize = 256;
+
+/// What this processor's vectors are.
+static LEVEL: LazyLock<Level> = LazyLock::new(Level::new);
+
 /// A ones' complement sum in the making; in the byte order of the host, which comes out the same
 /// once it is swapped at the end (RFC 1071 §2 (B)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -21,17 +31,11 @@ impl Sum {
     /// number.
     #[must_use]
     pub fn bytes(self, bytes: &[u8]) -> Self {
-        // Words of 32 bits summed in 64: folding gives the same as words of 16 bits, and 2^32 of
-        // them fit before anything is lost. They are taken in pairs, and what the lower ones add
-        // up to follows from the sum of the pairs, even where that has overflown: so the loop has
-        // one operation less, and is one that compilers vectorise.
         let (pairs, rest) = bytes.as_chunks::<8>();
-        let add = |(all, high): (u64, u64), pair: &[u8; 8]| {
-            let pair = u64::from_ne_bytes(*pair);
-            (all.wrapping_add(pair), high.wrapping_add(pair >> 32))
+        let (low, high) = match bytes.len() {
+            LONG.. => dispatch!(*LEVEL, simd => halves_on(simd, pairs)),
+            _ => halves(pairs),
         };
-        let (all, high) = pairs.iter().fold((0, 0), add);
-        let low = all.wrapping_sub(high << 32);
         let (words, rest) = rest.as_chunks::<4>();
         let words = words
             .iter()
@@ -66,6 +70,28 @@ impl Sum {
     pub const fn finish(self) -> u16 {
         !self.fold()
     }
+}
+
+/// The sums of the lower and of the upper 32 bits of words of 64.
+///
+/// Folding gives the same as words of 16 bits, and 2^32 of them fit before anything is lost. What
+/// the lower ones add up to follows from the sum of whole words, even where that has overflown: so
+/// the loop has one operation less, and is one that compilers vectorise.
+#[inline(always)]
+fn halves(pairs: &[[u8; 8]]) -> (u64, u64) {
+    let (mut all, mut high) = (0_u64, 0_u64);
+    for pair in pairs {
+        let pair = u64::from_ne_bytes(*pair);
+        all = all.wrapping_add(pair);
+        high = high.wrapping_add(pair >> 32);
+    }
+    (all.wrapping_sub(high << 32), high)
+}
+
+/// [`halves`], compiled for the vectors of `_simd`.
+#[inline(always)]
+fn halves_on<S: Simd>(_simd: S, pairs: &[[u8; 8]]) -> (u64, u64) {
+    halves(pairs)
 }
 
 /// The checksum of some bytes. Over bytes that contain their own right checksum it is 0.

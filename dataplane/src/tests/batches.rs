@@ -115,7 +115,7 @@ proptest! {
         let mut got = Vec::new();
         together.ingress_batch(
             now(),
-            wire.iter_mut().map(|packet| (path, packet.as_mut_slice())),
+            wire.iter_mut().map(|packet| (&path, packet.as_mut_slice())),
             |ingress| got.extend(delivered(ingress)),
         );
         prop_assert_eq!(got, expected);
@@ -135,11 +135,12 @@ fn a_packet_that_comes_twice_in_one_batch_passes_once() {
     let (client, server) = (client(CBC, Carrier::NatT), server(CBC, Carrier::NatT));
     let mut sealed = vec![send(&client, &packet(CLIENT, WORLD, b"hello")); 20];
     let mut passed = 0;
+    let path = path(Carrier::NatT);
     server.ingress_batch(
         now(),
         sealed
             .iter_mut()
-            .map(|packet| (path(Carrier::NatT), packet.as_mut_slice())),
+            .map(|packet| (&path, packet.as_mut_slice())),
         |ingress| passed += usize::from(delivered(ingress).is_some()),
     );
     assert_eq!(passed, 1);

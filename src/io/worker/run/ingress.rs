@@ -36,9 +36,11 @@ impl Core {
         let mut coalescer = std::mem::take(&mut self.coalescer).recycle();
         // ESP of all messages together: the more of a peer, the less each costs. And first: what a
         // peer says inside its association comes before the news that the association is gone.
-        let messages = inbox.buffers.iter_mut().zip(&inbox.meta).zip(paths);
+        let messages = inbox.buffers.iter_mut().zip(&inbox.meta).zip(&paths);
         let packets = messages
-            .filter_map(|((buffer, meta), path)| Some((buffer.get_mut(..meta.len)?, meta, path?)))
+            .filter_map(|((buffer, meta), path)| {
+                Some((buffer.get_mut(..meta.len)?, meta, path.as_ref()?))
+            })
             .filter(|(_, _, path)| path.carrier == Carrier::NatT)
             .flat_map(|(message, meta, path)| {
                 let datagrams = message.chunks_mut(meta.stride.max(1));
@@ -81,9 +83,14 @@ impl Core {
         let Some(socket) = self.sockets.raw.get(index) else {
             return;
         };
+        let mut paths = [None; MESSAGES];
+        for (path, meta) in paths.iter_mut().zip(&inbox.meta).take(count) {
+            *path = Some(socket.path_of(meta));
+        }
         let mut coalescer = std::mem::take(&mut self.coalescer).recycle();
-        let messages = inbox.buffers.iter_mut().zip(&inbox.meta).take(count);
-        let packets = messages.filter_map(|(buffer, meta)| {
+        let messages = inbox.buffers.iter_mut().zip(&inbox.meta).zip(&paths);
+        let packets = messages.filter_map(|((buffer, meta), path)| {
+            let path = path.as_ref()?;
             self.counters.received.count();
             let packet = buffer.get_mut(..meta.len).unwrap_or_default();
             let esp = socket
@@ -92,7 +99,7 @@ impl Core {
             if esp.is_none() {
                 self.counters.runts.count();
             }
-            Some((socket.path_of(meta), esp?))
+            Some((path, esp?))
         });
         self.ingress(now, &mut coalescer, packets);
         self.coalescer = coalescer.recycle();
@@ -100,11 +107,11 @@ impl Core {
 
     /// Opens what was received in one round, and hands over to the host what can be put together as
     /// such.
-    fn ingress<'a>(
+    fn ingress<'p, 'a>(
         &self,
         now: Instant,
         coalescer: &mut Coalescer<'a>,
-        packets: impl Iterator<Item = (Path, &'a mut [u8])>,
+        packets: impl Iterator<Item = (&'p Path, &'a mut [u8])>,
     ) {
         let mut write = |delivery: Delivery<'_>| deliver(&self.inside, &self.counters, &delivery);
         self.plane
