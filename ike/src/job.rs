@@ -164,12 +164,14 @@ impl fmt::Debug for Job {
 
 impl DiffieHellman {
     fn run(self) -> Result<DhOutcome, InvalidPublicValue> {
-        // The peer's value first: when it is no good, the other power need not be computed.
-        let shared = self
-            .peer
-            .map(|peer| self.private.shared_secret(&peer))
-            .transpose()?;
-        let public = self.wants_public.then(|| self.private.public_value());
+        let (public, shared) = match self.peer {
+            Some(peer) if self.wants_public => {
+                let (public, shared) = self.private.exchange(&peer)?;
+                (Some(public), Some(shared))
+            }
+            Some(peer) => (None, Some(self.private.shared_secret(&peer)?)),
+            None => (self.wants_public.then(|| self.private.public_value()), None),
+        };
         Ok(DhOutcome {
             private: self.private,
             public,

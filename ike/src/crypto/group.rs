@@ -212,4 +212,20 @@ impl PrivateValue {
             false => modp::shared_secret(self.group, self.bytes.expose(), peer),
         }
     }
+
+    /// [`Self::public_value`] and [`Self::shared_secret`], for less than both take where that can
+    /// be.
+    ///
+    /// # Errors
+    /// A public value that does not belong to the group.
+    pub fn exchange(&self, peer: &[u8]) -> Result<(Vec<u8>, Secret), InvalidPublicValue> {
+        match self.group.is_curve() {
+            true => ecp::exchange(self.group, self.bytes.expose(), peer),
+            // The peer's value first: when it is no good, the other power need not be computed.
+            false => {
+                let shared = self.shared_secret(peer)?;
+                Ok((self.public_value(), shared))
+            }
+        }
+    }
 }

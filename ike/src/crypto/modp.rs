@@ -1,14 +1,28 @@
 //! MODP groups: powers modulo a safe prime, in constant time (RFC 2409 §6.2, RFC 3526).
+//!
+//! Where the processor multiplies vectors of integers, so do we ([`vectors`]); elsewhere the
+//! arithmetic is that of `crypto-bigint`, which takes five times as long.
+
+#[cfg(target_arch = "x86_64")]
+mod vectors;
 
 use crypto_bigint::modular::{FixedMontyForm, FixedMontyParams};
 use crypto_bigint::{Odd, U1024, U1536, U2048, U3072, U4096, Uint};
+#[cfg(target_arch = "x86_64")]
+use fearless_simd::Level;
 use wire::Secret;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::{Group, InvalidPublicValue};
 
-/// The generator of all these groups.
-const GENERATOR: u8 = 2;
+/// What a power is of.
+#[derive(Clone, Copy)]
+enum Base<'a> {
+    /// 2, the generator of all these groups.
+    Generator,
+    /// A public value: between 1 and p-1, big-endian.
+    Value(&'a [u8]),
+}
 
 /// Group 2.
 const PRIME_1024: Odd<U1024> = Odd::<U1024>::from_be_hex(concat!(
@@ -74,7 +88,7 @@ const PRIME_4096: Odd<U4096> = Odd::<U4096>::from_be_hex(concat!(
 
 /// g^x, of the prime's length.
 pub(super) fn public_value(group: Group, private: &[u8]) -> Vec<u8> {
-    power(group, &[GENERATOR], private).to_vec()
+    power(group, Base::Generator, private).to_vec()
 }
 
 /// y^x, of the prime's length.
@@ -97,7 +111,9 @@ pub(super) fn shared_secret(
     if !is_within {
         return Err(InvalidPublicValue::TRIVIAL);
     }
-    Ok(Secret::from(power(group, peer, private).as_slice()))
+    Ok(Secret::from(
+        power(group, Base::Value(peer), private).as_slice(),
+    ))
 }
 
 /// Whether 1 < y < p-1. The primes are safe, so that what remains generates the group or its
@@ -108,7 +124,15 @@ fn is_within<const LIMBS: usize>(prime: &Odd<Uint<LIMBS>>, value: &[u8]) -> bool
 }
 
 /// base^exponent, of the prime's length. Takes a time that depends on the exponent's length only.
-fn power(group: Group, base: &[u8], exponent: &[u8]) -> Zeroizing<Vec<u8>> {
+fn power(group: Group, base: Base<'_>, exponent: &[u8]) -> Zeroizing<Vec<u8>> {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(simd) = Level::new().as_avx512() {
+        return vectors::power(simd, group, base, exponent);
+    }
+    power_in_words(group, base, exponent)
+}
+
+fn power_in_words(group: Group, base: Base<'_>, exponent: &[u8]) -> Zeroizing<Vec<u8>> {
     match group {
         Group::Modp1024 => power_modulo(&PRIME_1024, base, exponent),
         Group::Modp1536 => power_modulo(&PRIME_1536, base, exponent),
@@ -122,13 +146,16 @@ fn power(group: Group, base: &[u8], exponent: &[u8]) -> Zeroizing<Vec<u8>> {
 
 fn power_modulo<const LIMBS: usize>(
     prime: &Odd<Uint<LIMBS>>,
-    base: &[u8],
+    base: Base<'_>,
     exponent: &[u8],
 ) -> Zeroizing<Vec<u8>> {
     let bits = u32::try_from(exponent.len())
         .unwrap_or(u32::MAX)
         .saturating_mul(8);
-    let base = right_aligned(base);
+    let base = match base {
+        Base::Generator => Uint::from_u8(2),
+        Base::Value(value) => right_aligned(value),
+    };
     let exponent = Zeroizing::new(right_aligned::<LIMBS>(exponent));
     // The modulus is public.
     let params = FixedMontyParams::new_vartime(*prime);
@@ -146,4 +173,84 @@ fn right_aligned<const LIMBS: usize>(bytes: &[u8]) -> Uint<LIMBS> {
         *to = *from;
     }
     Uint::from_be_slice(&padded)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const GROUPS: [Group; 5] = [
+        Group::Modp1024,
+        Group::Modp1536,
+        Group::Modp2048,
+        Group::Modp3072,
+        Group::Modp4096,
+    ];
+
+    /// What the vectors say of a power and what the words say; that they are there.
+    fn assert_same(group: Group, base: Base<'_>, exponent: &[u8]) {
+        let words = power_in_words(group, base, exponent);
+        assert_eq!(words.len(), group.public_len());
+        assert_eq!(power(group, base, exponent), words, "{group}");
+    }
+
+    fn prime(group: Group) -> Vec<u8> {
+        match group {
+            Group::Modp1024 => PRIME_1024.to_be_bytes().as_ref().to_vec(),
+            Group::Modp1536 => PRIME_1536.to_be_bytes().as_ref().to_vec(),
+            Group::Modp2048 => PRIME_2048.to_be_bytes().as_ref().to_vec(),
+            Group::Modp3072 => PRIME_3072.to_be_bytes().as_ref().to_vec(),
+            _ => PRIME_4096.to_be_bytes().as_ref().to_vec(),
+        }
+    }
+
+    /// Numbers whose digits carry far: few bits, all bits, and those next to the prime.
+    #[test]
+    fn vectors_and_words_agree_at_the_edges() {
+        #[cfg(target_arch = "x86_64")]
+        if Level::new().as_avx512().is_none() {
+            println!("skipped: this processor has no such vectors");
+        }
+        for group in GROUPS {
+            let mut below = prime(group);
+            *below.last_mut().unwrap() = 0xfd;
+            let mut ones = vec![0xff; group.public_len()];
+            ones[..9].fill(0);
+            let mut high = vec![0; group.public_len()];
+            high[0] = 0x80;
+            let small = vec![3];
+            for exponent in [&[0][..], &[1], &[2], &[0xff; 4], &[0; 5], &[0x80, 0, 1]] {
+                assert_same(group, Base::Generator, exponent);
+                for base in [&below, &ones, &high, &small] {
+                    assert_same(group, Base::Value(base), exponent);
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20))]
+
+        #[test]
+        fn vectors_and_words_agree(
+            exponent in vec(any::<u8>(), 0..48),
+            mut base in vec(any::<u8>(), 512),
+            sparse in vec(0_usize..512, 0..300),
+        ) {
+            for place in sparse {
+                base[place] = if place % 2 == 0 { 0 } else { 0xff };
+            }
+            for group in GROUPS {
+                assert_same(group, Base::Generator, &exponent);
+                let base = &mut base[..group.public_len()];
+                // Below every prime, and not zero.
+                base[0] &= 0x7f;
+                base[1] |= 1;
+                assert_same(group, Base::Value(base), &exponent);
+            }
+        }
+    }
 }
