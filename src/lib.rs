@@ -26,6 +26,7 @@ pub mod diagnostic;
 pub mod doctor;
 pub mod import;
 pub mod io;
+pub mod load;
 pub mod logging;
 pub mod manual;
 mod nat;

@@ -12,7 +12,7 @@ use adit::config::{Bundle, Config, Sources};
 use adit::devices::{own_address, server_address};
 use adit::diagnostic::{Diagnostic, Severity};
 use adit::io::confinement;
-use adit::{client, logging, manual, quickstart, server};
+use adit::{client, load, logging, manual, quickstart, server};
 use clap::Parser;
 
 fn main() -> ExitCode {
@@ -105,6 +105,10 @@ fn run(cli: Cli) -> Result<u8, Failure> {
         Command::Connect(arguments) => {
             log(&Config::default())?;
             client::connect(&arguments)?;
+        }
+        Command::Load(arguments) => {
+            log(&Config::default())?;
+            return load::load(&arguments, out);
         }
     }
     Ok(0)

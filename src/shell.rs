@@ -17,14 +17,16 @@ use std::time::Duration;
 
 use anyhow::bail;
 use dataplane::DataPlane;
-use engine::{Answer, Engine, Event, Login, Output, Request, RequestId, SessionInfo, Verdict};
+use engine::{
+    Answer, Engine, Event, Login, Output, Reason, Request, RequestId, SessionInfo, Verdict,
+};
 use tokio::sync::{Notify, mpsc};
 use tracing::debug;
-use wire::Instant;
+use wire::{Instant, PeerId};
 
 use crate::io::clock;
 use crate::io::compute::{Pool, Results};
-use crate::io::worker::{self, Command, FromPeer, Inside, Parts, Upcalls, Workers};
+use crate::io::worker::{self, Command, FromPeer, Inside, Parts, Rates, Upcalls, Workers};
 use crate::io::{raw::RawSocket, udp::UdpSocket};
 
 /// The longest sleep: the runtime's clock stands still while the machine is suspended, ours does
@@ -92,6 +94,8 @@ pub struct Wiring {
     pub raw: Vec<RawSocket>,
     /// The TUN device, or what takes its place.
     pub inside: Inside,
+    /// How much IKE is taken of one address.
+    pub rates: Rates,
 }
 
 impl Shell {
@@ -116,6 +120,7 @@ impl Shell {
             udp: wiring.udp,
             raw: wiring.raw,
             inside: wiring.inside,
+            rates: wiring.rates,
             plane: Arc::clone(&plane),
             upcalls: sender.clone(),
             notices: Arc::clone(&notices),
@@ -150,6 +155,12 @@ impl Shell {
     /// Where answers go to requests that a [`Host`] did not answer at once.
     pub fn answers(&self) -> Answers {
         self.answers.clone()
+    }
+
+    /// Lets so many computations wait, where the default is less: for who has thousands of dials
+    /// under way, of which each that finds no room has failed.
+    pub fn queue_computations(&mut self, most: usize) {
+        self.pool.accept(most);
     }
 
     /// Handshake messages that no thread had time for.
@@ -249,27 +260,54 @@ impl Shell {
     /// When a packet thread has ended.
     pub async fn drain(&mut self, host: &mut dyn Host) -> anyhow::Result<()> {
         while let Some(output) = self.engine.poll_output() {
-            let command = match output {
-                Output::Transmit { path, bytes } => Command::Send { path, bytes },
-                Output::SealControl { peer, ports, bytes } => {
-                    Command::SealControl { peer, ports, bytes }
-                }
-                Output::SealPpp { session, frame } => Command::SealPpp { session, frame },
-                Output::SealIp { session, packet } => Command::SealIp { session, packet },
-                Output::DataPlane(update) => Command::Apply(update),
-                Output::Deliver { peer, ports, bytes } => Command::Deliver { peer, ports, bytes },
-                Output::Request(id, request) => {
-                    self.request(id, request, host);
-                    continue;
-                }
-                Output::Event(event) => {
-                    host.event(event, &self.plane);
-                    continue;
-                }
-            };
-            self.command(command).await?;
+            self.carry_out(output, host).await?;
         }
         Ok(())
+    }
+
+    /// Ends a peer as if this process had died: nothing of it is said to anybody.
+    ///
+    /// # Errors
+    /// When a packet thread has ended.
+    pub async fn abandon(&mut self, peer: PeerId, host: &mut dyn Host) -> anyhow::Result<()> {
+        // Nobody's else but this peer's is what comes then.
+        self.drain(host).await?;
+        self.engine.close_peer(clock::now(), peer, Reason::Done);
+        while let Some(output) = self.engine.poll_output() {
+            let is_said = matches!(
+                output,
+                Output::Transmit { .. }
+                    | Output::SealControl { .. }
+                    | Output::SealPpp { .. }
+                    | Output::SealIp { .. }
+            );
+            if !is_said {
+                self.carry_out(output, host).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn carry_out(&mut self, output: Output, host: &mut dyn Host) -> anyhow::Result<()> {
+        let command = match output {
+            Output::Transmit { path, bytes } => Command::Send { path, bytes },
+            Output::SealControl { peer, ports, bytes } => {
+                Command::SealControl { peer, ports, bytes }
+            }
+            Output::SealPpp { session, frame } => Command::SealPpp { session, frame },
+            Output::SealIp { session, packet } => Command::SealIp { session, packet },
+            Output::DataPlane(update) => Command::Apply(update),
+            Output::Deliver { peer, ports, bytes } => Command::Deliver { peer, ports, bytes },
+            Output::Request(id, request) => {
+                self.request(id, request, host);
+                return Ok(());
+            }
+            Output::Event(event) => {
+                host.event(event, &self.plane);
+                return Ok(());
+            }
+        };
+        self.command(command).await
     }
 
     /// Tells a packet thread something: the one that owns the peer that it is about.
@@ -373,6 +411,7 @@ mod tests {
                 force_udp: true,
                 link: ppp::Config::client("user", Secret::from(&b"password"[..])),
                 habits: engine::Habits::default(),
+                routed: true,
             },
         );
         let (inside, _packets) = mpsc::channel(1);
@@ -380,6 +419,7 @@ mod tests {
             udp: sockets.into(),
             raw: Vec::new(),
             inside: Inside::Queue(inside),
+            rates: Rates::default(),
         };
         let mut shell = Shell::start(engine, plane, vec![wiring], false).unwrap();
         let to_server = Path {

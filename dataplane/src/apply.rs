@@ -229,12 +229,13 @@ impl DataPlane {
                 self.by_address.with(address, |s| s.link.session),
                 UpdateError::AddressTaken(address),
             ),
-            _ => (
+            Some(Remote::Any) => (
                 self.default.load().as_ref().map(|s| s.link.session),
                 UpdateError::DefaultTaken,
             ),
+            Some(Remote::Unrouted) | None => (None, UpdateError::DefaultTaken),
         };
-        if network.is_some() && owner.is_some_and(|owner| owner != id) {
+        if owner.is_some_and(|owner| owner != id) {
             return Err(taken);
         }
         self.withdraw(session);
@@ -244,6 +245,7 @@ impl DataPlane {
             match remote {
                 Remote::Address(address) => self.by_address.insert(address, Arc::clone(session)),
                 Remote::Any => self.default.store(Some(Arc::clone(session))),
+                Remote::Unrouted => {}
             }
         }
         Ok(())
@@ -257,7 +259,7 @@ impl DataPlane {
                 self.default.store(None);
                 None
             }
-            None => None,
+            Some(Remote::Unrouted) | None => None,
         };
         if let Some(address) = old {
             self.by_address.remove(address);

@@ -94,6 +94,9 @@ pub enum Remote {
     Address(IpAddr),
     /// All: the other end is our way to the world (client role). There can be one such session.
     Any,
+    /// All, and no packet goes there because of its destination: only what names the session
+    /// ([`crate::DataPlane::seal_ip`]) does (client role). There can be any number of such sessions.
+    Unrouted,
 }
 
 /// What has passed through a session: IP packets only.

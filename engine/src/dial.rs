@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use dataplane::Remote;
 use rand_core::Rng as _;
 use wire::{Instant, Path, PeerId, Ports, Secret};
 
@@ -31,6 +32,9 @@ pub struct Dial {
     pub link: ppp::Config,
     /// What is put on the wire, and when.
     pub habits: Habits,
+    /// Whether packets go through its session that are for no other. That can be so of one dial of
+    /// an engine at a time; through the sessions of the others goes only what names them.
+    pub routed: bool,
 }
 
 /// What a dialled peer keeps of its [`Dial`].
@@ -42,6 +46,7 @@ pub(crate) struct Dialled {
     tunnel: Arc<l2tp::Habits>,
     rekey: ike::habits::Rekey,
     inform: Option<dhcp::Habits>,
+    routed: bool,
 }
 
 impl Dialled {
@@ -59,6 +64,14 @@ impl Dialled {
 
     pub(crate) fn link(&self) -> Arc<ppp::Config> {
         self.link.clone()
+    }
+
+    /// Which addresses are at the other end of its session.
+    pub(crate) fn remote(&self) -> Remote {
+        match self.routed {
+            true => Remote::Any,
+            false => Remote::Unrouted,
+        }
     }
 
     /// How the tunnel is opened.
@@ -109,6 +122,7 @@ impl Engine {
             tunnel: habits.l2tp,
             rekey: habits.ike.child_rekey,
             inform: habits.dhcp,
+            routed: dial.routed,
         }));
         let sa = self.ike.initiate(
             now,

@@ -102,10 +102,17 @@ impl Engine {
 
     /// Makes a peer findable by its kin and by its endpoint.
     fn list(&mut self, id: PeerId) {
-        let Some(info) = self.peers.get(&id).and_then(|peer| peer.info.as_ref()) else {
+        let Some(peer) = self.peers.get(&id) else {
+            return;
+        };
+        let Some(info) = peer.info.as_ref() else {
             return;
         };
         self.by_kin.entry(Kin::of(info)).or_default().insert(id);
+        // Whom we dialled is at the same endpoint for every dial, and starts nothing anew by one.
+        if peer.dialled.is_some() {
+            return;
+        }
         self.by_endpoint
             .entry(info.path.remote)
             .or_default()
@@ -343,9 +350,10 @@ impl Engine {
         }
     }
 
-    /// The other peers at a peer's endpoint: outer address and port.
+    /// The other peers at a peer's endpoint: outer address and port. Only those that dialled us.
     fn twins(&self, id: PeerId) -> Vec<PeerId> {
-        let info = self.peers.get(&id).and_then(|peer| peer.info.as_ref());
+        let peer = self.peers.get(&id).filter(|peer| peer.dialled.is_none());
+        let info = peer.and_then(|peer| peer.info.as_ref());
         let there = info.and_then(|info| self.by_endpoint.get(&info.path.remote));
         there
             .into_iter()

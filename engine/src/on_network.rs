@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 
+use dataplane::Remote;
 use ppp::NetworkUp;
 use wire::Instant;
 
@@ -102,10 +103,8 @@ impl Engine {
             return;
         };
         let peer = session.peer;
-        let dialled = self
-            .peers
-            .get(&peer)
-            .is_some_and(|peer| peer.dialled.is_some());
+        let dialled = self.peers.get(&peer).and_then(|peer| peer.dialled.as_ref());
+        let remote = dialled.map_or(Remote::Address(up.peer.into()), |dialled| dialled.remote());
         if let Some(session) = self.sessions.get_mut(&id) {
             session.network = Some(network);
             session.announced = true;
@@ -115,7 +114,7 @@ impl Engine {
             local_mru: up.local_mru.min(mru.unwrap_or(u16::MAX)),
             ..*up
         };
-        self.plane_open_session(id, dialled, network.mtu, &capped);
+        self.plane_open_session(id, remote, network.mtu, &capped);
         if let Some(info) = self
             .sessions
             .get(&id)

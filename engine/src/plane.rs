@@ -355,15 +355,10 @@ impl Engine {
     pub(crate) fn plane_open_session(
         &mut self,
         session: SessionId,
-        dialled: bool,
+        remote: Remote,
         mtu: u16,
         up: &NetworkUp,
     ) {
-        let remote = if dialled {
-            Remote::Any
-        } else {
-            Remote::Address(up.peer.into())
-        };
         let network = Network {
             remote,
             gateway: Some(up.local.into()),

@@ -157,6 +157,9 @@ pub(crate) struct PartyKey {
     pub(crate) remote: IpAddr,
     pub(crate) identity: Identity,
     pub(crate) key: KeyName,
+    /// Our end of those that we start: many of ours may be with one peer, and none speaks for
+    /// another's child SAs. `None` for those that others start.
+    pub(crate) own: Option<SocketAddr>,
 }
 
 /// A shared [`PartyKey`].

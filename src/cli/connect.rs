@@ -73,7 +73,8 @@ pub struct Connect {
     pub natt_port: u16,
 }
 
-fn port() -> clap::builder::RangedI64ValueParser<u16> {
+/// Any but 0.
+pub(super) fn port() -> clap::builder::RangedI64ValueParser<u16> {
     clap::value_parser!(u16).range(1..)
 }
 

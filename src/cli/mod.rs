@@ -9,6 +9,7 @@ pub mod connect;
 pub mod doctor;
 pub mod explain;
 pub mod import;
+pub mod load;
 mod output;
 mod replace;
 pub mod secrets;
@@ -25,6 +26,7 @@ pub use asking::Asking;
 pub use client::ClientSetup;
 pub use connect::{Connect, Route};
 pub use doctor::Doctor;
+pub use load::Load;
 pub use session::Session;
 pub use status::Status;
 pub use user::User;
@@ -74,6 +76,8 @@ pub enum Command {
     Client(ClientSetup),
     /// Connect to a server as a client
     Connect(Box<Connect>),
+    /// Load a server of one's own with thousands of clients, and measure how it bears it
+    Load(Box<Load>),
     /// Print a manual page, or write all of them into a folder
     Man(Man),
     /// Print what a shell is to read so that it completes commands and options

@@ -41,45 +41,67 @@ pub struct Surroundings<'a> {
     pub input: &'a mut dyn Read,
 }
 
+/// Where the secrets are, and whose they are.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// The file with the pre-shared key, if one is named.
+    pub psk_file: Option<&'a Path>,
+    /// The file with the password, or passwords, if one is named.
+    pub password_file: Option<&'a Path>,
+    /// Chooses among several keys of an ipsec.secrets.
+    pub server: Option<IpAddr>,
+}
+
 /// Reads both secrets. `server` chooses among several keys of an ipsec.secrets.
 pub fn read(
     arguments: &Connect,
     server: Option<IpAddr>,
-    mut from: Surroundings<'_>,
+    from: Surroundings<'_>,
 ) -> Result<Secrets, Failure> {
-    let is_input = |file: &Option<_>| file.as_deref() == Some(Path::new("-"));
-    if is_input(&arguments.psk_file) && is_input(&arguments.password_file) {
+    let wanted = Wanted {
+        psk_file: arguments.psk_file.as_deref(),
+        password_file: arguments.password_file.as_deref(),
+        server,
+    };
+    let (psk, passwords) = read_all(wanted, std::slice::from_ref(&arguments.user), from)?;
+    match passwords.into_iter().next() {
+        Some(password) => Ok(Secrets { psk, password }),
+        None => Err(Failure::Usage("there is no user".to_owned())),
+    }
+}
+
+/// Reads the key, and the password of each of `users`, in their order: where there is one bare
+/// password it is that of all.
+pub fn read_all(
+    wanted: Wanted<'_>,
+    users: &[String],
+    mut from: Surroundings<'_>,
+) -> Result<(Secret, Vec<Secret>), Failure> {
+    let is_input = |file: Option<&Path>| file == Some(Path::new("-"));
+    if is_input(wanted.psk_file) && is_input(wanted.password_file) {
         let message = "standard input cannot hold both the key and the password: use a file";
         return Err(Failure::Usage(message.to_owned()));
     }
-    let (place, text) = source(
-        arguments.psk_file.as_deref(),
-        "--psk-file",
-        "ADIT_PSK",
-        "key",
-        &mut from,
-    )?;
+    let (place, text) = source(wanted.psk_file, "--psk-file", "ADIT_PSK", "key", &mut from)?;
     let psk = match text {
         Text::Bare(secret) => secret,
         Text::File(text) => {
-            let file = arguments.psk_file.as_deref();
-            let file = file.filter(|_| !is_input(&arguments.psk_file));
-            key_of(&place, file, &text, server)?
+            let file = wanted.psk_file.filter(|file| !is_input(Some(file)));
+            key_of(&place, file, &text, wanted.server)?
         }
     };
-    let file = arguments.password_file.as_deref();
     let (place, text) = source(
-        file,
+        wanted.password_file,
         "--password-file",
         "ADIT_PASSWORD",
         "password",
         &mut from,
     )?;
-    let password = match text {
-        Text::Bare(secret) => secret,
-        Text::File(text) => password_of(&place, &text, &arguments.user)?,
+    let passwords = match text {
+        Text::Bare(secret) => vec![secret; users.len()],
+        Text::File(text) => passwords_of(&place, &text, users)?,
     };
-    Ok(Secrets { psk, password })
+    Ok((psk, passwords))
 }
 
 enum Text {
@@ -191,16 +213,15 @@ fn key_of(
     }
 }
 
-fn password_of(place: &Place, text: &[u8], user: &str) -> Result<Secret, Failure> {
-    let users = chap_secrets::parse(place, text, Rules::default(), &mut Vec::new());
-    let record = users.lookup_user(user.as_bytes());
-    match (only_line(text), record) {
+fn passwords_of(place: &Place, text: &[u8], users: &[String]) -> Result<Vec<Secret>, Failure> {
+    let records = chap_secrets::parse(place, text, Rules::default(), &mut Vec::new());
+    let of = |user: &String| match (only_line(text), records.lookup_user(user.as_bytes())) {
         (_, Some(record)) => record.secret.password().cloned().ok_or_else(|| {
             let message = format!("the file has only the NT hash of the password of {user:?}");
             refuse(place, &message, "a client needs the password itself")
         }),
         // One line that does not read as a record is a password.
-        (Some(line), None) if users.records().is_empty() => Ok(Secret::from(line)),
+        (Some(line), None) if records.records().is_empty() => Ok(Secret::from(line)),
         (Some(_), None) => Err(refuse(
             place,
             &format!("this reads as the record of another user than {user:?}"),
@@ -211,7 +232,8 @@ fn password_of(place: &Place, text: &[u8], user: &str) -> Result<Secret, Failure
             &format!("there is no user {user:?} in this file"),
             "a file with the bare password has one line",
         )),
-    }
+    };
+    users.iter().map(of).collect()
 }
 
 #[cfg(test)]

@@ -44,6 +44,7 @@ fn the_commands() {
             "explain",
             "client",
             "connect",
+            "load",
             "man",
             "completions"
         ]

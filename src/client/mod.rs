@@ -15,7 +15,7 @@ use wire::{Carrier, Instant, Path, PeerId};
 use crate::cli::secrets::{self, Secrets, Surroundings};
 use crate::cli::{Connect, Failure, Route};
 use crate::io::udp::{self, UdpSocket};
-use crate::io::worker::Inside;
+use crate::io::worker::{Inside, Rates};
 use crate::io::{
     clock,
     prefix::Prefix,
@@ -40,7 +40,7 @@ const FAREWELL: Duration = Duration::from_millis(500);
 /// QUIRK(strongSwan): it installs its SAs some milliseconds after message 3 of Quick Mode, so that
 /// the first L2TP message, which follows at once, finds none and is lost. Waiting the usual second
 /// (RFC 2661 §5.8) would be most of the time it takes to connect.
-const RETRANSMIT: Backoff = Backoff {
+pub(crate) const RETRANSMIT: Backoff = Backoff {
     initial: Duration::from_millis(250),
     cap: Duration::from_secs(8),
     tries: 7,
@@ -73,7 +73,7 @@ pub fn connect(arguments: &Connect) -> Result<(), Failure> {
 }
 
 /// The address of a server: the first one that a resolver names, IPv4 before IPv6.
-fn resolve(server: &str) -> Result<IpAddr, Failure> {
+pub(crate) fn resolve(server: &str) -> Result<IpAddr, Failure> {
     let found = (server, 0).to_socket_addrs();
     let mut addresses: Vec<IpAddr> = found
         .map_err(|error| Failure::Failed(format!("{server} cannot be found: {error}")))?
@@ -215,12 +215,14 @@ impl Client {
                 force_udp: outside.raw.is_empty(),
                 link,
                 habits,
+                routed: true,
             },
         );
         let wiring = Wiring {
             udp: outside.udp,
             raw: outside.raw,
             inside,
+            rates: Rates::default(),
         };
         let shell = Shell::start(engine, plane, vec![wiring], false)?;
         Ok(Self {

@@ -113,6 +113,11 @@ impl<T: Send + 'static> Pool<T> {
         Err(Full)
     }
 
+    /// Accepts so many jobs whose results are not collected, if that is more than before.
+    pub fn accept(&mut self, limit: usize) {
+        self.limit = self.limit.max(limit);
+    }
+
     /// Threads in the pool.
     pub fn threads(&self) -> usize {
         self.threads.len()

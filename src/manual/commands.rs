@@ -133,7 +133,7 @@ fn environment(page: &mut Roff) {
             ),
             (
                 "ADIT_PSK, ADIT_PASSWORD",
-                "The pre-shared key and the password of `adit connect`, where no file holds them.",
+                "The pre-shared key and the password of `adit connect` and `adit load`, where no file holds them.",
             ),
             (
                 "RUST_LOG",

@@ -23,7 +23,7 @@ use crate::io::capability::Needs;
 use crate::io::raw::{RawSocket, Share};
 use crate::io::session_device::SessionDevices;
 use crate::io::udp::{self, ListenPorts};
-use crate::io::worker::{Devices, Inside};
+use crate::io::worker::{Devices, Inside, Rates};
 use crate::io::{clock, confinement, prefix::Prefix, tun::Tun};
 use crate::nat::Masquerade;
 use crate::settings;
@@ -153,7 +153,12 @@ impl Server {
                 true => raw_sockets(&config, Share { thread, threads })?,
                 false => Vec::new(),
             };
-            wirings.push(Wiring { udp, raw, inside });
+            wirings.push(Wiring {
+                udp,
+                raw,
+                inside,
+                rates: Rates::default(),
+            });
         }
         // The ports are bound: that right is of no more use.
         let needs = Needs {

@@ -180,6 +180,7 @@ impl Party {
             force_udp: false,
             link: ppp::Config::client(user, Secret::from(password.as_bytes())),
             habits: engine::Habits::default(),
+            routed: true,
         }
     }
 

@@ -322,6 +322,45 @@ fn addresses_come_and_go_with_the_network() {
 }
 
 #[test]
+fn sessions_without_routes_are_named_and_any_number_of_them() {
+    let plane = client(CBC, Carrier::NatT);
+    let other = SessionId(8);
+    let unrouted = |session| Update::SetNetwork {
+        session,
+        network: Some(network(Remote::Unrouted)),
+    };
+    apply(
+        &plane,
+        [
+            Update::AddSession(session(PEER, other, [1, 1, 10, 20])),
+            unrouted(SESSION),
+            unrouted(other),
+        ],
+    );
+    // Nobody's by its destination.
+    assert_eq!(plane.owner_for(WORLD.into()), None);
+    let request = packet(CLIENT, WORLD, b"by name");
+    let refused = plane.egress(&mut buffer(&request));
+    assert_eq!(refused, Egress::Dropped(DropReason::NoSession));
+    let server = server(CBC, Carrier::NatT);
+    for session in [SESSION, other] {
+        let mut named = buffer(&request);
+        let Egress::Sealed { .. } = plane.seal_ip(session, &mut named) else {
+            panic!("{session} is not sealed for");
+        };
+        let sealed = named.packet().to_vec();
+        assert_eq!(receive(&server, path(Carrier::NatT), sealed), request);
+    }
+    // What comes may be from anywhere.
+    let answer = packet(WORLD, CLIENT, b"answer");
+    let sealed = send(&server, &answer);
+    let came = receive(&plane, reversed(path(Carrier::NatT)), sealed);
+    assert_eq!(came, answer);
+    apply(&plane, [Update::RemoveSession { session: SESSION }]);
+    assert_eq!(plane.occupancy().sessions, 1);
+}
+
+#[test]
 fn a_peer_that_moves_keeps_its_thread() {
     let threads = 16;
     let plane = DataPlane::new(Config {

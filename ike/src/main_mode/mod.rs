@@ -60,6 +60,7 @@ impl Finished {
                 remote: frame.path.remote.ip(),
                 identity: self.identity,
                 key: self.key,
+                own: self.initiate.as_ref().map(|initiate| initiate.ike.local),
             }
             .into(),
             since: context.now,

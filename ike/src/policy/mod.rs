@@ -159,6 +159,14 @@ fn name_of<T: PartialEq + Copy>(table: &[(T, &'static str, Need)], id: T) -> &'s
         .map_or("?", |(_, name, _)| name)
 }
 
+impl Group {
+    /// The group of a short name, `modp2048`; whether it is taken is a [`Policy`]'s to say.
+    pub fn named(name: &str) -> Option<Self> {
+        let found = GROUPS.iter().find(|(_, known, _)| *known == name);
+        found.map(|(group, ..)| *group)
+    }
+}
+
 /// The short name of a group: `modp2048`.
 pub(crate) fn group_name(group: Group) -> &'static str {
     name_of(&GROUPS, group)

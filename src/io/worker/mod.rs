@@ -43,7 +43,7 @@ pub use command::{Command, Commands, Gone, Refused};
 pub use counters::{Counter, Counters};
 pub use devices::Devices;
 pub use engine::Upcall as FromPeer;
-pub use limiter::{Limiter, Rate};
+pub use limiter::{Limiter, Rate, Rates};
 pub use upcall::{IkeMessage, Upcall, UpcallSender, Upcalls, upcalls};
 use workers::Handovers;
 pub use workers::Workers;
@@ -70,6 +70,8 @@ pub struct Parts {
     pub raw: Vec<RawSocket>,
     /// Where IP packets come from and go to.
     pub inside: Inside,
+    /// How much IKE it takes of one address.
+    pub rates: Rates,
     /// The tables.
     pub plane: Arc<DataPlane>,
     /// Where messages go up.

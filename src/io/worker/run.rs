@@ -21,7 +21,7 @@ use wire::{Carrier, Path};
 use self::delivery::{deliver_alone, mergeable};
 use super::command::{Command, Incoming};
 use super::counters::Counters;
-use super::limiter::{Limiter, Rate};
+use super::limiter::Limiter;
 use super::sockets::Sockets;
 use super::upcall::UpcallSender;
 use super::workers::Handovers;
@@ -47,18 +47,6 @@ const PACKET: usize = 65_535;
 const MARKER: [u8; 4] = [0; 4];
 /// A NAT keep-alive (RFC 3948 §2.3).
 const KEEPALIVE: [u8; 1] = [0xff];
-
-/// New exchanges from one address: an office behind one NAT that comes back after a power cut.
-const UNKNOWN_RATE: Rate = Rate {
-    per_second: 50,
-    burst: 200,
-};
-/// Everything else in IKE from one address. Cookies can be invented, so there is a limit; it is
-/// far above what thousands of clients behind one address need.
-const KNOWN_RATE: Rate = Rate {
-    per_second: 2_000,
-    burst: 4_000,
-};
 
 /// What `epoll` reports on, as its data word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -216,8 +204,8 @@ impl Run {
                 upcalls: parts.upcalls,
                 notices: parts.notices,
                 counters,
-                unknown: Limiter::new(UNKNOWN_RATE),
-                known: Limiter::new(KNOWN_RATE),
+                unknown: Limiter::new(parts.rates.unknown),
+                known: Limiter::new(parts.rates.known),
                 packet: vec![0; PACKET].into(),
                 outbox: Outbox::new(),
                 message: Buffer::with_capacity(PACKET),

@@ -63,6 +63,7 @@ impl End {
             udp: udp.into(),
             raw,
             inside: tun.map_or(Inside::Queue(inside), Inside::Tun),
+            rates: Rates::default(),
             plane: Arc::clone(&plane),
             upcalls: sender,
             notices: Arc::clone(&notices),

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use wire::{Carrier, PeerId};
 
 use super::*;
-use crate::io::worker::{Inside, Parts, Worker, upcalls};
+use crate::io::worker::{Inside, Parts, Rates, Worker, upcalls};
 use crate::scripts::Kind;
 use crate::scripts::environment::Words;
 
@@ -46,6 +46,7 @@ impl Lab {
             udp: Vec::new(),
             raw: Vec::new(),
             inside: Inside::Queue(inside),
+            rates: Rates::default(),
             plane: Arc::new(DataPlane::new(dataplane::Config::for_peers(1))),
             upcalls: sender,
             notices: Arc::default(),
