@@ -14,8 +14,8 @@ use super::{Flood, Kind, Report, packet};
 const MARKER: [u8; 4] = [0; 4];
 /// Blocks of 16 bytes in the fifth message of a client: identification, hash, sometimes a notification.
 const FIFTH_BLOCKS: u64 = 4;
-/// The longest garbage.
-const LONGEST: u64 = 1_400;
+/// The longest garbage behind a header; all of it fits into a packet that need not be cut.
+const LONGEST: u64 = 1_000;
 
 /// All of a flood's packets, one after the other.
 pub struct Messages {
