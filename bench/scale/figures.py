@@ -82,7 +82,8 @@ def everything(options):
     attack = {"wanted": 50_000, "there": options.flood_rate, "of_what": "packets a second"}
     hour = {"wanted": 60, "there": options.flood_minutes, "of_what": "minutes"}
     found = [
-        Figure("held-many", "sessions held, idle with keep-alives, one process", "", "≥", 60_000),
+        Figure("held-many", "sessions held, idle with keep-alives, one process", "", "≥", 60_000,
+               **all_sessions),
         Figure("ramp-many", f"  until {many:,} had come, ecp256", "s"),
         Figure("memory-some", f"resident memory at {some:,} sessions", "MiB", "≤", 160, **thousands),
         Figure("memory-many", f"resident memory at {many:,} sessions", "MiB", "≤", 1024, **all_sessions),
