@@ -111,7 +111,7 @@ def restart(world, options, way, add):
     try:
         load = world.load(options.clients, "--dh", "modp2048", "--at-once", options.clients,
                           "--hold", "1d", "--redial")
-        before = load.held(RETURN)
+        before = load.until(lambda line: line["up"] >= options.clients, RETURN, "the coming of all")
         if way == "kill":
             server.kill()
         else:
@@ -131,8 +131,10 @@ def restart(world, options, way, add):
 def returned(load, options, name, add, first, lost):
     """Seconds from the first dial, of which there were `first` before, until `lost` sessions have been
     lost in all and everybody has one."""
-    line = load.until(lambda line: line["begun"] > first, 30, "the first dial")
-    begin, failed = line["seconds"], line["failed"]
+    load.until(lambda line: line["begun"] > first, 30, "the first dial")
+    # Those who were told that the server ends have dialled before it was there again.
+    dialled = next(line for line in load.lines() if line["begun"] > first)
+    begin, failed = dialled["seconds"], dialled["failed"]
     try:
         line = load.until(lambda line: line["up"] >= options.clients and line["lost"] >= lost, RETURN,
                           "the return of all")

@@ -121,8 +121,13 @@ class Server:
 
     def wait_until_empty(self, seconds=LINGER):
         """Until nothing of anybody is left in its tables."""
-        until(lambda: not any(self.totals()["held"].values()), seconds,
+        until(lambda: holds_nothing(self.totals()), seconds,
               "the end of all that the server holds", self.process)
+
+
+def holds_nothing(totals):
+    """Whether nothing of anybody is left, handshakes included that will never be finished."""
+    return not any(totals["held"].values()) and not totals["counters"]["half_open"]
 
 
 class Load:
@@ -152,6 +157,16 @@ class Load:
             except ValueError:
                 continue
         return {"phase": "ramp", "begun": 0, "up": 0, "failed": 0, "lost": 0, "seconds": 0}
+
+    def lines(self):
+        """All of its progress so far, a line a second."""
+        with open(self.process.log, "rb") as log:
+            log.seek(self.begin)
+            for line in log.read().split(b"\n")[:-1]:
+                try:
+                    yield json.loads(line)
+                except ValueError:
+                    continue
 
     def until(self, true, seconds, what):
         """Waits for something in its progress; returns that line."""
