@@ -20,6 +20,7 @@ def fuzzing(add):
             total = json.load(file)
         targets = total["targets"]
         hours = {name: target["cpu_seconds_since_find"] / 3600 for name, target in targets.items()}
+        everything = len(total.get("all_targets", targets))
         all_hours = sum(target["cpu_seconds"] for target in targets.values()) / 3600
     except OSError:
         raise Missing(f"no {path}: fuzz/run HOURS writes it") from None
@@ -30,7 +31,8 @@ def fuzzing(add):
     least = min(hours, key=hours.get)
     found = total.get("last_find")
     add("fuzz-hours", sum(hours.values()),
-        f"{len(hours)} targets, the least of them {least} with {60 * hours[least]:.0f} min; "
+        f"{len(hours)} of {everything} targets, the least of them {least} with "
+        f"{60 * hours[least]:.0f} min; "
         f"{all_hours:.1f} h since {total['began']}, "
         + (f"the last find at {found['at']} in {found['target']}" if found else "no find"))
 

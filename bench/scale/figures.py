@@ -90,11 +90,11 @@ def everything(options):
         Figure("per-session-some", f"  for each of {some:,}", "KiB"),
         Figure("per-session-many", f"  for each of {many:,}", "KiB"),
         Figure("cpu-modp2048", "server CPU for a full connect, modp2048", "ms", "≤", 1.5),
-        Figure("cpu-ecp256", "  and ecp256", "ms"),
+        Figure("cpu-ecp256", "  server CPU for a full connect, ecp256", "ms"),
         Figure("rate-modp2048", "full connects, both sides on these cores, modp2048", "/s", "≥", 500),
         Figure("rate-ecp256", "full connects, both sides on these cores, ecp256", "/s", "≥", 1500),
         Figure("time-modp2048", f"  median of a connect, {options.at_once} at a time, modp2048", "ms"),
-        Figure("time-ecp256", "  and ecp256", "ms"),
+        Figure("time-ecp256", f"  median of a connect, {options.at_once} at a time, ecp256", "ms"),
     ]
     ways = {"storm": "server and clients new, all dial at once", "polite": "the server had said goodbye",
             "kill": "the server was killed, clients found out"}
@@ -107,7 +107,7 @@ def everything(options):
             found.append(Figure(f"since-restart-{way}", "  all up since the restart", "s"))
     found += [
         Figure("idle-some", f"idle CPU at {some:,} sessions, of a core", "%", "≤", 3, **thousands),
-        Figure("idle-many", f"  at {many:,}", "%"),
+        Figure("idle-many", f"  idle CPU at {many:,} sessions", "%"),
         Figure("flood-share", "logins that succeed during a flood", "%", "≥", 95, **attack),
         Figure("flood-time", "time of a connect during a flood ÷ without", "", "≤", 3, **attack),
         Figure("flood-time-normal", "  without a flood, median", "ms"),
