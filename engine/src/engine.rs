@@ -10,7 +10,8 @@ use wire::{Instant, Path, PeerId, Rng};
 
 use crate::ending::Ending;
 use crate::guard::Guard;
-use crate::peer::{Kin, Peer};
+use crate::kin::Kindred;
+use crate::peer::Peer;
 use crate::session::Session;
 use crate::timers::{Timer, Timers};
 use crate::users::Users;
@@ -38,7 +39,7 @@ pub struct Engine {
     pub(crate) by_child: BTreeMap<ike::ChildId, PeerId>,
     pub(crate) by_spi: BTreeMap<u32, ike::ChildId>,
     pub(crate) by_call: BTreeMap<l2tp::SessionId, SessionId>,
-    pub(crate) by_kin: BTreeMap<Kin, BTreeSet<PeerId>>,
+    pub(crate) kindred: Kindred,
     pub(crate) by_endpoint: BTreeMap<SocketAddr, BTreeSet<PeerId>>,
     /// The sessions of each user who was let in.
     pub(crate) users: Users,
@@ -101,7 +102,7 @@ impl Engine {
             by_child: BTreeMap::new(),
             by_spi: BTreeMap::new(),
             by_call: BTreeMap::new(),
-            by_kin: BTreeMap::new(),
+            kindred: Kindred::default(),
             by_endpoint: BTreeMap::new(),
             users: Users::default(),
             joined: BTreeMap::new(),

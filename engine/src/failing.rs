@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use wire::{Instant, Path, PeerId};
 
-use crate::peer::Kin;
 use crate::timers::Timer;
 use crate::{Cause, Engine, Event, Failure, Reason, SessionId, Stage};
 
@@ -81,12 +80,8 @@ impl Engine {
 
     /// A client has completed phase 1, and should go on.
     pub(crate) fn on_attempt(&mut self, now: Instant, id: PeerId) {
-        let info = self.peers.get(&id).and_then(|peer| peer.info.as_ref());
-        let kin = info.and_then(|info| self.by_kin.get(&Kin::of(info)));
-        let renews = kin.into_iter().flatten().any(|kin| {
-            let kin = self.peers.get(kin);
-            kin.is_some_and(|kin| !kin.sessions.is_empty())
-        });
+        let kin = self.kin(id);
+        let renews = kin.is_some_and(|kin| self.kindred.has_sessions(&kin));
         if let Some(peer) = self.peers.get_mut(&id) {
             peer.attempt.renews = renews;
         }

@@ -26,6 +26,7 @@ mod engine;
 mod explanation;
 mod failing;
 mod guard;
+mod kin;
 mod limits;
 mod login;
 mod occupancy;

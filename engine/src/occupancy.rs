@@ -26,6 +26,8 @@ pub struct Occupancy {
     pub requests: usize,
     /// Deadlines of peers and links.
     pub timers: usize,
+    /// Entries by which the continuation of a peer is recognised.
+    pub kin: usize,
     /// Bytes that handshake messages cost of which some fragments have not come.
     pub fragment_bytes: usize,
 }
@@ -45,6 +47,7 @@ impl Engine {
             addresses: self.pool.in_use(),
             requests: self.requests.len(),
             timers: self.timers.len(),
+            kin: self.kindred.len(),
             fragment_bytes: self.ike.fragment_bytes(),
         }
     }

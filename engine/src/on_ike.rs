@@ -1,14 +1,12 @@
 //! What IKE says: peers come and go, SAs are installed and removed.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use ike::{CloseReason, Event as Ike, SaId, SaInfo};
 use tracing::debug;
 use wire::{Carrier, Instant, Path, PeerId};
 
 use crate::dial::L2TP_PORT;
 use crate::engine::Pending;
-use crate::peer::{Child, Kin, OutboundHalf, Peer};
+use crate::peer::{Child, OutboundHalf, Peer};
 use crate::timers::Timer;
 use crate::{Engine, Event, Output, Reason, Request, Source, Stage};
 
@@ -98,32 +96,6 @@ impl Engine {
         let before = peer.info.replace(info);
         self.unlist(id, before.as_ref());
         self.list(id);
-    }
-
-    /// Makes a peer findable by its kin and by its endpoint.
-    fn list(&mut self, id: PeerId) {
-        let Some(peer) = self.peers.get(&id) else {
-            return;
-        };
-        let Some(info) = peer.info.as_ref() else {
-            return;
-        };
-        self.by_kin.entry(Kin::of(info)).or_default().insert(id);
-        // Whom we dialled is at the same endpoint for every dial, and starts nothing anew by one.
-        if peer.dialled.is_some() {
-            return;
-        }
-        self.by_endpoint
-            .entry(info.path.remote)
-            .or_default()
-            .insert(id);
-    }
-
-    /// Undoes [`Self::list`] for what was known of the peer then.
-    fn unlist(&mut self, id: PeerId, info: Option<&SaInfo>) {
-        let Some(info) = info else { return };
-        remove_from(&mut self.by_kin, &Kin::of(info), id);
-        remove_from(&mut self.by_endpoint, &info.path.remote, id);
     }
 
     fn on_sa_rekeyed(&mut self, old: SaId, new: SaId) {
@@ -441,10 +413,10 @@ impl Engine {
                     .path
                     .is_some_and(|young| young.carrier == path.carrier)
             });
-        let before = match young.info {
-            Some(info) => old.info.replace(info),
-            None => None,
-        };
+        let before = old.info.clone();
+        if let Some(info) = young.info {
+            old.info = Some(info);
+        }
         old.path = known.or(young.path).or(old.path);
         old.suite = young.suite.or(old.suite);
         old.phase2 = young.phase2;
@@ -465,10 +437,11 @@ impl Engine {
     /// Forgets a peer: what IKE and L2TP had of it has ended.
     pub(crate) fn remove_peer(&mut self, id: PeerId, reason: Reason) {
         self.on_peer_missed(id, &reason);
+        let info = self.peers.get(&id).and_then(|peer| peer.info.clone());
+        self.unlist(id, info.as_ref());
         let Some(peer) = self.peers.remove(&id) else {
             return;
         };
-        self.unlist(id, peer.info.as_ref());
         for session in &peer.sessions {
             self.remove_session(*session, &reason);
         }
@@ -489,15 +462,5 @@ impl Engine {
             self.plane_remove_peer(id);
         }
         self.event(Event::PeerDown { peer: id, reason });
-    }
-}
-
-/// Takes one peer out of an index, and the entry with it when it was the last.
-fn remove_from<K: Ord>(index: &mut BTreeMap<K, BTreeSet<PeerId>>, key: &K, peer: PeerId) {
-    if let Some(peers) = index.get_mut(key) {
-        peers.remove(&peer);
-        if peers.is_empty() {
-            index.remove(key);
-        }
     }
 }

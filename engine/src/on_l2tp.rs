@@ -60,7 +60,9 @@ impl Engine {
             return;
         };
         owner.sessions.insert(id);
+        self.kin_gains_session(peer);
         self.by_call.insert(up.session, id);
+        self.kindred.insert_call(up.session);
         self.plane_add_session(id, peer, &up);
         self.sessions.insert(
             id,
@@ -160,6 +162,7 @@ impl Engine {
             self.event(Event::LoggedOut(id));
         }
         self.by_call.remove(&session.call);
+        self.kindred.remove_call(session.call);
         self.touched.remove(&id);
         self.timers.set(Timer::Link(id), None);
         self.timers.set(Timer::Inform(id), None);
@@ -175,8 +178,10 @@ impl Engine {
         }
         self.plane_remove_session(id);
         if let Some(peer) = self.peers.get_mut(&session.peer) {
-            peer.sessions.remove(&id);
             peer.last_reason = Some(reason);
+            if peer.sessions.remove(&id) {
+                self.kin_loses_session(session.peer);
+            }
         }
     }
 }

@@ -5,7 +5,7 @@
 //! ports, are so many peers.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use wire::{Instant, Path, PeerId};
 
@@ -69,24 +69,6 @@ pub(crate) enum OutboundHalf {
     Active,
     /// Nowhere any more: the peer has given its number to a newer child SA.
     Retired,
-}
-
-/// What two IKE SAs of one client have in common: outer address, identity and key.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Kin {
-    remote: IpAddr,
-    identity: ike::Identity,
-    key: ike::KeyName,
-}
-
-impl Kin {
-    pub(crate) fn of(info: &ike::SaInfo) -> Self {
-        Self {
-            remote: info.path.remote.ip(),
-            identity: info.peer_identity.clone(),
-            key: info.key.clone(),
-        }
-    }
 }
 
 impl Peer {

@@ -6,7 +6,8 @@ use ppp::NetworkUp;
 use wire::{Instant, Path, PeerId, Ports};
 
 use crate::engine::Pending;
-use crate::peer::{Child, Kin, OutboundHalf, Peer};
+use crate::kin::Kin;
+use crate::peer::{Child, OutboundHalf, Peer};
 use crate::timers::Timer;
 use crate::{Config, Engine, Output, Request, SessionId, suite};
 
@@ -127,10 +128,9 @@ impl Engine {
             .peers
             .get(&provisional)
             .filter(|peer| peer.is_provisional())?;
-        let kin = self.by_kin.get(&Kin::of(peer.info.as_ref()?))?;
-        kin.iter()
-            .copied()
-            .find(|elder| *elder != provisional && self.has_call(*elder, ids))
+        let kin = Kin::of(peer.info.as_ref()?);
+        let mut namesakes = self.kindred.namesakes(ids);
+        namesakes.find(|elder| self.kin(*elder).as_ref() == Some(&kin))
     }
 
     pub(crate) fn on_notice(&mut self, now: Instant, notice: Notice) {

@@ -1,6 +1,6 @@
 //! The addresses given to clients.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::{AddressPolicy, SessionId};
@@ -37,9 +37,40 @@ pub struct Pool {
     in_use: BTreeMap<IpAddr, SessionId>,
     /// Where to look for an address that was never out: range index, address.
     fresh: Option<(usize, IpAddr)>,
-    /// Addresses that were out, oldest first, each once. May name one that has been reserved since:
-    /// checked when taken.
-    released: VecDeque<IpAddr>,
+    /// Addresses that were out. May name one that has been reserved since: checked when taken.
+    released: Released,
+}
+
+/// Addresses in the order in which they came back, each once.
+#[derive(Debug, Default)]
+struct Released {
+    by_turn: BTreeMap<u64, IpAddr>,
+    turns: BTreeMap<IpAddr, u64>,
+    last_turn: u64,
+}
+
+impl Released {
+    fn push(&mut self, address: IpAddr) {
+        self.remove(address);
+        self.last_turn += 1;
+        self.by_turn.insert(self.last_turn, address);
+        self.turns.insert(address, self.last_turn);
+    }
+
+    fn remove(&mut self, address: IpAddr) {
+        if let Some(turn) = self.turns.remove(&address) {
+            self.by_turn.remove(&turn);
+        }
+    }
+
+    fn contains(&self, address: IpAddr) -> bool {
+        self.turns.contains_key(&address)
+    }
+
+    /// The oldest first.
+    fn iter(&self) -> impl Iterator<Item = IpAddr> {
+        self.by_turn.values().copied()
+    }
 }
 
 impl Pool {
@@ -58,12 +89,11 @@ impl Pool {
     pub fn reserve(&mut self, reserved: BTreeSet<IpAddr>) {
         // What is no longer reserved may have been passed over already: queue it. What is in use is
         // queued when it is released.
-        let queued: BTreeSet<IpAddr> = self.released.iter().copied().collect();
         for address in self.reserved.difference(&reserved) {
-            let is_known = queued.contains(address) || self.in_use.contains_key(address);
+            let is_known = self.released.contains(*address) || self.in_use.contains_key(address);
             let is_ours = self.ranges.iter().any(|r| r.contains(*address));
             if is_ours && !is_known && !self.is_fresh(*address) {
-                self.released.push_back(*address);
+                self.released.push(*address);
             }
         }
         self.reserved = reserved;
@@ -100,10 +130,7 @@ impl Pool {
             Some(holder) if *holder != session => Err(*holder),
             _ => {
                 self.in_use.insert(address, session);
-                // Else it would be queued once more at each release, without end.
-                if let Some(queued) = self.released.iter().position(|a| *a == address) {
-                    self.released.remove(queued);
-                }
+                self.released.remove(address);
                 Ok(())
             }
         }
@@ -113,7 +140,7 @@ impl Pool {
     pub fn release(&mut self, address: IpAddr) {
         if self.in_use.remove(&address).is_some() && self.lends(address) && !self.is_fresh(address)
         {
-            self.released.push_back(address);
+            self.released.push(address);
         }
     }
 
@@ -156,19 +183,21 @@ impl Pool {
     }
 
     fn next_released(&mut self, policy: &AddressPolicy) -> Option<IpAddr> {
-        let suits = |address: &IpAddr| self.is_free(*address) && policy.permits(*address);
-        let found = self.released.iter().position(suits)?;
-        let mut rest = self.released.split_off(found);
-        let address = rest.pop_front()?;
-        // Of those before it, what has been taken in another way, or is reserved by now, is queued
-        // again when it is free.
-        let passed = std::mem::replace(&mut self.released, rest);
-        for address in passed.into_iter().rev() {
-            if self.is_free(address) {
-                self.released.push_front(address);
+        let mut found = None;
+        let mut stale = Vec::new();
+        for address in self.released.iter() {
+            if !self.is_free(address) {
+                stale.push(address);
+            } else if policy.permits(address) {
+                found = Some(address);
+                break;
             }
         }
-        Some(address)
+        // What is reserved by now is queued again when it is free.
+        for address in stale.into_iter().chain(found) {
+            self.released.remove(address);
+        }
+        found
     }
 
     fn is_free(&self, address: IpAddr) -> bool {
@@ -288,7 +317,7 @@ mod tests {
         pool.release(address);
         pool.reserve(BTreeSet::from([address]));
         pool.reserve(BTreeSet::new());
-        assert_eq!(pool.released, [address]);
+        assert!(pool.released.iter().eq([address]));
     }
 
     #[test]
