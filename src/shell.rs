@@ -34,6 +34,9 @@ use crate::io::{raw::RawSocket, udp::UdpSocket};
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 /// How often the signs of life of sessions are collected when nothing else is to be done.
 const NOTICE_INTERVAL: Duration = Duration::from_secs(5);
+/// Messages that are dealt with before the packet threads are woken for what they brought, and
+/// before whatever else there is has its turn.
+const ROUND: usize = 32;
 
 /// Where answers go that come later. There is at most one for each request.
 pub type Answers = mpsc::UnboundedSender<(RequestId, Answer)>;
@@ -208,11 +211,33 @@ impl Shell {
         Ok(input)
     }
 
-    /// Deals with one input and everything that follows from it.
+    /// Deals with one input, with messages and results that have come by then, and with everything
+    /// that follows from them.
     ///
     /// # Errors
     /// When a packet thread has ended.
     pub async fn handle(&mut self, input: Input, host: &mut dyn Host) -> anyhow::Result<()> {
+        self.take(input, host).await?;
+        for _ in 1..ROUND {
+            let Some(input) = self.waiting_input() else {
+                break;
+            };
+            self.tended = false;
+            self.take(input, host).await?;
+        }
+        self.workers.wake();
+        Ok(())
+    }
+
+    /// A result or a message that is there already.
+    fn waiting_input(&mut self) -> Option<Input> {
+        if let Some((id, result)) = self.computed.recv_now() {
+            return Some(Input::Computed(id, Box::new(result)));
+        }
+        self.upcalls.recv_now().map(Input::Upcall)
+    }
+
+    async fn take(&mut self, input: Input, host: &mut dyn Host) -> anyhow::Result<()> {
         let now = clock::now();
         match input {
             Input::Computed(id, result) => {
@@ -238,7 +263,7 @@ impl Shell {
                 self.engine.handle_timeout(now);
             }
         }
-        self.drain(host).await
+        self.carry_out_all(host).await
     }
 
     fn is_due(&self, now: Instant) -> bool {
@@ -251,7 +276,7 @@ impl Shell {
         for notice in self.plane.notices() {
             self.engine.handle_notice(now, notice);
         }
-        self.drain(host).await
+        self.carry_out_all(host).await
     }
 
     /// Carries out everything the engine wants.
@@ -259,6 +284,13 @@ impl Shell {
     /// # Errors
     /// When a packet thread has ended.
     pub async fn drain(&mut self, host: &mut dyn Host) -> anyhow::Result<()> {
+        self.carry_out_all(host).await?;
+        self.workers.wake();
+        Ok(())
+    }
+
+    /// The same, without waking the packet threads yet.
+    async fn carry_out_all(&mut self, host: &mut dyn Host) -> anyhow::Result<()> {
         while let Some(output) = self.engine.poll_output() {
             self.carry_out(output, host).await?;
         }
@@ -285,6 +317,7 @@ impl Shell {
                 self.carry_out(output, host).await?;
             }
         }
+        self.workers.wake();
         Ok(())
     }
 
@@ -307,7 +340,7 @@ impl Shell {
                 return Ok(());
             }
         };
-        self.command(command).await
+        Ok(self.workers.send(command).await?)
     }
 
     /// Tells a packet thread something: the one that owns the peer that it is about.
@@ -315,7 +348,9 @@ impl Shell {
     /// # Errors
     /// When it has ended.
     pub async fn command(&mut self, command: Command) -> anyhow::Result<()> {
-        Ok(self.workers.send(command).await?)
+        self.workers.send(command).await?;
+        self.workers.wake();
+        Ok(())
     }
 
     fn request(&mut self, id: RequestId, request: Request, host: &mut dyn Host) {

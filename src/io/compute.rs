@@ -54,6 +54,13 @@ impl<T> Results<T> {
         self.shared.outstanding.fetch_sub(1, Ordering::Relaxed);
         Some(result)
     }
+
+    /// The next result if there is one.
+    pub fn recv_now(&mut self) -> Option<T> {
+        let result = self.finished.try_recv().ok()?;
+        self.shared.outstanding.fetch_sub(1, Ordering::Relaxed);
+        Some(result)
+    }
 }
 
 impl<T: Send + 'static> Pool<T> {

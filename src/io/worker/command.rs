@@ -118,7 +118,28 @@ impl Commands {
         Ok(())
     }
 
-    /// The same for threads outside of the runtime: waits on the spot while the queue is full.
+    /// The same without waking the worker, unless there is no room: whoever has several commands
+    /// wakes it after the last one ([`Self::wake`]).
+    ///
+    /// # Errors
+    /// [`Gone`] when there is no worker any more.
+    pub(super) async fn put(&self, command: Command) -> Result<(), Gone> {
+        match self.queue.try_send(command) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Closed(_)) => Err(Gone),
+            Err(TrySendError::Full(command)) => {
+                self.wake();
+                self.queue.send(command).await.map_err(|_| Gone)
+            }
+        }
+    }
+
+    /// Lets the worker see what has been put into its queue.
+    pub(super) fn wake(&self) {
+        self.bell.ring();
+    }
+
+    /// [`Self::send`] for threads outside of the runtime: waits on the spot while the queue is full.
     ///
     /// # Errors
     /// [`Gone`] when there is no worker any more.

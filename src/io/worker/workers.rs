@@ -21,6 +21,8 @@ pub(super) type Handovers = Arc<[Arc<Handover>]>;
 pub struct Workers {
     workers: Vec<Worker>,
     owners: Owners,
+    /// Which of them have commands that they have not been woken for.
+    unaware: Vec<bool>,
 }
 
 impl Workers {
@@ -45,12 +47,20 @@ impl Workers {
                 let core = pin.then_some(parts.number);
                 Worker::start_among(parts, Arc::clone(&handovers), core)
             })
-            .collect::<Result<_, _>>()?;
-        Ok(Self { workers, owners })
+            .collect::<Result<Vec<_>, _>>()?;
+        let unaware = vec![false; workers.len()];
+        Ok(Self {
+            workers,
+            owners,
+            unaware,
+        })
     }
 
     /// Queues a command where it belongs, behind all that were queued about the same peer; waits
     /// while that queue is full. The workers never wait for the control plane, so this ends.
+    ///
+    /// The worker need not see it before [`Self::wake`] is called: to wake a thread costs more than
+    /// most commands do, and each message that the engine handles brings several.
     ///
     /// # Errors
     /// [`Gone`] when there is no such worker any more.
@@ -61,7 +71,20 @@ impl Workers {
             self.of(after)?.send(Command::Fence(fence)).await?;
             passed.await.map_err(|_| Gone)?;
         }
-        self.of(way.thread)?.send(command).await
+        self.of(way.thread)?.put(command).await?;
+        if let Some(unaware) = self.unaware.get_mut(way.thread) {
+            *unaware = true;
+        }
+        Ok(())
+    }
+
+    /// Lets the workers see the commands that have been queued for them.
+    pub fn wake(&mut self) {
+        for (worker, unaware) in self.workers.iter().zip(&mut self.unaware) {
+            if std::mem::take(unaware) {
+                worker.commands().wake();
+            }
+        }
     }
 
     fn of(&self, thread: usize) -> Result<&Commands, Gone> {
