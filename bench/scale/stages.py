@@ -155,7 +155,8 @@ def logins(world, options):
     connects = report["connects"]
     return {"share": 100 * connects["up"] / max(1, connects["begun"]),
             "time": report["milliseconds"]["total"]["p50"],
-            "causes": ", ".join(f"{failure['count']} {failure['stage']}: {failure['cause']}"
+            # One that failed before it sent anything has no stage.
+            "causes": ", ".join(f"{failure['count']} {failure.get('stage', 'start')}: {failure['cause']}"
                                 for failure in report["failures"][:3])}
 
 
