@@ -170,3 +170,68 @@ fn period(text: &str) -> Result<Duration, String> {
         period => Ok(period),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    fn load(options: &str) -> Result<Load, String> {
+        let line = format!("adit load 192.0.2.1 --clients 10 --user u{{}} {options}");
+        let parsed = Cli::try_parse_from(line.split_whitespace());
+        match parsed.map_err(|error| error.to_string())?.command {
+            Command::Load(load) => Ok(*load),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_can_be_asked_for() {
+        let plain = load("").unwrap();
+        assert_eq!(
+            (plain.rate, plain.at_once, plain.hold),
+            (None, None, Duration::ZERO)
+        );
+        assert_eq!(
+            (plain.leave, plain.progress),
+            (Leave::Politely, Progress::Auto)
+        );
+        let full = load(
+            "--from 100.64.0.0/16,10.0.0.1 --rate 0.5 --at-once 7 --hold 1h30m --churn 10 \
+             --leave vanish --send 1200 --packets 5000 --rekey-ike 20s --my-server 192.0.2.1",
+        )
+        .unwrap();
+        let from: Vec<String> = full.from.iter().map(ToString::to_string).collect();
+        assert_eq!(from, ["100.64.0.0/16", "10.0.0.1/32"]);
+        assert_eq!((full.rate, full.at_once), (Some(0.5), Some(7)));
+        assert_eq!(full.hold, Duration::from_secs(5_400));
+        assert_eq!((full.send, full.packets), (Some(1_200), Some(5_000.0)));
+        assert_eq!(full.leave, Leave::Vanish);
+    }
+
+    #[test]
+    fn what_makes_no_sense() {
+        for (options, word) in [
+            ("--rate 0", "a rate is above 0"),
+            ("--rate NaN", "a rate is above 0"),
+            ("--rate -1", "unexpected argument"),
+            ("--churn many", "not a number"),
+            ("--send 100", "--packets"),
+            ("--packets 100", "--send"),
+            ("--send 20 --packets 1", "64..=1400"),
+            ("--ping 0s", "cannot be 0"),
+            ("--hold soon", "not a duration"),
+            ("--from 10.0.0.0/40", "not an address block"),
+            ("--leave loudly", "politely, vanish, mixed"),
+            ("--ports 0", "1..=1000"),
+            ("--at-once 0", "1.."),
+        ] {
+            let error = load(options).unwrap_err();
+            assert!(error.contains(word), "{options}: {error}");
+        }
+        let none = Cli::try_parse_from("adit load 192.0.2.1 --user u --clients 0".split(' '));
+        assert!(none.is_err());
+    }
+}

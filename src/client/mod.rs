@@ -400,7 +400,7 @@ fn prefixes(route: Route) -> Vec<Prefix> {
 }
 
 /// What to say when time is up.
-fn too_late(limit: Duration, complete: Option<Stage>) -> String {
+pub(crate) fn too_late(limit: Duration, complete: Option<Stage>) -> String {
     let limit = limit.as_secs();
     match complete {
         None => format!(

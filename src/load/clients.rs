@@ -11,6 +11,7 @@ use wire::{Instant, PeerId};
 
 use super::agenda::{Agenda, Due, Task};
 use super::tally::Tally;
+use crate::client::too_late;
 use crate::io::clock;
 use crate::shell::Host;
 
@@ -242,8 +243,7 @@ impl Clients {
             return None;
         };
         let peer = self.leave(due.slot)?;
-        let why = format!("not connected within {} s", limit.as_secs_f64());
-        self.on_failed(due.at, due.slot, reached, why);
+        self.on_failed(due.at, due.slot, reached, &too_late(limit, reached));
         Some(peer)
     }
 
@@ -287,7 +287,7 @@ impl Clients {
         }
     }
 
-    fn on_failed(&mut self, now: Instant, slot: u32, reached: Option<Stage>, why: String) {
+    fn on_failed(&mut self, now: Instant, slot: u32, reached: Option<Stage>, why: &str) {
         let stage = reached.map_or(Stage::Phase1, Stage::next);
         self.tally.on_failed(stage, why);
         if !self.redial {
@@ -377,10 +377,10 @@ impl Clients {
         self.leave(slot);
         match phase {
             Phase::Connecting { reached, .. } => {
-                self.on_failed(now, slot, reached, reason.to_string());
+                self.on_failed(now, slot, reached, &reason.to_string());
             }
             Phase::Up(_) => {
-                self.tally.on_lost(reason.to_string());
+                self.tally.on_lost(&reason.to_string());
                 if self.redial
                     && let Some(client) = self.get(slot)
                 {
@@ -418,3 +418,7 @@ impl Host for Clients {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "clients_tests.rs"]
+mod tests;

@@ -41,6 +41,7 @@ pub(super) struct Plan {
     passwords: Vec<Secret>,
     key: Secret,
     habits: Habits,
+    policy: ike::Policy,
 }
 
 impl Plan {
@@ -77,6 +78,7 @@ impl Plan {
             )));
         }
         let habits = habits(arguments)?;
+        let policy = policy(arguments, &habits)?;
         let users = users(arguments);
         let wanted = Wanted {
             psk_file: arguments.psk_file.as_deref(),
@@ -95,6 +97,7 @@ impl Plan {
             passwords,
             key,
             habits,
+            policy,
         })
     }
 
@@ -166,14 +169,11 @@ impl Plan {
     }
 
     /// The engine of all clients.
-    ///
-    /// # Errors
-    /// A name of an algorithm that means nothing.
-    pub(super) fn engine_config(&self) -> Result<engine::Config, Failure> {
+    pub(super) fn engine_config(&self) -> engine::Config {
         let arguments = &self.arguments;
         let mut ike = ike::Config {
             respond: false,
-            policy: policy(arguments)?,
+            policy: self.policy.clone(),
             ..ike::Config::default()
         };
         ike.timing.keepalive = never_if_zero(arguments.keep_alive);
@@ -188,11 +188,11 @@ impl Plan {
         l2tp.timing.hello = never_if_zero(arguments.hello);
         let most = usize::try_from(self.clients).unwrap_or(usize::MAX);
         l2tp.limits.tunnels = l2tp.limits.tunnels.max(most.saturating_mul(4));
-        Ok(engine::Config {
+        engine::Config {
             ike,
             l2tp,
             ..engine::Config::default()
-        })
+        }
     }
 }
 
@@ -231,10 +231,13 @@ fn check_descriptors(ports: u64) -> Result<(), Failure> {
     }
 }
 
-fn policy(arguments: &Load) -> Result<ike::Policy, Failure> {
+/// What is offered where the habits leave it open.
+fn policy(arguments: &Load, habits: &Habits) -> Result<ike::Policy, Failure> {
     let wrong = |error: ike::PolicyError| Failure::Usage(error.to_string());
     let mut policy = ike::Policy::default();
-    if let Some(group) = &arguments.dh {
+    if let Some(group) = &arguments.dh
+        && habits.ike.ike_proposal.is_none()
+    {
         policy = policy.with_groups(&[group]).map_err(wrong)?;
     }
     if let Some(suite) = &arguments.esp {
@@ -307,5 +310,135 @@ fn never_if_zero(period: Duration) -> Duration {
     match period.is_zero() {
         true => NEVER,
         false => period,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    fn arguments(options: &str) -> Load {
+        let line = format!("adit load 127.0.0.1 {options}");
+        match Cli::try_parse_from(line.split_whitespace())
+            .unwrap()
+            .command
+        {
+            Command::Load(load) => *load,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn plan(options: &str) -> Result<Plan, String> {
+        let variable = |name: &str| Some(name.to_lowercase().into());
+        let surroundings = Surroundings {
+            variable: &variable,
+            input: &mut &b""[..],
+        };
+        Plan::new(&arguments(options), surroundings).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn every_client_has_an_endpoint_and_a_user_of_its_own() {
+        let mut plan = plan("--clients 700 --user u{} --from 127.64.0.0/24").unwrap();
+        assert_eq!(plan.ports, 3, "254 addresses are too few for 700");
+        plan.open().unwrap();
+        let dials: Vec<Dial> = (0..plan.endpoints())
+            .map(|slot| plan.dial(slot, slot).unwrap())
+            .collect();
+        assert_eq!(dials.len(), 762, "places that are free for others");
+        let ends = dials
+            .iter()
+            .flat_map(|dial| [dial.ike.local, dial.natt.local]);
+        assert_eq!(ends.collect::<BTreeSet<_>>().len(), 2 * 762);
+        let user = |dial: &Dial| match &dial.link.role {
+            ppp::Role::Client(client) => client.user.to_string(),
+            ppp::Role::Server(_) => panic!("a server"),
+        };
+        assert_eq!(
+            (user(&dials[0]), user(&dials[699])),
+            ("u1".into(), "u700".into())
+        );
+        assert!(dials.iter().all(|dial| dial.force_udp && !dial.routed));
+        let one = self::plan("--clients 5 --user same").unwrap();
+        assert_eq!(
+            (one.user(0).unwrap().0, one.user(4).unwrap().0),
+            ("same", "same")
+        );
+    }
+
+    #[test]
+    fn what_does_not_suffice_is_said_before_anything_is_sent() {
+        for (options, words) in [
+            (
+                "--clients 5000 --user u --from 127.0.0.1",
+                "1000: name more networks",
+            ),
+            (
+                "--clients 9 --user u --from 127.64.0.0/29 --ports 1",
+                "there may be 1",
+            ),
+            (
+                "--clients 9 --user u --from 198.51.100.0/24",
+                "route add local 198.51.100.0/24",
+            ),
+            ("--clients 9 --user u --from fd00::/64", "two families"),
+            (
+                "--clients 9 --user u --dh modp768",
+                "no Diffie-Hellman group",
+            ),
+            ("--clients 9 --user u --dh modp1024", "legacy-android"),
+            ("--clients 9 --user u --esp rot13", "unknown name"),
+            (
+                "--clients 9 --user u --pfs ecp99",
+                "no Diffie-Hellman group",
+            ),
+            (
+                "--clients 9 --user u --profile android --dh ecp521",
+                "does not offer ecp521",
+            ),
+            (
+                "--clients 9 --user u --my-server 192.0.2.1",
+                "the server's address is 127.0.0.1",
+            ),
+        ] {
+            let error = plan(options).err().unwrap();
+            assert!(error.contains(words), "{options}: {error}");
+        }
+    }
+
+    #[test]
+    fn keys_are_replaced_when_asked_for() {
+        for (after, from, to) in [(20, 65, 68), (270, 882, 918), (3_600, 882, 918)] {
+            let after = Duration::from_secs(after);
+            let rekey = rekey(Rekey::default(), after);
+            assert_eq!((rekey.from, rekey.to), (from, to), "{after:?}");
+            let at = lifetime(after).mul_f64(f64::from(rekey.from + rekey.to) / 2_000.0);
+            let off = at.abs_diff(after).as_secs_f64() / after.as_secs_f64();
+            assert!(off < 0.02, "{after:?}: {at:?}");
+        }
+        let android = "--clients 1 --user u --profile android --rekey-esp 40s --dh modp1024";
+        let habits = habits(&arguments(android)).unwrap();
+        let proposal = habits.ike.esp_proposal.unwrap();
+        assert_eq!(proposal.lifetime, SHORTEST_LIFETIME);
+        assert!(habits.ike.child_rekey.to < 140);
+        assert!(!habits.ike.ike_proposal.unwrap().transforms.is_empty());
+    }
+
+    #[test]
+    fn never_is_not_at_once() {
+        let plan = plan("--clients 1 --user u --keep-alive 0 --hello 0 --echo 0").unwrap();
+        let config = plan.engine_config();
+        assert_eq!(
+            (config.ike.timing.keepalive, config.l2tp.timing.hello),
+            (NEVER, NEVER)
+        );
+        let mut plan = plan;
+        plan.open().unwrap();
+        assert_eq!(plan.dial(0, 0).unwrap().link.timers.echo_interval, None);
     }
 }

@@ -13,9 +13,6 @@ use wire::Instant;
 use super::plan::Plan;
 use super::tally::{Sentences, Tally, Times};
 
-/// Sentences that are told.
-const SENTENCES: usize = 32;
-
 /// How it went, beside what is counted.
 #[derive(Debug, Clone)]
 pub(super) struct Outcome {
@@ -321,7 +318,7 @@ impl Report {
 }
 
 fn reasons(sentences: &Sentences) -> Vec<Reason> {
-    let all = sentences.all().into_iter().take(SENTENCES);
+    let all = sentences.all().into_iter();
     all.map(|(count, stage, cause)| Reason {
         count,
         stage: stage.map(Stage::name),

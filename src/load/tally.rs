@@ -8,7 +8,7 @@ use hdrhistogram::Histogram;
 use wire::Instant;
 
 /// Different sentences that are kept; more are counted together.
-const SENTENCES: usize = 64;
+const SENTENCES: usize = 32;
 /// What more sentences are counted under.
 const OTHERS: &str = "other reasons";
 /// The longest time that is told from longer ones: a day.
@@ -54,8 +54,8 @@ impl Times {
 pub(super) struct Sentences(BTreeMap<(Option<Stage>, String), u64>);
 
 impl Sentences {
-    fn add(&mut self, stage: Option<Stage>, sentence: String) {
-        let key = (stage, sentence);
+    fn add(&mut self, stage: Option<Stage>, sentence: &str) {
+        let key = (stage, without_fractions(sentence));
         let key = match self.0.contains_key(&key) || self.0.len() < SENTENCES {
             true => key,
             false => (None, OTHERS.to_owned()),
@@ -73,6 +73,28 @@ impl Sentences {
         all.sort_by_key(|(count, ..)| std::cmp::Reverse(*count));
         all
     }
+}
+
+/// A sentence without the fractions of its durations, which differ for each client:
+/// `7.010658799s` is `7s`.
+fn without_fractions(sentence: &str) -> String {
+    let mut plain = String::with_capacity(sentence.len());
+    let mut rest = sentence;
+    while let Some((before, after)) = rest.split_once('.') {
+        plain.push_str(before);
+        let digits = after.trim_start_matches(|c: char| c.is_ascii_digit());
+        let is_duration = before.ends_with(|c: char| c.is_ascii_digit())
+            && digits.len() < after.len()
+            && digits.starts_with(['s', 'm', 'µ', 'n']);
+        if is_duration {
+            rest = digits;
+        } else {
+            plain.push('.');
+            rest = after;
+        }
+    }
+    plain.push_str(rest);
+    plain
 }
 
 /// The most of something within a whole second.
@@ -161,13 +183,13 @@ impl Tally {
     }
 
     /// A dial has failed at a stage.
-    pub(super) fn on_failed(&mut self, stage: Stage, why: String) {
+    pub(super) fn on_failed(&mut self, stage: Stage, why: &str) {
         self.failed = self.failed.saturating_add(1);
         self.failures.add(Some(stage), why);
     }
 
     /// A session has ended without our doing.
-    pub(super) fn on_lost(&mut self, why: String) {
+    pub(super) fn on_lost(&mut self, why: &str) {
         self.lost = self.lost.saturating_add(1);
         self.losses.add(None, why);
     }
@@ -218,13 +240,29 @@ mod tests {
     fn sentences_are_counted_and_do_not_grow_without_end() {
         let mut sentences = Sentences::default();
         for number in 0..1_000 {
-            sentences.add(None, format!("reason {number}"));
-            sentences.add(Some(Stage::Phase1), "no answer".to_owned());
+            sentences.add(None, &format!("reason {number}"));
+            sentences.add(Some(Stage::Phase1), "no answer");
         }
         let all = sentences.all();
         assert_eq!(all.len(), SENTENCES + 1);
         assert_eq!(all[0], (1_000, Some(Stage::Phase1), "no answer"));
         assert_eq!(all[1], (1_000 - (SENTENCES as u64 - 1), None, OTHERS));
+    }
+
+    #[test]
+    fn durations_make_no_sentence_another() {
+        for (sentence, plain) in [
+            (
+                "no answer to 6 requests in 7.010658799s",
+                "no answer to 6 requests in 7s",
+            ),
+            ("1.5ms and 2.25s.", "1ms and 2s."),
+            ("192.0.2.1 said: no. 4.5", "192.0.2.1 said: no. 4.5"),
+            ("v1.2m", "v1m"),
+            ("", ""),
+        ] {
+            assert_eq!(without_fractions(sentence), plain);
+        }
     }
 
     #[test]

@@ -17,6 +17,8 @@ helper.py datagrams-in ADDRESS PORT   takes datagrams from one sender, and says 
 helper.py datagrams-out ADDRESS PORT  sends it datagrams of many lengths, always the same, and prints how
                                     many, and the digest if it is right
 helper.py round-trips               the shortest round trip of the report on standard input
+helper.py load CLIENTS KEY=NUMBER...  whether the report of `adit load --json` on standard input holds together,
+                                    is of so many clients, all of them well, and says these numbers
 helper.py rate                      what iperf3 --json on standard input says was received
 """
 
@@ -252,6 +254,54 @@ def rate():
     return 0 if received["bytes"] > 0 else 1
 
 
+def load(clients, *wanted):
+    report = json.load(sys.stdin)
+    connects, sessions, traffic = report["connects"], report["sessions"], report["traffic"]
+    wrong = []
+
+    def check(what, holds):
+        if not holds:
+            wrong.append(what)
+
+    check("not ok", report["ok"] and not report["interrupted"])
+    check("clients", report["clients"] == sessions["up"] == sessions["most"] == int(clients))
+    check("failures", connects["begun"] == connects["up"] + connects["failed"])
+    check(
+        "who came, and who was there",
+        connects["up"] == sessions["up"] + sessions["left"] + sessions["lost"],
+    )
+    for kind, number in [("failures", connects["failed"]), ("losses", sessions["lost"])]:
+        check(kind, sum(reason["count"] for reason in report[kind]) == number)
+    stages = report["milliseconds"]
+    check(
+        "stages",
+        list(stages)
+        == ["phase1", "phase2", "tunnel", "session", "lcp", "authentication", "ipcp", "total"],
+    )
+    for name, times in stages.items():
+        check(f"count of {name}", times["count"] == connects["up"])
+    percentiles = [*stages.values(), report["return_milliseconds"], traffic["milliseconds"]]
+    for times in percentiles:
+        values = [times[key] for key in ["p50", "p90", "p99", "max"]]
+        check(f"percentiles {values}", values == sorted(values))
+    check("no time at all", stages["total"]["p50"] > 0)
+    check("returned", report["return_milliseconds"]["count"] == sessions["returned"])
+    check("answers", traffic["answered"] == traffic["milliseconds"]["count"] <= traffic["sent"])
+    if sessions["lost"] == 0:
+        check("unanswered pings", traffic["answered"] >= traffic["sent"] * 0.95)
+    for text in wanted:
+        key, number = text.split("=")
+        value = report
+        for part in key.split("."):
+            value = value[part]
+        check(f"{key} is {value}", value == int(number))
+    if wrong:
+        print("; ".join(wrong))
+        return 1
+    print(f"{connects['up']} connects, p50 {stages['total']['p50']:.0f} ms")
+    return 0
+
+
 COMMANDS = {
     "echo": echo,
     "ask": ask,
@@ -265,6 +315,7 @@ COMMANDS = {
     "datagrams-in": datagrams_in,
     "datagrams-out": datagrams_out,
     "round-trips": round_trips,
+    "load": load,
     "rate": rate,
 }
 

@@ -56,6 +56,7 @@ mod refusals;
 mod rekeying;
 mod returning;
 mod seeds;
+mod several;
 mod staying;
 mod truncating;
 mod world;

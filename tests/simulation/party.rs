@@ -119,6 +119,10 @@ pub fn client_config() -> Config {
     }
 }
 
+/// Ports of a second client of one engine.
+pub const SECOND_IKE: u16 = 1500;
+pub const SECOND_NATT: u16 = 5500;
+
 impl Party {
     pub fn new(host: HostId, address: IpAddr, config: Config, seed: u64) -> Self {
         let plane_config =
@@ -207,13 +211,13 @@ impl Party {
             carrier,
         };
         match (protocol, dst.port()) {
-            (Protocol::Udp, 500) => {
+            (Protocol::Udp, 500 | SECOND_IKE) => {
                 if let Some(message) = unchecked(&bytes) {
                     self.engine
                         .handle_datagram(now, path(Carrier::Ike), message);
                 }
             }
-            (Protocol::Udp, 4500) => match dataplane::classify_natt(&mut bytes) {
+            (Protocol::Udp, 4500 | SECOND_NATT) => match dataplane::classify_natt(&mut bytes) {
                 NatT::Ike(message) => {
                     if let Some(message) = unchecked(message) {
                         self.engine
