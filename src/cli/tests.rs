@@ -184,9 +184,9 @@ fn no_secret_in_argv() {
         for argument in command.get_arguments() {
             let name = argument.get_id().as_str();
             let secret = argument.get_action().takes_values()
-                && ["psk", "password", "secret", "key"]
-                    .iter()
-                    .any(|w| name.contains(w));
+                && name
+                    .split('_')
+                    .any(|word| ["psk", "password", "secret", "key"].contains(&word));
             assert!(
                 !secret || name.ends_with("_file"),
                 "{} takes {name}",
