@@ -9,6 +9,7 @@ use rand_core::SeedableRng;
 use wire::{Instant, Path, PeerId, Rng};
 
 use crate::ending::Ending;
+use crate::few::Few;
 use crate::guard::Guard;
 use crate::kin::Kindred;
 use crate::peer::Peer;
@@ -40,7 +41,7 @@ pub struct Engine {
     pub(crate) by_spi: BTreeMap<u32, ike::ChildId>,
     pub(crate) by_call: BTreeMap<l2tp::SessionId, SessionId>,
     pub(crate) kindred: Kindred,
-    pub(crate) by_endpoint: BTreeMap<SocketAddr, BTreeSet<PeerId>>,
+    pub(crate) by_endpoint: BTreeMap<SocketAddr, Few<PeerId>>,
     /// The sessions of each user who was let in.
     pub(crate) users: Users,
     /// Who has failed too often.

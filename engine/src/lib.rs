@@ -25,6 +25,7 @@ mod ending;
 mod engine;
 mod explanation;
 mod failing;
+mod few;
 mod guard;
 mod kin;
 mod limits;

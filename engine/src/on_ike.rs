@@ -143,14 +143,14 @@ impl Engine {
             let (kilobytes, initiator) = (details.kilobytes, details.initiator);
             peer.children.insert(
                 child,
-                Child {
+                Box::new(Child {
                     inbound,
                     outbound,
                     kilobytes,
                     initiator,
                     measuring: false,
                     half: OutboundHalf::Unconfirmed(details),
-                },
+                }),
             );
         }
         self.by_child.insert(child, id);

@@ -4,13 +4,14 @@
 //! peer → tunnel → session. Any number of clients behind one NAT, with equal inner addresses and
 //! ports, are so many peers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use wire::{Instant, Path, PeerId};
 
 use crate::dial::Dialled;
 use crate::failing::Attempt;
+use crate::few::Few;
 use crate::status::PeerStatus;
 use crate::{Reason, SessionId};
 
@@ -21,13 +22,14 @@ pub(crate) struct Peer {
     /// What the newest IKE SA says; `None` while we dial and none is up.
     pub(crate) info: Option<ike::SaInfo>,
     /// Its IKE SAs, those included that are still being made when we dial.
-    pub(crate) sas: BTreeSet<ike::SaId>,
-    pub(crate) children: BTreeMap<ike::ChildId, Child>,
+    pub(crate) sas: Few<ike::SaId>,
+    // Boxed: a node of the map has room for eleven.
+    pub(crate) children: BTreeMap<ike::ChildId, Box<Child>>,
     /// Where ESP goes; `None` before the first child SA, when the data plane does not know the
     /// peer yet.
     pub(crate) path: Option<Path>,
-    pub(crate) tunnels: BTreeSet<l2tp::TunnelId>,
-    pub(crate) sessions: BTreeSet<SessionId>,
+    pub(crate) tunnels: Few<l2tp::TunnelId>,
+    pub(crate) sessions: Few<SessionId>,
     /// What its L2TP says of itself.
     pub(crate) introduced: l2tp::PeerInfo,
     /// How far it has come, and what has been said about it.
@@ -76,11 +78,11 @@ impl Peer {
         Self {
             id,
             info: None,
-            sas: BTreeSet::new(),
+            sas: Few::default(),
             children: BTreeMap::new(),
             path: None,
-            tunnels: BTreeSet::new(),
-            sessions: BTreeSet::new(),
+            tunnels: Few::default(),
+            sessions: Few::default(),
             introduced: l2tp::PeerInfo::default(),
             attempt: Attempt::default(),
             dialled: None,

@@ -149,14 +149,14 @@ impl Lab {
         // A peer without a child SA would not be kept.
         peer.children.insert(
             ike::ChildId(id.0),
-            Child {
+            Box::new(Child {
                 inbound: 0,
                 outbound: 0,
                 kilobytes: None,
                 initiator: false,
                 measuring: false,
                 half: crate::peer::OutboundHalf::Active,
-            },
+            }),
         );
         self.engine.peers.insert(id, Box::new(peer));
         id

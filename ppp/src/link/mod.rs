@@ -279,7 +279,12 @@ impl Link {
 
     /// The next thing to do; `None` until something else is handled.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        let next = self.outputs.pop_front();
+        if next.is_none() {
+            // Of thousands of links hardly one has something to say at a time.
+            self.outputs = VecDeque::new();
+        }
+        next
     }
 
     /// When [`Self::handle_timeout`] is due, and what for.
