@@ -8,7 +8,7 @@ use engine::AddressRange;
 
 use crate::compat::ipsec_secrets::Entry;
 use crate::config::{Authentication, Bundle, Config, Encapsulation, OnLimit};
-use crate::io::prefix::Prefix;
+use crate::io::{prefix::Prefix, worker};
 use crate::scripts::Scripts;
 use crate::scripts::environment::Words;
 
@@ -45,6 +45,19 @@ pub fn engine_config(bundle: &Bundle) -> engine::Config {
     }
 }
 
+/// What packet threads let through.
+pub fn worker_limits(config: &Config) -> worker::Limits {
+    let limits = &config.limits;
+    worker::Limits {
+        first_messages: limits.first_messages,
+        messages: limits.messages,
+        control_queue: number(limits.control_queue),
+        control_queue_per_client: limits.control_queue_per_client,
+        ike_queue: number(limits.ike_queue),
+        first_ike_queue: number(limits.first_ike_queue),
+    }
+}
+
 fn ike_config(config: &Config) -> ike::Config {
     let (ipsec, limits) = (&config.ipsec, &config.limits);
     let defaults = ike::Timing::default();
@@ -62,6 +75,8 @@ fn ike_config(config: &Config) -> ike::Config {
         limits: ike::Limits {
             half_open_per_source: number(ipsec.half_open_per_source),
             half_open_total: number(ipsec.half_open),
+            backlog: limits.handshake_backlog,
+            waiting: number(limits.waiting_handshakes),
             // Each may be a peer of its own, and the tables of the data plane do not grow.
             established_total: number(limits.ike_sas).min(PEERS),
             quick_modes_per_sa: number(limits.quick_modes),
@@ -107,6 +122,8 @@ fn l2tp_config(bundle: &Bundle) -> l2tp::Config {
             tunnels: number(limits.tunnels),
             tunnels_per_peer: number(limits.tunnels_per_client),
             sessions_per_tunnel: number(limits.sessions_per_tunnel),
+            sessions_per_peer: number(limits.sessions_per_client),
+            sessions: number(limits.sessions),
             ..defaults.limits
         },
         ..defaults

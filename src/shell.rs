@@ -25,8 +25,8 @@ use tracing::debug;
 use wire::{Instant, PeerId};
 
 use crate::io::clock;
-use crate::io::compute::{Pool, Results};
-use crate::io::worker::{self, Command, FromPeer, Inside, Parts, Rates, Upcalls, Workers};
+use crate::io::compute::{Pool, Results, Urgency};
+use crate::io::worker::{self, Command, FromPeer, Inside, Parts, Upcalls, Workers};
 use crate::io::{raw::RawSocket, udp::UdpSocket};
 
 /// The longest sleep: the runtime's clock stands still while the machine is suspended, ours does
@@ -97,8 +97,6 @@ pub struct Wiring {
     pub raw: Vec<RawSocket>,
     /// The TUN device, or what takes its place.
     pub inside: Inside,
-    /// How much IKE is taken of one address.
-    pub rates: Rates,
 }
 
 impl Shell {
@@ -112,20 +110,23 @@ impl Shell {
         plane: DataPlane,
         wirings: Vec<Wiring>,
         pin: bool,
+        limits: worker::Limits,
     ) -> anyhow::Result<Self> {
         let plane = Arc::new(plane);
         let notices = Arc::new(Notify::new());
-        let (sender, upcalls) = worker::upcalls();
+        let (sender, upcalls) = worker::upcalls(&limits);
         debug_assert_eq!(plane.config().threads, wirings.len());
+        let cookies = engine.cookies();
         let parts = wirings.into_iter().enumerate();
         let parts = parts.map(|(number, wiring)| Parts {
             number,
             udp: wiring.udp,
             raw: wiring.raw,
             inside: wiring.inside,
-            rates: wiring.rates,
             plane: Arc::clone(&plane),
             upcalls: sender.clone(),
+            cookies: cookies.clone(),
+            limits,
             notices: Arc::clone(&notices),
         });
         let workers = Workers::start(parts.collect(), pin)?;
@@ -357,7 +358,11 @@ impl Shell {
         match request {
             Request::Compute(job) => {
                 // The peer sends again, and by then there may be room.
-                if let Err(full) = self.pool.submit(move || (id, job.run())) {
+                let urgency = match job.begins_handshake() {
+                    true => Urgency::Beginning,
+                    false => Urgency::Finishing,
+                };
+                if let Err(full) = self.pool.submit(urgency, move || (id, job.run())) {
                     self.unanswered = self.unanswered.saturating_add(1);
                     debug!("a handshake is not answered: {full}");
                     self.engine
@@ -454,16 +459,24 @@ mod tests {
             udp: sockets.into(),
             raw: Vec::new(),
             inside: Inside::Queue(inside),
-            rates: Rates::default(),
         };
-        let mut shell = Shell::start(engine, plane, vec![wiring], false).unwrap();
+        let mut shell = Shell::start(
+            engine,
+            plane,
+            vec![wiring],
+            false,
+            worker::Limits::default(),
+        )
+        .unwrap();
         let to_server = Path {
             local: client.local(),
             remote: server,
             carrier: Carrier::Ike,
         };
         for _ in 0..100 {
-            client.send(&to_server, &[7; 28]).unwrap();
+            let mut message = [7; 28];
+            message[8..16].fill(0); // it begins something
+            client.send(&to_server, &message).unwrap();
         }
         // The dialled peer asks for its computation, and then for a repetition of its message.
         while shell

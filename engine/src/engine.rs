@@ -277,6 +277,16 @@ impl Engine {
         self.peers.values().filter_map(|peer| peer.status())
     }
 
+    /// How to tell IKE messages with cookies of ours from others, for whoever receives them.
+    pub fn cookies(&self) -> ike::Cookies {
+        self.ike.cookies()
+    }
+
+    /// How many handshakes wait for others to be finished.
+    pub fn waiting(&self) -> usize {
+        self.ike.waiting()
+    }
+
     /// What IKE has dropped and done.
     pub fn ike_counters(&self) -> ike::Counters {
         self.ike.counters()

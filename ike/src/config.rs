@@ -57,6 +57,10 @@ pub struct Limits {
     pub half_open_per_source: usize,
     /// Half-open IKE SAs altogether.
     pub half_open_total: usize,
+    /// What handshakes that have begun may be work for before new ones have to wait.
+    pub backlog: Duration,
+    /// First messages that may wait for that.
+    pub waiting: usize,
     /// Established IKE SAs altogether; beyond it new Main Modes are not answered.
     pub established_total: usize,
     /// Pre-shared keys tried on one message 5. Never more than
@@ -81,6 +85,8 @@ impl Default for Limits {
         Self {
             half_open_per_source: 64,
             half_open_total: 4096,
+            backlog: Duration::from_secs(1),
+            waiting: 4096,
             established_total: 200_000,
             keys_per_trial: 256,
             undecryptable: 3,

@@ -10,15 +10,16 @@ use subtle::ConstantTimeEq as _;
 use tracing::{debug, trace};
 use wire::{Instant, Path, Rng};
 
-use crate::codec::{Cookie, MessageId};
+use crate::admission::Admission;
+use crate::codec::MessageId;
 use crate::crypto::HashAlgorithm;
 use crate::fragment;
 use crate::habits::Rekey;
 use crate::key_history::KeyHistory;
 use crate::timers::{Owner, Timers};
 use crate::{
-    Config, Counters, Event, Habits, Keyring, Make, Output, Refusal, Request, RequestId, SaId,
-    Timer,
+    Config, Cookies, Counters, Event, Habits, Keyring, Make, Output, Refusal, Request, RequestId,
+    SaId, Timer,
 };
 
 /// Bytes of the nonces we answer with.
@@ -54,6 +55,8 @@ pub(crate) struct Context {
     pub(crate) keys: Arc<Keyring>,
     pub(crate) key_history: KeyHistory,
     pub(crate) rng: Rng,
+    pub(crate) cookies: Cookies,
+    pub(crate) admission: Admission,
     pub(crate) now: Instant,
     pub(crate) timers: Timers,
     pub(crate) counters: Counters,
@@ -64,8 +67,10 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    pub(crate) fn new(config: Config, rng: Rng) -> Self {
+    pub(crate) fn new(config: Config, mut rng: Rng) -> Self {
         Self {
+            cookies: Cookies::new(&mut rng),
+            admission: Admission::default(),
             config,
             keys: Arc::default(),
             key_history: KeyHistory::default(),
@@ -118,6 +123,9 @@ impl Context {
     /// Asks for something on behalf of `asker`.
     pub(crate) fn request(&mut self, asker: Asker, request: Request) -> RequestId {
         let id = RequestId(self.new_id());
+        if matches!(request, Request::Compute(_)) {
+            self.admission.note_request(self.now, id);
+        }
         self.requests.insert(id, asker);
         self.outputs.push_back(Output::Request(id, request));
         id
@@ -170,11 +178,6 @@ impl Context {
     /// QUIRK(Windows): it runs several at once, and drops all but one in silence.
     pub(crate) fn succeeded_lately(&self, source: SocketAddr) -> bool {
         self.refusals.succeeded_lately(self.now, source)
-    }
-
-    /// A new cookie: random and not zero.
-    pub(crate) fn cookie(&mut self) -> Cookie {
-        Cookie(self.rng.next_u64().max(1).to_be_bytes())
     }
 
     /// A new message id: random and not zero.

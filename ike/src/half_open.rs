@@ -1,7 +1,10 @@
 //! Room for Main Modes that are not authenticated yet (bounded per source and overall).
 //!
-//! Sources can be forged, so a full table never refuses the new one: somebody else goes, chosen at
-//! random among those that have not shown with message 3 that they receive what we send.
+//! Sources can be forged, so a full table never refuses the new one: somebody else goes, chosen
+//! among those that have not shown with message 3 that they receive what we send. It is the oldest
+//! of a few that are drawn by lot. The lot leaves everybody a chance in whatever flood; and as the
+//! oldest goes, in a flood that renews the table more slowly than clients answer hardly
+//! anybody is lost who does answer.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -11,6 +14,9 @@ use wire::Rng;
 
 use crate::SaId;
 use crate::config::Limits;
+
+/// Members that are drawn, of which the oldest goes.
+const LOTS: usize = 8;
 
 /// A set from which a random member can be drawn.
 #[derive(Debug, Default)]
@@ -40,12 +46,19 @@ impl Lot {
         true
     }
 
+    /// The oldest of some that are drawn; ids are given in the order of time.
+    ///
+    /// With a table of N, r newcomers a second and a round trip of t seconds, someone who answers is lost
+    /// with a probability of about (rt/N)⁸, where a single lot would be 1 − exp(−rt/N).
     fn draw(&self, rng: &mut Rng) -> Option<SaId> {
         let count = u64::try_from(self.members.len())
             .ok()
             .filter(|count| *count > 0)?;
-        let place = usize::try_from(rng.next_u64() % count).ok()?;
-        self.members.get(place).copied()
+        let drawn = (0..LOTS).filter_map(|_| {
+            let place = usize::try_from(rng.next_u64() % count).ok()?;
+            self.members.get(place).copied()
+        });
+        drawn.min()
     }
 
     const fn len(&self) -> usize {
@@ -171,14 +184,19 @@ mod tests {
     }
 
     #[test]
-    fn drawing_reaches_every_member_and_removal_keeps_the_places_right() {
+    fn drawing_prefers_the_old_and_removal_keeps_the_places_right() {
         let mut rng = Rng::seed_from_u64(2);
         let mut lot = Lot::default();
         (0..10).for_each(|id| lot.insert(SaId(id)));
         (0..5).for_each(|id| assert!(lot.remove(SaId(id * 2))));
-        let mut seen = std::collections::BTreeSet::new();
-        (0..200).for_each(|_| seen.extend(lot.draw(&mut rng)));
-        assert_eq!(seen, [1, 3, 5, 7, 9].map(SaId).into_iter().collect());
+        let mut drawn = BTreeMap::<SaId, u32>::new();
+        (0..1_000).for_each(|_| *drawn.entry(lot.draw(&mut rng).unwrap()).or_default() += 1);
+        assert!(drawn[&SaId(1)] > 700 && drawn[&SaId(3)] > 100, "{drawn:?}");
+        assert!(
+            [0, 2, 4, 6, 8]
+                .iter()
+                .all(|id| !drawn.contains_key(&SaId(*id)))
+        );
         (0..5).for_each(|id| assert!(lot.remove(SaId(id * 2 + 1))));
         assert_eq!((lot.draw(&mut rng), lot.places.len()), (None, 0));
     }

@@ -14,7 +14,10 @@ use crate::crypto::{
 };
 
 /// A computation that is ready to run.
-pub struct Job(Work);
+pub struct Job {
+    work: Work,
+    begins: bool,
+}
 
 enum Work {
     DiffieHellman(DiffieHellman),
@@ -112,41 +115,63 @@ pub struct KeyMatch {
 }
 
 impl Job {
+    const fn of(power: DiffieHellman) -> Self {
+        Self {
+            work: Work::DiffieHellman(power),
+            begins: false,
+        }
+    }
+
+    /// The same job, for somebody who has just begun.
+    pub(crate) const fn of_a_beginning(mut self) -> Self {
+        self.begins = true;
+        self
+    }
+
+    /// Whether it is for a handshake that somebody has just begun. Where there is more to do than time,
+    /// all others come first: they finish what much has been done for already.
+    pub const fn begins_handshake(&self) -> bool {
+        self.begins
+    }
+
     /// Computes g^x.
     pub const fn public_value(private: PrivateValue) -> Self {
-        Self(Work::DiffieHellman(DiffieHellman {
+        Self::of(DiffieHellman {
             private,
             wants_public: true,
             peer: None,
-        }))
+        })
     }
 
     /// Computes g^xy from the body of the peer's KE payload.
     pub const fn shared_secret(private: PrivateValue, peer: Vec<u8>) -> Self {
-        Self(Work::DiffieHellman(DiffieHellman {
+        Self::of(DiffieHellman {
             private,
             wants_public: false,
             peer: Some(peer),
-        }))
+        })
     }
 
     /// Computes both g^x and g^xy.
     pub const fn exchange(private: PrivateValue, peer: Vec<u8>) -> Self {
-        Self(Work::DiffieHellman(DiffieHellman {
+        Self::of(DiffieHellman {
             private,
             wants_public: true,
             peer: Some(peer),
-        }))
+        })
     }
 
     /// Looks for the key of message 5.
     pub fn key_trial(trial: KeyTrial) -> Self {
-        Self(Work::KeyTrial(Box::new(trial)))
+        Self {
+            work: Work::KeyTrial(Box::new(trial)),
+            begins: false,
+        }
     }
 
     /// Does the work: milliseconds of pure arithmetic. The same job gives the same result.
     pub fn run(self) -> JobResult {
-        match self.0 {
+        match self.work {
             Work::DiffieHellman(job) => JobResult::DiffieHellman(job.run()),
             Work::KeyTrial(trial) => JobResult::KeyTrial(trial.run()),
         }
@@ -155,7 +180,7 @@ impl Job {
 
 impl fmt::Debug for Job {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
+        match &self.work {
             Work::DiffieHellman(job) => write!(f, "Job(Diffie-Hellman {})", job.private.group()),
             Work::KeyTrial(trial) => write!(f, "Job({trial:?})"),
         }

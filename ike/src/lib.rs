@@ -15,9 +15,11 @@
 //! Keys leave as plain values ([`ChildSa`]): this crate knows nothing of ESP packets.
 #![forbid(unsafe_code)]
 
+mod admission;
 pub mod codec;
 mod config;
 mod context;
+mod cookie;
 pub mod crypto;
 mod endpoint;
 mod fragment;
@@ -40,6 +42,7 @@ mod timers;
 
 pub use codec::{Cookie, Identity};
 pub use config::{Config, Encapsulation, Limits, Timing};
+pub use cookie::{Cookies, Provenance};
 pub use endpoint::{Counters, Endpoint, Initiate};
 pub use fragment::FragmentCounters;
 pub use habits::Habits;

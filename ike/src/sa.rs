@@ -329,6 +329,11 @@ impl Seen {
         self.0.push_back(id);
     }
 
+    /// Lets `id` be used once more: nothing has come of it.
+    pub(crate) fn forget(&mut self, id: MessageId) {
+        self.0.retain(|seen| *seen != id);
+    }
+
     /// A message id for an exchange of ours: one that was not used before, and is from now on.
     pub(crate) fn draw(&mut self, context: &mut Context) -> MessageId {
         loop {

@@ -28,6 +28,8 @@ pub enum Timer {
     Overlap,
     /// An IKE SA or a child SA has reached its end.
     Expire,
+    /// First messages wait for their turn.
+    Admission,
 }
 
 /// Whom a deadline concerns.
@@ -41,6 +43,8 @@ pub(crate) enum Owner {
     Child(ChildId),
     /// The messages of which some fragments have not come.
     Fragments,
+    /// The first messages that wait for their turn.
+    Admission,
 }
 
 /// All deadlines. Each owner has at most one per reason.

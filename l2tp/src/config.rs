@@ -84,6 +84,10 @@ pub struct Limits {
     pub tunnels_per_peer: usize,
     /// Sessions of one tunnel.
     pub sessions_per_tunnel: usize,
+    /// Sessions of one peer.
+    pub sessions_per_peer: usize,
+    /// Sessions in all.
+    pub sessions: usize,
     /// Control messages of one tunnel that wait to be sent or acknowledged.
     pub send_queue: usize,
 }
@@ -94,6 +98,8 @@ impl Default for Limits {
             tunnels: 131_072,
             tunnels_per_peer: 8,
             sessions_per_tunnel: 4,
+            sessions_per_peer: 32,
+            sessions: 65_536,
             send_queue: 64,
         }
     }

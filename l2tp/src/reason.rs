@@ -84,6 +84,12 @@ pub enum Refusal {
     /// Too many sessions in this tunnel.
     #[error("the tunnel already has {0} sessions, which is the limit")]
     Sessions(usize),
+    /// Too many sessions of this peer.
+    #[error("the peer already has {0} sessions, which is the limit")]
+    SessionsOfPeer(usize),
+    /// Too many sessions of all peers together.
+    #[error("there are already {0} sessions, which is the limit")]
+    SessionsInAll(usize),
     /// OCRQ: nothing here can place an outgoing call.
     #[error("the peer asked for an outgoing call (OCRQ), which this server does not place")]
     OutgoingCall,
@@ -141,9 +147,11 @@ impl Refusal {
             Self::MandatoryAvp { .. } | Self::HiddenAvp { .. } | Self::MandatoryMessage(_) => {
                 (TunnelResult::GENERAL_ERROR, ErrorCode::MANDATORY_AVP)
             }
-            Self::Tunnels(_) | Self::TunnelsOfPeer(_) | Self::Sessions(_) => {
-                (TunnelResult::GENERAL_ERROR, ErrorCode::RESOURCES)
-            }
+            Self::Tunnels(_)
+            | Self::TunnelsOfPeer(_)
+            | Self::Sessions(_)
+            | Self::SessionsOfPeer(_)
+            | Self::SessionsInAll(_) => (TunnelResult::GENERAL_ERROR, ErrorCode::RESOURCES),
             Self::OutgoingCall => (TunnelResult::GENERAL_ERROR, ErrorCode::VENDOR),
         };
         ResultCode::tunnel(result).with_error(error)
@@ -159,7 +167,11 @@ impl Refusal {
             Self::MandatoryAvp { .. } | Self::HiddenAvp { .. } | Self::MandatoryMessage(_) => {
                 (SessionResult::GENERAL_ERROR, ErrorCode::MANDATORY_AVP)
             }
-            Self::Tunnels(_) | Self::TunnelsOfPeer(_) | Self::Sessions(_) => {
+            Self::Tunnels(_)
+            | Self::TunnelsOfPeer(_)
+            | Self::Sessions(_)
+            | Self::SessionsOfPeer(_)
+            | Self::SessionsInAll(_) => {
                 return ResultCode::session(SessionResult::NO_FACILITIES_NOW);
             }
             Self::OutgoingCall | Self::CallTowardsClient => {
@@ -348,6 +360,8 @@ mod tests {
             Refusal::Tunnels(10),
             Refusal::TunnelsOfPeer(2),
             Refusal::Sessions(1),
+            Refusal::SessionsOfPeer(32),
+            Refusal::SessionsInAll(100),
             Refusal::OutgoingCall,
             Refusal::CallTowardsClient,
             Refusal::TunnelTowardsClient,

@@ -277,17 +277,24 @@ fn limits_hold_for_peers_sessions_and_in_all() {
         (resources, Refusal::Tunnels(3))
     );
 
-    let mut script = with_tunnel(config);
-    script.say(0, &icrq(1));
-    let answers = script.say(0, &icrq(2));
-    let [Answer::Message(header, Message::Cdn(cdn)), event] = &answers[..] else {
-        panic!("{answers:?}");
+    let second_call = |config| {
+        let mut script = with_tunnel(config);
+        script.say(0, &icrq(1));
+        let answers = script.say(0, &icrq(2));
+        let [Answer::Message(header, Message::Cdn(cdn)), event] = &answers[..] else {
+            panic!("{answers:?}");
+        };
+        let result = cdn.result.as_ref().unwrap().result;
+        assert_eq!((header.session, result), (2, 4));
+        refusal(event).clone()
     };
-    assert_eq!(
-        (header.session, cdn.result.as_ref().unwrap().result),
-        (2, 4)
-    );
-    assert_eq!(refusal(event), &Refusal::Sessions(1));
+    assert_eq!(second_call(config), Refusal::Sessions(1));
+    let mut config = Config::default();
+    config.limits.sessions_per_peer = 1;
+    assert_eq!(second_call(config), Refusal::SessionsOfPeer(1));
+    let mut config = Config::default();
+    config.limits.sessions = 1;
+    assert_eq!(second_call(config), Refusal::SessionsInAll(1));
 }
 
 #[test]

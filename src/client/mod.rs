@@ -15,7 +15,7 @@ use wire::{Carrier, Instant, Path, PeerId};
 use crate::cli::secrets::{self, Secrets, Surroundings};
 use crate::cli::{Connect, Failure, Route};
 use crate::io::udp::{self, UdpSocket};
-use crate::io::worker::{Inside, Rates};
+use crate::io::worker::{self, Inside};
 use crate::io::{
     clock,
     prefix::Prefix,
@@ -222,9 +222,14 @@ impl Client {
             udp: outside.udp,
             raw: outside.raw,
             inside,
-            rates: Rates::default(),
         };
-        let shell = Shell::start(engine, plane, vec![wiring], false)?;
+        let shell = Shell::start(
+            engine,
+            plane,
+            vec![wiring],
+            false,
+            worker::Limits::default(),
+        )?;
         Ok(Self {
             shell,
             desk: Desk::default(),

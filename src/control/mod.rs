@@ -19,6 +19,32 @@ use std::net::IpAddr;
 
 use crate::diagnostic::Diagnostic;
 
+/// Whose failed logins are to be forgotten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whom<'a> {
+    /// A user's, from anywhere.
+    User(&'a str),
+    /// A source's, of any user.
+    Source(IpAddr),
+    /// Both of these.
+    Both(&'a str, IpAddr),
+    /// All.
+    Everybody,
+}
+
+impl<'a> Whom<'a> {
+    fn of(user: Option<&'a str>, source: Option<IpAddr>, all: bool) -> Result<Self, &'static str> {
+        Ok(match (user, source, all) {
+            (Some(user), None, false) => Self::User(user),
+            (None, Some(source), false) => Self::Source(source),
+            (Some(user), Some(source), false) => Self::Both(user, source),
+            (None, None, true) => Self::Everybody,
+            (None, None, false) => return Err("a user, a source, or all must be named"),
+            (_, _, true) => return Err("either all, or a user or a source"),
+        })
+    }
+}
+
 /// What a running server can be asked and told.
 pub trait Operator {
     /// Everything there is to know.
@@ -29,8 +55,8 @@ pub trait Operator {
     fn sessions(&mut self) -> Vec<SessionRow>;
     /// Begins to close a session. The answers are sentences.
     fn close_session(&mut self, session: u64) -> Result<String, String>;
-    /// Forgets failed logins: of a user, of a source, of both, or all. The answer is a sentence.
-    fn unlock(&mut self, user: Option<&str>, source: Option<IpAddr>) -> String;
+    /// Forgets failed logins. The answer is a sentence.
+    fn unlock(&mut self, whom: Whom<'_>) -> String;
     /// Reads configuration and secrets again, all or nothing.
     fn reload(&mut self) -> Result<String, Vec<Diagnostic>>;
 }
@@ -47,9 +73,16 @@ pub fn answer(operator: &mut dyn Operator, request: &Request) -> Response {
             Ok(message) => Response::Done { message },
             Err(message) => Response::Error { message },
         },
-        Request::UserUnlock { user, source } => Response::Done {
-            message: operator.unlock(user.as_deref(), *source),
-        },
+        Request::UserUnlock { user, source, all } => {
+            match Whom::of(user.as_deref(), *source, *all) {
+                Ok(whom) => Response::Done {
+                    message: operator.unlock(whom),
+                },
+                Err(message) => Response::Error {
+                    message: message.to_owned(),
+                },
+            }
+        }
         Request::Reload => match operator.reload() {
             Ok(message) => Response::Done { message },
             Err(findings) => Response::Refused { findings },

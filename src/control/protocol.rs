@@ -31,15 +31,20 @@ pub enum Request {
         /// [`SessionRow::session`].
         session: u64,
     },
-    /// Forget failed logins, of a user, of a source, or all: `{"verb":"user unlock","user":"ann"}`.
+    /// Forget failed logins, of a user, of a source, of both, or all:
+    /// `{"verb":"user unlock","user":"ann"}`, `{"verb":"user unlock","all":true}`.
     #[serde(rename = "user unlock")]
     UserUnlock {
         /// Whose.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         user: Option<String>,
-        /// From where. With neither: everybody's, from everywhere.
+        /// From where.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         source: Option<IpAddr>,
+        /// Everybody's, from everywhere; then there is neither of the others. It must be said: whoever
+        /// forgets to name somebody does not mean all.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        all: bool,
     },
     /// Read configuration and secrets again.
     #[serde(rename = "reload")]
@@ -155,6 +160,8 @@ pub struct PoolUse {
 pub struct Counters {
     /// Unfinished phase 1 exchanges.
     pub half_open: u64,
+    /// Phase 1 exchanges that wait for others to be finished.
+    pub waiting_handshakes: u64,
     /// Phase 1 SAs.
     pub ike_sas: u64,
     /// Phase 2 SAs.

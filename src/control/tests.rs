@@ -41,8 +41,8 @@ impl Operator for Fake {
         }
     }
 
-    fn unlock(&mut self, user: Option<&str>, source: Option<IpAddr>) -> String {
-        format!("unlocked {user:?} {source:?}")
+    fn unlock(&mut self, whom: Whom<'_>) -> String {
+        format!("unlocked {whom:?}")
     }
 
     fn reload(&mut self) -> Result<String, Vec<Diagnostic>> {
@@ -70,12 +70,22 @@ fn every_verb_on_the_wire() {
         (
             r#"{"verb":"user unlock","user":"bob","source":"192.0.2.1"}"#,
             false,
-            r#"{"answer":"done","message":"unlocked Some(\"bob\") Some(192.0.2.1)"}"#,
+            r#"{"answer":"done","message":"unlocked Both(\"bob\", 192.0.2.1)"}"#,
+        ),
+        (
+            r#"{"verb":"user unlock","all":true}"#,
+            false,
+            r#"{"answer":"done","message":"unlocked Everybody"}"#,
         ),
         (
             r#"{"verb":"user unlock"}"#,
             false,
-            r#"{"answer":"done","message":"unlocked None None"}"#,
+            r#"{"answer":"error","message":"a user, a source, or all must be named"}"#,
+        ),
+        (
+            r#"{"verb":"user unlock","user":"bob","all":true}"#,
+            false,
+            r#"{"answer":"error","message":"either all, or a user or a source"}"#,
         ),
         (
             r#"{"verb":"reload"}"#,

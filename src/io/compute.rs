@@ -1,49 +1,121 @@
 //! Threads for work that takes milliseconds: Diffie-Hellman powers and trials of keys.
 //!
 //! The control loop must not stop for them (a 4096-bit power is a hundred messages' worth of
-//! time), and it must not be flooded either: the queue is bounded and a full one is the caller's
+//! time), and it must not be flooded either: the queues are bounded and a full one is the caller's
 //! to deal with. In IKE that means not answering: the peer sends again.
+//!
+//! There are two queues, and what finishes something is done before what begins something. IKE
+//! begins no more than there is time for ([`ike::Limits::backlog`]), so that the bounds here are for
+//! the case that everybody who has begun goes on at once.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use tokio::sync::mpsc as results;
 
 use super::SetupError;
 
-/// Jobs accepted and not yet collected, per thread. At about 2 ms a power this is a second of
-/// work: later answers would find the peer gone.
-const QUEUE_PER_THREAD: usize = 512;
+/// Jobs that begin something, accepted and not yet collected, per thread. At about 2 ms a power this
+/// is four seconds of work, for which a peer that is unlucky repeats its message twice.
+const BEGINNINGS_PER_THREAD: usize = 2_048;
+/// How many times that all jobs together may be.
+const ALL: usize = 2;
 
 type Job<T> = Box<dyn FnOnce() -> T + Send>;
+
+/// How urgent a job is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Urgency {
+    /// It finishes what much has been done for.
+    Finishing,
+    /// It begins something.
+    Beginning,
+}
 
 /// Too many jobs wait; this one was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the queue of computations is full")]
 pub struct Full;
 
-/// What the pool and the holder of its results share. The two channels have no bound of their
-/// own: `outstanding` bounds both, so that no thread ever waits to hand in a result.
-#[derive(Default)]
-struct Shared {
-    outstanding: AtomicUsize,
-    ending: AtomicBool,
+/// Jobs that wait.
+struct Waiting<T> {
+    finishing: VecDeque<Job<T>>,
+    beginning: VecDeque<Job<T>>,
+    ending: bool,
+}
+
+/// The queues, and what wakes the threads.
+struct Queues<T> {
+    waiting: Mutex<Waiting<T>>,
+    more: Condvar,
+}
+
+impl<T> Queues<T> {
+    fn new() -> Self {
+        Self {
+            waiting: Mutex::new(Waiting {
+                finishing: VecDeque::new(),
+                beginning: VecDeque::new(),
+                ending: false,
+            }),
+            more: Condvar::new(),
+        }
+    }
+
+    fn push(&self, urgency: Urgency, job: Job<T>) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        match urgency {
+            Urgency::Finishing => waiting.finishing.push_back(job),
+            Urgency::Beginning => waiting.beginning.push_back(job),
+        }
+        drop(waiting);
+        self.more.notify_one();
+    }
+
+    /// The next job; waits for it. `None` when it is time to end.
+    fn next(&self) -> Option<Job<T>> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if waiting.ending {
+                return None;
+            }
+            let job = waiting.finishing.pop_front();
+            if let Some(job) = job.or_else(|| waiting.beginning.pop_front()) {
+                return Some(job);
+            }
+            waiting = self
+                .more
+                .wait(waiting)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Lets all threads end; jobs that wait are dropped with the queues.
+    fn end(&self) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.ending = true;
+        drop(waiting);
+        self.more.notify_all();
+    }
 }
 
 /// Some threads that run jobs and hand their results to the control loop.
 pub struct Pool<T> {
-    jobs: Option<mpsc::Sender<Job<T>>>,
+    queues: Arc<Queues<T>>,
     threads: Vec<JoinHandle<()>>,
-    shared: Arc<Shared>,
+    /// Jobs accepted and not collected. The queues and the channel of results have no bound of
+    /// their own: this bounds both, so that no thread ever waits to hand in a result.
+    outstanding: Arc<AtomicUsize>,
     limit: usize,
 }
 
 /// Where the results of a [`Pool`] arrive.
 pub struct Results<T> {
     finished: results::UnboundedReceiver<T>,
-    shared: Arc<Shared>,
+    outstanding: Arc<AtomicUsize>,
 }
 
 impl<T> Results<T> {
@@ -51,14 +123,14 @@ impl<T> Results<T> {
     /// submission. `None` once the pool is gone. Cancelling this loses nothing.
     pub async fn recv(&mut self) -> Option<T> {
         let result = self.finished.recv().await?;
-        self.shared.outstanding.fetch_sub(1, Ordering::Relaxed);
+        self.outstanding.fetch_sub(1, Ordering::Relaxed);
         Some(result)
     }
 
     /// The next result if there is one.
     pub fn recv_now(&mut self) -> Option<T> {
         let result = self.finished.try_recv().ok()?;
-        self.shared.outstanding.fetch_sub(1, Ordering::Relaxed);
+        self.outstanding.fetch_sub(1, Ordering::Relaxed);
         Some(result)
     }
 }
@@ -71,25 +143,25 @@ impl<T: Send + 'static> Pool<T> {
     pub fn new() -> Result<(Self, Results<T>), SetupError> {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let threads = cores.saturating_sub(1).max(1);
-        Self::with_threads(threads, threads.saturating_mul(QUEUE_PER_THREAD))
+        Self::with_threads(threads, threads.saturating_mul(BEGINNINGS_PER_THREAD))
     }
 
-    /// `threads` threads, and at most `limit` jobs accepted whose results are not collected.
+    /// `threads` threads, and at most `limit` jobs accepted that begin something and whose results
+    /// are not collected; with those that finish something twice as many.
     ///
     /// # Errors
     /// When the kernel gives no thread.
     pub fn with_threads(threads: usize, limit: usize) -> Result<(Self, Results<T>), SetupError> {
-        let shared = Arc::new(Shared::default());
-        let (jobs, incoming) = mpsc::channel::<Job<T>>();
+        let outstanding = Arc::new(AtomicUsize::new(0));
+        let queues = Arc::new(Queues::new());
         let (done, finished) = results::unbounded_channel();
-        let incoming = Arc::new(Mutex::new(incoming));
         let threads = (0..threads.max(1))
             .map(|number| {
-                let (incoming, done) = (Arc::clone(&incoming), done.clone());
-                let shared = Arc::clone(&shared);
+                let (queues, done) = (Arc::clone(&queues), done.clone());
+                let outstanding = Arc::clone(&outstanding);
                 thread::Builder::new()
                     .name(format!("adit-dh-{number}"))
-                    .spawn(move || serve(&incoming, &done, &shared))
+                    .spawn(move || serve(&queues, &done, &outstanding))
                     .map_err(|source| SetupError::Thread {
                         what: "computations",
                         source,
@@ -97,26 +169,36 @@ impl<T: Send + 'static> Pool<T> {
             })
             .collect::<Result<_, _>>()?;
         let pool = Self {
-            jobs: Some(jobs),
+            queues,
             threads,
-            shared: Arc::clone(&shared),
+            outstanding: Arc::clone(&outstanding),
             limit,
         };
-        Ok((pool, Results { finished, shared }))
+        let results = Results {
+            finished,
+            outstanding,
+        };
+        Ok((pool, results))
     }
 
     /// Queues `job`. Never blocks.
     ///
     /// # Errors
     /// [`Full`] when too many jobs wait already; the job is dropped.
-    pub fn submit(&self, job: impl FnOnce() -> T + Send + 'static) -> Result<(), Full> {
-        let jobs = self.jobs.as_ref().ok_or(Full)?;
-        if self.shared.outstanding.fetch_add(1, Ordering::Relaxed) < self.limit
-            && jobs.send(Box::new(job)).is_ok()
-        {
+    pub fn submit(
+        &self,
+        urgency: Urgency,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<(), Full> {
+        let limit = match urgency {
+            Urgency::Finishing => self.limit.saturating_mul(ALL),
+            Urgency::Beginning => self.limit,
+        };
+        if self.outstanding.fetch_add(1, Ordering::Relaxed) < limit {
+            self.queues.push(urgency, Box::new(job));
             return Ok(());
         }
-        self.shared.outstanding.fetch_sub(1, Ordering::Relaxed);
+        self.outstanding.fetch_sub(1, Ordering::Relaxed);
         Err(Full)
     }
 
@@ -131,19 +213,8 @@ impl<T: Send + 'static> Pool<T> {
     }
 }
 
-fn serve<T>(
-    jobs: &Mutex<mpsc::Receiver<Job<T>>>,
-    done: &results::UnboundedSender<T>,
-    shared: &Shared,
-) {
-    loop {
-        // One idle thread waits in `recv` and holds the lock, the others wait for the lock:
-        // whoever has it takes the next job and lets go before it works.
-        let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(job) = next else { return };
-        if shared.ending.load(Ordering::Relaxed) {
-            return;
-        }
+fn serve<T>(queues: &Queues<T>, done: &results::UnboundedSender<T>, outstanding: &AtomicUsize) {
+    while let Some(job) = queues.next() {
         // A job that panics is a bug of ours; where panics unwind it costs its own result and
         // not the thread.
         match catch_unwind(AssertUnwindSafe(job)) {
@@ -153,7 +224,7 @@ fn serve<T>(
                 }
             }
             Err(_) => {
-                shared.outstanding.fetch_sub(1, Ordering::Relaxed);
+                outstanding.fetch_sub(1, Ordering::Relaxed);
             }
         }
     }
@@ -162,8 +233,7 @@ fn serve<T>(
 impl<T> Drop for Pool<T> {
     /// Waits for the jobs that run now; those that only wait are dropped.
     fn drop(&mut self) {
-        self.shared.ending.store(true, Ordering::Relaxed);
-        self.jobs = None;
+        self.queues.end();
         for thread in self.threads.drain(..) {
             let _ = thread.join();
         }
@@ -174,13 +244,14 @@ impl<T> Drop for Pool<T> {
 mod tests {
     use std::sync::Barrier;
 
+    use super::Urgency::{Beginning, Finishing};
     use super::*;
 
     #[tokio::test]
     async fn every_job_gives_one_result() {
         let (pool, mut done) = Pool::with_threads(2, 100).unwrap();
         for n in 0..100_u32 {
-            pool.submit(move || n * 2).unwrap();
+            pool.submit(Finishing, move || n * 2).unwrap();
         }
         let mut seen = Vec::new();
         while seen.len() < 100 {
@@ -192,30 +263,54 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_queue_is_reported_and_does_not_block() {
-        let (pool, mut done) = Pool::with_threads(1, 2).unwrap();
+        let (pool, mut done) = Pool::with_threads(1, 1).unwrap();
         let gate = Arc::new(Barrier::new(2));
         let inside = Arc::clone(&gate);
-        pool.submit(move || {
+        pool.submit(Finishing, move || {
             inside.wait();
             inside.wait();
             1
         })
         .unwrap();
         gate.wait(); // the thread is inside the first job
-        pool.submit(|| 2).unwrap();
-        assert_eq!(pool.submit(|| 3), Err(Full));
+        pool.submit(Finishing, || 2).unwrap();
+        assert_eq!(pool.submit(Finishing, || 3), Err(Full));
         gate.wait();
         assert_eq!(done.recv().await, Some(1));
         assert_eq!(done.recv().await, Some(2));
-        pool.submit(|| 4).unwrap();
+        pool.submit(Finishing, || 4).unwrap();
         assert_eq!(done.recv().await, Some(4), "collected results make room");
+    }
+
+    #[tokio::test]
+    async fn what_finishes_comes_before_what_begins_and_has_more_room() {
+        let (pool, mut done) = Pool::with_threads(1, 3).unwrap();
+        let gate = Arc::new(Barrier::new(2));
+        let inside = Arc::clone(&gate);
+        pool.submit(Beginning, move || {
+            inside.wait();
+            inside.wait();
+            0
+        })
+        .unwrap();
+        gate.wait(); // the thread is inside the first job
+        pool.submit(Beginning, || 3).unwrap();
+        pool.submit(Beginning, || 4).unwrap();
+        assert_eq!(pool.submit(Beginning, || 9), Err(Full));
+        pool.submit(Finishing, || 1).unwrap();
+        pool.submit(Finishing, || 2).unwrap();
+        gate.wait();
+        for expected in 0..5 {
+            assert_eq!(done.recv().await, Some(expected));
+        }
     }
 
     #[tokio::test]
     async fn a_panic_costs_its_own_result_only() {
         let (pool, mut done) = Pool::with_threads(1, 1).unwrap();
-        pool.submit(|| -> u8 { panic!("on purpose") }).unwrap();
-        while pool.submit(|| 7).is_err() {
+        pool.submit(Finishing, || -> u8 { panic!("on purpose") })
+            .unwrap();
+        while pool.submit(Finishing, || 7).is_err() {
             thread::yield_now();
         }
         assert_eq!(done.recv().await, Some(7));
@@ -225,7 +320,7 @@ mod tests {
     fn the_pool_ends_with_its_results_uncollected() {
         let (pool, done) = Pool::with_threads(2, 1000).unwrap();
         for n in 0..1000 {
-            pool.submit(move || n).unwrap();
+            pool.submit(Finishing, move || n).unwrap();
         }
         drop(pool); // joins: hangs here if a thread waits for somebody
         drop(done);

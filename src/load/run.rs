@@ -19,7 +19,7 @@ use super::traffic::Pings;
 use crate::cli::Failure;
 use crate::cli::load::Leave;
 use crate::io::clock;
-use crate::io::worker::{Command, Inside, Rates};
+use crate::io::worker::{self, Command, Inside};
 use crate::server::generator;
 use crate::shell::{Shell, Wiring};
 
@@ -94,9 +94,8 @@ impl Run {
             udp: plan.open()?,
             raw: Vec::new(),
             inside: Inside::Queue(inside),
-            rates: Rates::ANY,
         };
-        let mut shell = Shell::start(engine, plane, vec![wiring], false)?;
+        let mut shell = Shell::start(engine, plane, vec![wiring], false, worker::Limits::NONE)?;
         shell.queue_computations(most.saturating_mul(2));
         let now = clock::now();
         let arguments = &plan.arguments;

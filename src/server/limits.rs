@@ -10,8 +10,15 @@ pub(super) const PERIOD: Duration = Duration::from_secs(60);
 
 /// The counters of [`StatusReport`](crate::control::StatusReport) that grow because of a limit; a page
 /// in docs/ says which limit each belongs to.
-const REACHED: [&str; 7] = [
+const REACHED: [&str; 14] = [
+    super::status::QUICK_MODES,
+    super::status::CHILDREN,
+    super::status::WAITED,
+    super::status::TURNED_AWAY,
+    "foreign-cookies",
+    "limited-first-ike",
     "limited-ike",
+    "dropped-first-ike",
     "dropped-ike",
     "dropped-upcalls",
     "dropped-credit",

@@ -17,13 +17,13 @@ use wire::Instant;
 
 use crate::cli::Failure;
 use crate::config::{self, Bundle, Config, Encapsulation, Sources, TunMode};
-use crate::control::{self, Call, ControlSocket, Operator};
+use crate::control::{self, Call, ControlSocket, Operator, Whom};
 use crate::diagnostic::{Diagnostic, any_error};
 use crate::io::capability::Needs;
 use crate::io::raw::{RawSocket, Share};
 use crate::io::session_device::SessionDevices;
 use crate::io::udp::{self, ListenPorts};
-use crate::io::worker::{Devices, Inside, Rates};
+use crate::io::worker::{Devices, Inside};
 use crate::io::{clock, confinement, prefix::Prefix, tun::Tun};
 use crate::nat::Masquerade;
 use crate::settings;
@@ -153,12 +153,7 @@ impl Server {
                 true => raw_sockets(&config, Share { thread, threads })?,
                 false => Vec::new(),
             };
-            wirings.push(Wiring {
-                udp,
-                raw,
-                inside,
-                rates: Rates::default(),
-            });
+            wirings.push(Wiring { udp, raw, inside });
         }
         // The ports are bound: that right is of no more use.
         let needs = Needs {
@@ -169,7 +164,13 @@ impl Server {
         if let Err(error) = confinement::give_up_rights(needs, scripts) {
             warn!("{error}");
         }
-        let shell = Shell::start(engine, plane, wirings, config.workers.pin)?;
+        let shell = Shell::start(
+            engine,
+            plane,
+            wirings,
+            config.workers.pin,
+            settings::worker_limits(&config),
+        )?;
         let commands = shell.workers().first().cloned();
         let desk = Desk {
             config,
@@ -361,21 +362,23 @@ impl Operator for Server {
         Ok(format!("session {session} is being closed"))
     }
 
-    fn unlock(&mut self, user: Option<&str>, source: Option<IpAddr>) -> String {
+    fn unlock(&mut self, whom: Whom<'_>) -> String {
         let engine = &mut self.shell.engine;
-        let (of, forgotten) = match (user, source) {
-            (None, None) => ("everybody".to_owned(), engine.forgive_all()),
-            (user, source) => {
-                let user = user.map(UserName::from);
-                let source = source.map(Source::of);
-                let of_user = user.as_ref().map_or(0, |user| engine.forgive_user(user));
-                let of_source = source.map_or(0, |source| engine.forgive_source(source));
-                let names = [
-                    user.map(|user| user.to_string()),
-                    source.map(|source| source.to_string()),
-                ];
-                let names: Vec<String> = names.into_iter().flatten().collect();
-                (names.join(" and "), of_user + of_source)
+        let (of, forgotten) = match whom {
+            Whom::Everybody => ("everybody".to_owned(), engine.forgive_all()),
+            Whom::User(user) => {
+                let user = UserName::from(user);
+                (user.to_string(), engine.forgive_user(&user))
+            }
+            Whom::Source(source) => {
+                let source = Source::of(source);
+                (source.to_string(), engine.forgive_source(source))
+            }
+            Whom::Both(user, source) => {
+                let (user, source) = (UserName::from(user), Source::of(source));
+                let of_user = engine.forgive_user(&user);
+                let of_source = engine.forgive_source(source);
+                (format!("{user} and {source}"), of_user + of_source)
             }
         };
         match forgotten {

@@ -58,6 +58,7 @@ pub(super) fn totals(
         },
         counters: Counters {
             half_open: engine.half_open as u64,
+            waiting_handshakes: shell.engine.waiting() as u64,
             ike_sas: engine.ike_sas as u64,
             child_sas: engine.child_sas as u64,
             packets_in: usage.received.packets,
@@ -174,6 +175,14 @@ fn peer(peer: engine::PeerStatus) -> PeerRow {
 
 /// Half-open handshakes that the limits of `[ipsec]` have ended.
 pub(super) const GAVE_WAY: &str = "half-open handshake that gave way to a newer one";
+/// Quick Modes beyond `limits.quick-modes`.
+pub(super) const QUICK_MODES: &str = "Quick Mode beyond those that may be under way";
+/// Pairs of ESP SAs that `limits.child-sas` has ended.
+pub(super) const CHILDREN: &str = "pair of ESP SAs that gave way to a newer one";
+/// First messages that were answered later, because handshakes that had begun came first.
+pub(super) const WAITED: &str = "handshake that waited for others to be finished";
+/// First messages for which there was no room among those.
+pub(super) const TURNED_AWAY: &str = "handshake that found no room to wait";
 /// Computations of handshakes beyond what may wait.
 pub(super) const NO_TIME: &str = "handshake message that no thread had time for";
 
@@ -202,6 +211,10 @@ pub(super) fn drops(shell: &Shell) -> Tally {
     );
     drops.insert("IKE message out of place".to_owned(), ike.unexpected);
     drops.insert(GAVE_WAY.to_owned(), ike.evicted);
+    drops.insert(QUICK_MODES.to_owned(), ike.crowded_quick_modes);
+    drops.insert(CHILDREN.to_owned(), ike.crowded_children);
+    drops.insert(WAITED.to_owned(), ike.waited);
+    drops.insert(TURNED_AWAY.to_owned(), ike.turned_away);
     let dhcp = shell.engine.dhcp_counters();
     drops.insert("malformed DHCP message".to_owned(), dhcp.malformed);
     drops.insert(

@@ -38,7 +38,11 @@ impl Cause {
             | L2tp::NoSecret
             | L2tp::WrongSecret
             | L2tp::NoChallengeResponse => Self::TunnelSecret,
-            L2tp::Tunnels(_) | L2tp::TunnelsOfPeer(_) | L2tp::Sessions(_) => Self::Full,
+            L2tp::Tunnels(_)
+            | L2tp::TunnelsOfPeer(_)
+            | L2tp::Sessions(_)
+            | L2tp::SessionsOfPeer(_)
+            | L2tp::SessionsInAll(_) => Self::Full,
             L2tp::HalfOpen(_) => Self::L2tpUnfinished,
             L2tp::GaveUp(..) => Self::HungUp,
             L2tp::HeaderVersion(_)

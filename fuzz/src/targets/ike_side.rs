@@ -20,6 +20,8 @@ pub const KEY: &[u8] = b"a key that both sides share";
 pub const LIMITS: Limits = Limits {
     half_open_per_source: 4,
     half_open_total: 8,
+    backlog: Duration::from_secs(1),
+    waiting: 4,
     established_total: 8,
     keys_per_trial: 4,
     undecryptable: 3,

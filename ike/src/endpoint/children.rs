@@ -3,6 +3,7 @@
 use super::main_mode::{REKEY_RETRY, with_margin};
 use super::{Child, Endpoint, Members};
 use crate::codec::{ChainBuilder, Delete, MessageId, PayloadType};
+use crate::context::count;
 use crate::habits::{OldSa, Rekey};
 use crate::quick_mode::{Agreed, QuickMode};
 use crate::sa::{Party, Role};
@@ -24,6 +25,9 @@ impl Endpoint {
         let oldest = (sa.children.len() >= self.context.config.limits.children_per_sa)
             .then(|| sa.children.first().copied())
             .flatten();
+        if oldest.is_some() {
+            count(&mut self.context.counters.crowded_children);
+        }
         sa.children.insert(child);
         let party = sa.party.clone();
         let habits = sa.habits();

@@ -5,6 +5,7 @@ use wire::{Carrier, Path};
 use super::Endpoint;
 use crate::codec::{Chain, ExchangeType, Header, MessageId, Notification, PayloadType, Trailing};
 use crate::context::{Fingerprint, count};
+use crate::cookie::without_marker;
 use crate::sa::{Established, Frame, PartyKey, Phase, Role};
 use crate::{Event, Make, Refusal, SaId, make};
 
@@ -85,7 +86,7 @@ impl Endpoint {
             ExchangeType::MAIN_MODE
                 if header.message_id == MessageId::PHASE_1 && !header.is_encrypted() =>
             {
-                self.on_first_message(path, header, body, datagram);
+                self.on_newcomer(path, header, body, datagram);
             }
             // Nothing is answered: a right answer would hand out a hash to guess the key from.
             ExchangeType::AGGRESSIVE => {
@@ -234,21 +235,4 @@ fn move_path(frame: &mut Frame, established: &mut Established, path: Path) -> bo
     }
     let moved = established.natt_path.replace(path).is_some();
     moved && established.wants_udp()
-}
-
-/// QUIRK(Apple): some releases put a second non-ESP marker in front of the message. A cookie that
-/// starts with four zero bytes is told from it by the length field.
-fn without_marker(path: Path, datagram: &[u8]) -> &[u8] {
-    let mut rest = datagram;
-    while path.carrier == Carrier::NatT
-        && let Some(([0, 0, 0, 0], after)) = rest.split_first_chunk()
-    {
-        let fits = Header::parse(rest)
-            .is_ok_and(|(_, body)| body.len().saturating_add(Header::LEN) == rest.len());
-        if fits {
-            break;
-        }
-        rest = after;
-    }
-    rest
 }

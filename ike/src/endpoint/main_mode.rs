@@ -45,7 +45,7 @@ impl Endpoint {
             id: SaId(self.context.new_id()),
             role: Role::Responder,
             initiator: header.initiator,
-            responder: self.context.cookie(),
+            responder: self.new_responder(header.initiator),
             path,
             proven: path.remote.ip(),
             fragments: false,
@@ -75,6 +75,7 @@ impl Endpoint {
         }
         let id = frame.id;
         self.half_open.insert(id, source);
+        self.context.admission.note_begun(self.context.now, id);
         self.responding.insert(frame.responder, id);
         self.firsts.insert((header.initiator, path.remote), id);
         let deadline = self.context.now + self.context.config.timing.half_open;
@@ -88,6 +89,17 @@ impl Endpoint {
         };
         sa.move_to(Phase::Responding(state));
         self.sas.insert(id, sa);
+    }
+
+    /// A cookie for us that names no other IKE SA.
+    fn new_responder(&mut self, initiator: Cookie) -> Cookie {
+        let context = &mut self.context;
+        loop {
+            let cookie = context.cookies.responder(initiator, &mut context.rng);
+            if !self.responding.contains_key(&cookie) {
+                return cookie;
+            }
+        }
     }
 
     /// Message 1 again, or something else that does not name our cookie. Nothing but a repetition
@@ -151,7 +163,7 @@ impl Endpoint {
         let frame = Frame {
             id: SaId(self.context.new_id()),
             role: Role::Initiator,
-            initiator: self.context.cookie(),
+            initiator: self.context.cookies.initiator(&mut self.context.rng),
             responder: Cookie::ZERO,
             path,
             proven: path.remote.ip(),
@@ -194,6 +206,7 @@ impl Endpoint {
                 if waited && matches!(next, State::AwaitKe(_)) {
                     let source = sa.first.map_or(path.remote.ip(), |first| first.ip());
                     self.half_open.prove(id, source);
+                    context.admission.note_proven(id);
                 }
                 sa.move_to(Phase::Responding(next));
             }
@@ -434,6 +447,7 @@ impl Endpoint {
         };
         if let Some(first) = sa.first {
             self.half_open.remove(id, first.ip());
+            self.context.admission.note_gone(id);
             self.forget_first(&sa.frame, first);
         }
         match &mut sa.phase {

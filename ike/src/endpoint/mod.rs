@@ -1,5 +1,6 @@
 //! All IKE SAs of a host.
 
+mod admission;
 mod children;
 mod fragments;
 mod incoming;
@@ -22,8 +23,8 @@ use crate::habits::FirstPort;
 use crate::half_open::HalfOpen;
 use crate::sa::{Party, Phase, Sa};
 use crate::{
-    Answer, ChildId, CloseReason, Config, Event, Habits, Keyring, Output, RequestId, SaId, SaInfo,
-    Timer,
+    Answer, ChildId, CloseReason, Config, Cookies, Event, Habits, Keyring, Output, RequestId, SaId,
+    SaInfo, Timer,
 };
 
 /// What the initiator needs to know.
@@ -69,6 +70,14 @@ pub struct Counters {
     pub unexpected: u64,
     /// Half-open IKE SAs that gave way to newer ones.
     pub evicted: u64,
+    /// Quick Modes beyond those that one IKE SA may have under way.
+    pub crowded_quick_modes: u64,
+    /// Child SAs that gave way to newer ones of the same IKE SA.
+    pub crowded_children: u64,
+    /// First messages that had to wait for their answer.
+    pub waited: u64,
+    /// First messages that found no room to wait, or gave way to others there.
+    pub turned_away: u64,
     /// Half-open IKE SAs that were never finished.
     pub half_open_timeouts: u64,
     /// Main Modes begun by others.
@@ -173,6 +182,13 @@ impl Endpoint {
     /// Takes the answer to a request. Answers to requests that no longer matter are ignored.
     pub fn handle_answer(&mut self, now: Instant, request: RequestId, answer: Answer) {
         self.context.now = now;
+        let done = matches!(answer, Answer::Computed(_));
+        self.context.admission.note_answer(now, request, done);
+        self.on_answer(request, answer);
+        self.admit_waiting();
+    }
+
+    fn on_answer(&mut self, request: RequestId, answer: Answer) {
         match (self.context.take_asker(request), answer) {
             (Some(Asker::MainMode(sa)), Answer::Computed(result)) => {
                 self.on_main_mode_computed(sa, result);
@@ -182,8 +198,11 @@ impl Endpoint {
             }
             (Some(Asker::QuickMode(sa, id)), Answer::Spi(Some(spi))) => self.on_spi(sa, id, spi),
             (Some(Asker::MainMode(sa)), Answer::Unavailable) => self.on_main_mode_unavailable(sa),
-            (Some(Asker::QuickMode(sa, id)), Answer::Spi(None) | Answer::Unavailable) => {
+            (Some(Asker::QuickMode(sa, id)), Answer::Spi(None)) => {
                 self.on_quick_mode_unavailable(sa, id);
+            }
+            (Some(Asker::QuickMode(sa, id)), Answer::Unavailable) => {
+                self.on_quick_mode_not_computed(sa, id);
             }
             // The exchange is gone; the SPI must not be lost with it.
             (_, Answer::Spi(Some(spi))) => self.context.event(Event::SpiUnused(spi)),
@@ -277,6 +296,11 @@ impl Endpoint {
         }
     }
 
+    /// How to tell messages with cookies of ours from others, for whoever receives them.
+    pub fn cookies(&self) -> Cookies {
+        self.context.cookies.clone()
+    }
+
     /// How many IKE SAs are half-open and how many are established.
     pub const fn occupancy(&self) -> (usize, usize) {
         (self.half_open.len(), self.established)
@@ -285,6 +309,11 @@ impl Endpoint {
     /// Bytes that messages cost of which some fragments have not come.
     pub const fn fragment_bytes(&self) -> usize {
         self.fragments.bytes()
+    }
+
+    /// How many first messages wait for their answer.
+    pub fn waiting(&self) -> usize {
+        self.context.admission.len()
     }
 
     /// What was seen and not worth an event.

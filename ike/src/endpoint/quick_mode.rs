@@ -96,7 +96,7 @@ impl Endpoint {
         }
         let in_progress = sa.quick_modes.len().saturating_sub(sa.finished.len());
         if in_progress >= context.config.limits.quick_modes_per_sa {
-            return count(&mut context.counters.unexpected);
+            return count(&mut context.counters.crowded_quick_modes);
         }
         sa.seen.insert(message_id);
         count(&mut context.counters.quick_modes);
@@ -188,7 +188,23 @@ impl Endpoint {
         }
     }
 
-    /// There is no SPI for a Quick Mode, or nobody computes what it waits for.
+    /// Nobody computes what a Quick Mode waits for. One of the peer's begins anew when the peer
+    /// repeats its message.
+    pub(super) fn on_quick_mode_not_computed(&mut self, id: SaId, message_id: MessageId) {
+        let established = self.sas.get_mut(&id).and_then(|sa| sa.established());
+        let Some((_, sa)) = established else { return };
+        if matches!(
+            sa.quick_modes.get(&message_id),
+            Some(QuickMode::RespondAwaitKe(_))
+        ) && let Some(state) = sa.quick_modes.remove(&message_id)
+        {
+            sa.seen.forget(message_id);
+            return self.drop_quick_mode(id, message_id, &state, CloseReason::NoRoom);
+        }
+        self.on_quick_mode_unavailable(id, message_id);
+    }
+
+    /// There is no SPI for a Quick Mode, or nobody computes what one of ours waits for.
     pub(super) fn on_quick_mode_unavailable(&mut self, id: SaId, message_id: MessageId) {
         let established = self.sas.get_mut(&id).and_then(|sa| sa.established());
         let Some(state) = established.and_then(|(_, sa)| sa.quick_modes.remove(&message_id)) else {

@@ -27,6 +27,7 @@ impl Endpoint {
             (Owner::Child(id), Timer::Overlap) => self.end_child(id, CloseReason::Rekeyed),
             (Owner::Child(id), _) => self.end_child(id, CloseReason::Expired),
             (Owner::Fragments, _) => self.on_fragments_late(),
+            (Owner::Admission, _) | (_, Timer::Admission) => self.admit_waiting(),
         }
     }
 

@@ -279,7 +279,7 @@ impl ExpectKe {
         let hasher = self.hasher(frame);
         let detected = traversal.and_then(|version| natt::detect(&chain, version, &hasher, path));
         let private = self.suite.group.private_value(&mut context.rng);
-        let job = Job::exchange(private, public_i.clone());
+        let job = Job::exchange(private, public_i.clone()).of_a_beginning();
         // Nothing proves yet who sent this, but it answers a cookie of ours: it may have come
         // through a NAT that gave it another port.
         frame.path = path;

@@ -124,6 +124,24 @@ fn what_nobody_computes_fails_and_leaves_nothing_behind() {
     }
 }
 
+/// A Quick Mode that nobody had time for begins anew when the client repeats it.
+#[test]
+fn a_server_that_was_too_busy_for_forward_secrecy_answers_the_repetition() {
+    let mut pair = Pair::new(6);
+    pair.pfs = Some(ike::crypto::Group::Ecp256);
+    pair.auto_child = false;
+    let sa = pair.connect();
+    pair.run_for(seconds(1));
+    pair.busy = Some(Side::Server);
+    let now = pair.now;
+    pair.client.start_child(now, sa).expect("established");
+    pair.run_for(Duration::from_millis(500));
+    pair.busy = None;
+    assert!(pair.agreed_child().is_none());
+    pair.run_for(seconds(5));
+    assert!(pair.agreed_child().is_some());
+}
+
 #[test]
 fn the_same_seed_gives_the_same_bytes() {
     let faults = Faults {

@@ -12,6 +12,7 @@ mod half_open;
 mod handshake;
 mod harness;
 mod keys;
+mod limits;
 mod nat;
 mod refusals;
 mod rekey;

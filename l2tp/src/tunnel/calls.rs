@@ -28,8 +28,7 @@ impl Tunnel {
             let reason = CloseReason::Refused(Refusal::OutOfOrder(message));
             return self.call_step(cx, id, CallEvent::Icrq, reason);
         }
-        let limit = cx.config.limits.sessions_per_tunnel;
-        let full = (self.sessions.len() >= limit).then_some(Refusal::Sessions(limit));
+        let full = self.full(cx);
         let wrong_way = (self.role == Role::Client).then_some(Refusal::CallTowardsClient);
         if let Some(refusal) = fault.or(wrong_way).or(full) {
             return self.refuse_call(cx, Some(remote_id), refusal);
@@ -39,6 +38,22 @@ impl Tunnel {
                 session.remote_id = remote_id;
             }
             self.call_step(cx, id, CallEvent::Icrq, CloseReason::Done);
+        }
+    }
+
+    /// Why there is no room for one more call.
+    fn full(&self, cx: &Context<'_>) -> Option<Refusal> {
+        let (limits, peer) = (&cx.config.limits, self.id.peer);
+        // No more than the tunnels of one peer hold.
+        let of_peer = || cx.session_ids.range((peer, 0)..=(peer, u16::MAX)).count();
+        if self.sessions.len() >= limits.sessions_per_tunnel {
+            Some(Refusal::Sessions(limits.sessions_per_tunnel))
+        } else if of_peer() >= limits.sessions_per_peer {
+            Some(Refusal::SessionsOfPeer(limits.sessions_per_peer))
+        } else if cx.session_ids.len() >= limits.sessions {
+            Some(Refusal::SessionsInAll(limits.sessions))
+        } else {
+            None
         }
     }
 

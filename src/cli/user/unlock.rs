@@ -51,6 +51,7 @@ impl Unlock {
         Request::UserUnlock {
             user: self.name.clone(),
             source: self.source,
+            all: self.all,
         }
     }
 }
@@ -84,7 +85,7 @@ mod tests {
             json("--source 192.0.2.1"),
             r#"{"verb":"user unlock","source":"192.0.2.1"}"#
         );
-        assert_eq!(json("--all"), r#"{"verb":"user unlock"}"#);
+        assert_eq!(json("--all"), r#"{"verb":"user unlock","all":true}"#);
         for wrong in ["", "--all ann", "--source home"] {
             assert!(request(wrong).is_err(), "{wrong}");
         }

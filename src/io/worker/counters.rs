@@ -54,9 +54,15 @@ counters! {
     runts = "runts",
     /// Longer than any IKE message may be.
     oversized_ike = "oversized-ike",
-    /// IKE messages beyond what one source may send, or begin with.
+    /// IKE messages with cookies that are none of ours: forged, or of before the start.
+    foreign_cookies = "foreign-cookies",
+    /// IKE messages that begin something, beyond what one source may send.
+    limited_first_ike = "limited-first-ike",
+    /// Other IKE messages beyond what one source may send.
     limited_ike = "limited-ike",
-    /// IKE messages for which the control plane had no room.
+    /// IKE messages that begin something, for which the control plane had no room.
+    dropped_first_ike = "dropped-first-ike",
+    /// Other IKE messages for which the control plane had no room.
     dropped_ike = "dropped-ike",
     /// Messages out of an SA for which the control plane had no room.
     dropped_upcalls = "dropped-upcalls",

@@ -20,47 +20,6 @@ pub struct Rate {
     pub burst: u32,
 }
 
-/// How much IKE is taken of one source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rates {
-    /// Messages that begin something.
-    pub unknown: Rate,
-    /// All others.
-    pub known: Rate,
-}
-
-impl Rates {
-    /// No limit: for who starts everything itself, and so is only answered.
-    pub const ANY: Self = {
-        let any = Rate {
-            per_second: u32::MAX,
-            burst: u32::MAX,
-        };
-        Self {
-            unknown: any,
-            known: any,
-        }
-    };
-}
-
-impl Default for Rates {
-    fn default() -> Self {
-        Self {
-            // An office behind one NAT that comes back after a power cut.
-            unknown: Rate {
-                per_second: 50,
-                burst: 200,
-            },
-            // Cookies can be invented, so there is a limit; it is far above what thousands of
-            // clients behind one address need.
-            known: Rate {
-                per_second: 2_000,
-                burst: 4_000,
-            },
-        }
-    }
-}
-
 #[derive(Debug, Clone, Copy)]
 struct Bucket {
     tag: u32,

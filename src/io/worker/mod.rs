@@ -22,6 +22,7 @@ mod counters;
 mod devices;
 mod handover;
 mod limiter;
+mod limits;
 mod owners;
 mod run;
 mod sockets;
@@ -43,7 +44,8 @@ pub use command::{Command, Commands, Gone, Refused};
 pub use counters::{Counter, Counters};
 pub use devices::Devices;
 pub use engine::Upcall as FromPeer;
-pub use limiter::{Limiter, Rate, Rates};
+pub use limiter::{Limiter, Rate};
+pub use limits::Limits;
 pub use upcall::{IkeMessage, Upcall, UpcallSender, Upcalls, upcalls};
 use workers::Handovers;
 pub use workers::Workers;
@@ -70,12 +72,14 @@ pub struct Parts {
     pub raw: Vec<RawSocket>,
     /// Where IP packets come from and go to.
     pub inside: Inside,
-    /// How much IKE it takes of one address.
-    pub rates: Rates,
     /// The tables.
     pub plane: Arc<DataPlane>,
     /// Where messages go up.
     pub upcalls: UpcallSender<FromPeer>,
+    /// Which of these messages bear cookies of ours.
+    pub cookies: ike::Cookies,
+    /// How many there may be.
+    pub limits: Limits,
     /// Rung when [`DataPlane::notices`] has something that should not wait.
     pub notices: Arc<Notify>,
 }

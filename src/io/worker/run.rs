@@ -138,6 +138,7 @@ struct Core {
     upcalls: UpcallSender<FromPeer>,
     notices: Arc<Notify>,
     counters: Arc<Counters>,
+    cookies: ike::Cookies,
     unknown: Limiter,
     known: Limiter,
     /// What the host hands over is read into this.
@@ -161,6 +162,7 @@ impl Run {
         incoming: Incoming,
         counters: Arc<Counters>,
     ) -> io::Result<Self> {
+        let threads = parts.plane.config().threads;
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let watch = |fd: &dyn AsFd, source: Source| {
             epoll::add(
@@ -204,8 +206,9 @@ impl Run {
                 upcalls: parts.upcalls,
                 notices: parts.notices,
                 counters,
-                unknown: Limiter::new(parts.rates.unknown),
-                known: Limiter::new(parts.rates.known),
+                cookies: parts.cookies,
+                unknown: Limiter::new(parts.limits.first_rate(threads)),
+                known: Limiter::new(parts.limits.rate(threads)),
                 packet: vec![0; PACKET].into(),
                 outbox: Outbox::new(),
                 message: Buffer::with_capacity(PACKET),

@@ -1,5 +1,6 @@
 //! Two workers that talk over loopback, with keys that nobody negotiated.
 
+mod limits;
 mod offload;
 
 use std::net::{IpAddr, SocketAddr};
@@ -7,9 +8,10 @@ use std::time::Duration;
 
 use dataplane::{AddSession, Config, Network, Notice, Remote, SessionId, Update};
 use esp::{Cipher, Integrity, Keys, Suite};
+use rand_core::SeedableRng;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::timeout;
-use wire::{Carrier, Path, PeerId, Ports};
+use wire::{Carrier, Path, PeerId, Ports, Rng};
 
 use super::*;
 use crate::io::netlink::Netlink;
@@ -36,6 +38,7 @@ struct End {
     upcalls: Upcalls<FromPeer>,
     packets: Receiver<Vec<u8>>,
     notices: Arc<Notify>,
+    cookies: ike::Cookies,
     ike: SocketAddr,
     natt: SocketAddr,
 }
@@ -46,6 +49,10 @@ impl End {
     }
 
     fn start_with(address: &str, raw: bool, tun: Option<TunQueue>) -> Self {
+        Self::start_limited(address, raw, tun, Limits::default())
+    }
+
+    fn start_limited(address: &str, raw: bool, tun: Option<TunQueue>, limits: Limits) -> Self {
         let address: IpAddr = address.parse().unwrap();
         let udp = ephemeral(address).unwrap();
         let (ike, natt) = (udp[0].local(), udp[1].local());
@@ -55,17 +62,19 @@ impl End {
             Vec::new()
         };
         let plane = Arc::new(DataPlane::new(Config::for_peers(16)));
-        let (sender, upcalls) = upcalls();
+        let (sender, upcalls) = upcalls(&limits);
         let (inside, packets) = mpsc::channel(1000);
         let notices = Arc::new(Notify::new());
+        let cookies = ike::Cookies::new(&mut Rng::seed_from_u64(1));
         let worker = Worker::start(Parts {
             number: 0,
             udp: udp.into(),
             raw,
             inside: tun.map_or(Inside::Queue(inside), Inside::Tun),
-            rates: Rates::default(),
             plane: Arc::clone(&plane),
             upcalls: sender,
+            cookies: cookies.clone(),
+            limits,
             notices: Arc::clone(&notices),
         })
         .unwrap();
@@ -75,6 +84,7 @@ impl End {
             upcalls,
             packets,
             notices,
+            cookies,
             ike,
             natt,
         }
@@ -82,6 +92,12 @@ impl End {
 
     async fn command(&self, command: Command) {
         self.worker.commands().send(command).await.unwrap();
+    }
+
+    /// An IKE message with a cookie of ours.
+    fn known_message(&self, length: u8) -> Vec<u8> {
+        let mut rng = Rng::seed_from_u64(9);
+        ike_message_to(self.cookies.responder(INITIATOR, &mut rng), length)
     }
 
     /// Waits until a counter has a value.
@@ -190,6 +206,12 @@ async fn connected_with(carrier: Carrier, tun: Option<TunQueue>) -> (End, End) {
     };
     let raw = carrier == Carrier::Raw;
     let (server, client) = (End::start_with(server, raw, tun), End::start(client, raw));
+    join(carrier, &server, &client).await;
+    (server, client)
+}
+
+/// Makes two ends peers of one another.
+async fn join(carrier: Carrier, server: &End, client: &End) {
     let path = |from: &End, to: &End| match carrier {
         Carrier::Raw => Path {
             local: SocketAddr::new(from.natt.ip(), 0),
@@ -202,7 +224,7 @@ async fn connected_with(carrier: Carrier, tun: Option<TunQueue>) -> (End, End) {
             carrier,
         },
     };
-    let (down, up) = (path(&server, &client), path(&client, &server));
+    let (down, up) = (path(server, client), path(client, server));
     server
         .know(
             down,
@@ -212,7 +234,6 @@ async fn connected_with(carrier: Carrier, tun: Option<TunQueue>) -> (End, End) {
         )
         .await;
     client.know(up, (0x2002, 0x1001), (2, 1), Remote::Any).await;
-    (server, client)
 }
 
 /// An IPv4 packet with UDP in it.
@@ -362,9 +383,17 @@ async fn strays_can_be_delivered_once_their_peer_is_known() {
 }
 
 /// An ISAKMP header that says of itself how long it is.
-fn ike_message(responder_cookie: u8, length: u8) -> Vec<u8> {
-    let mut message = vec![0x11; 8];
-    message.extend([responder_cookie; 8]);
+/// The initiator's cookie of all IKE messages here.
+const INITIATOR: ike::Cookie = ike::Cookie([0x11; 8]);
+
+/// A message that begins something.
+fn ike_message(length: u8) -> Vec<u8> {
+    ike_message_to(ike::Cookie::ZERO, length)
+}
+
+fn ike_message_to(responder: ike::Cookie, length: u8) -> Vec<u8> {
+    let mut message = INITIATOR.0.to_vec();
+    message.extend(responder.0);
     message.extend([1, 0x10, 2, 0, 0, 0, 0, 0, 0, 0, 0, length]);
     message.resize(length.into(), 0x77);
     message
@@ -389,13 +418,13 @@ async fn ike_comes_up_without_its_marker_and_in_order_of_trust() {
     client
         .command(Command::Send {
             path,
-            bytes: ike_message(0, 100),
+            bytes: ike_message(100),
         })
         .await;
     client
         .command(Command::Send {
             path: floated,
-            bytes: ike_message(9, 60),
+            bytes: server.known_message(60),
         })
         .await;
     client
@@ -414,11 +443,11 @@ async fn ike_comes_up_without_its_marker_and_in_order_of_trust() {
     };
     let known = IkeMessage {
         path: back(floated),
-        bytes: ike_message(9, 60),
+        bytes: server.known_message(60),
     };
     let unknown = IkeMessage {
         path: back(path),
-        bytes: ike_message(0, 100),
+        bytes: ike_message(100),
     };
     assert_eq!(server.upcall().await, Upcall::Ike(known));
     assert_eq!(server.upcall().await, Upcall::Ike(unknown));
@@ -509,24 +538,22 @@ async fn garbage_is_counted_and_goes_nowhere() {
 
 #[tokio::test]
 async fn one_source_cannot_fill_the_queue_of_beginnings() {
-    let mut server = End::start("127.0.0.1", false);
+    let limits = Limits {
+        first_messages: 50,
+        ..Limits::default()
+    };
+    let mut server = End::start_limited("127.0.0.1", false, None, limits);
     let flood = tokio::net::UdpSocket::bind("127.0.0.2:0").await.unwrap();
     let other = tokio::net::UdpSocket::bind("127.0.0.3:0").await.unwrap();
     for round in 1..=10 {
         for _ in 0..100 {
-            flood
-                .send_to(&ike_message(0, 80), server.ike)
-                .await
-                .unwrap();
+            flood.send_to(&ike_message(80), server.ike).await.unwrap();
         }
         server.counted("received", round * 100).await; // no more than a small buffer holds
     }
-    other
-        .send_to(&ike_message(0, 81), server.ike)
-        .await
-        .unwrap();
+    other.send_to(&ike_message(81), server.ike).await.unwrap();
     server.counted("received", 1001).await;
-    let limited = server.worker.counters().limited_ike.value();
+    let limited = server.worker.counters().limited_first_ike.value();
     assert!((500..=800).contains(&limited), "{limited}");
     let mut last = None;
     for _ in 0..1001 - limited {
@@ -553,7 +580,7 @@ async fn the_end_is_orderly_and_frees_the_ports() {
         client
             .command(Command::Send {
                 path,
-                bytes: ike_message(9, 60),
+                bytes: server.known_message(60),
             })
             .await;
     }

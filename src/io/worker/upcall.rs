@@ -9,15 +9,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use tokio::sync::mpsc::{self, Receiver, Sender, error::TrySendError};
 use wire::{Path, PeerId};
 
-/// Places for messages that came out of an SA.
-const AUTHENTICATED: usize = 4096;
-/// Places for IKE messages with a responder's cookie.
-const KNOWN_IKE: usize = 1024;
-/// Places for IKE messages that begin something.
-const UNKNOWN_IKE: usize = 512;
-/// Messages of one peer that may wait at once. An L2TP window is 4 to 16 and a PPP negotiation is
-/// one frame at a time; more is somebody who wants the queue for himself.
-const CREDIT: u32 = 64;
+use super::Limits;
+
 /// Counters of waiting messages; peers share them by number.
 const CREDITS: usize = 1024;
 
@@ -41,17 +34,21 @@ pub enum Upcall<T> {
 
 /// Messages waiting per peer, shared by both ends of the queue.
 #[derive(Debug)]
-struct Credits([AtomicU32; CREDITS]);
+struct Credits {
+    waiting: [AtomicU32; CREDITS],
+    /// The most there may be of each.
+    most: u32,
+}
 
 impl Credits {
     fn of(&self, peer: PeerId) -> Option<&AtomicU32> {
         let index = usize::try_from(peer.0).unwrap_or(0) % CREDITS;
-        self.0.get(index)
+        self.waiting.get(index)
     }
 
     fn take(&self, peer: PeerId) -> bool {
         self.of(peer).is_some_and(|waiting| {
-            let allowed = waiting.fetch_add(1, Ordering::Relaxed) < CREDIT;
+            let allowed = waiting.fetch_add(1, Ordering::Relaxed) < self.most;
             if !allowed {
                 waiting.fetch_sub(1, Ordering::Relaxed);
             }
@@ -104,12 +101,15 @@ pub struct Upcalls<T> {
     credits: Arc<Credits>,
 }
 
-/// The queues.
-pub fn upcalls<T>() -> (UpcallSender<T>, Upcalls<T>) {
-    let credits = Arc::new(Credits([const { AtomicU32::new(0) }; CREDITS]));
-    let (authenticated, from_peers) = mpsc::channel(AUTHENTICATED);
-    let (known, from_known) = mpsc::channel(KNOWN_IKE);
-    let (unknown, from_unknown) = mpsc::channel(UNKNOWN_IKE);
+/// The queues, of the lengths that `limits` say.
+pub fn upcalls<T>(limits: &Limits) -> (UpcallSender<T>, Upcalls<T>) {
+    let credits = Arc::new(Credits {
+        waiting: [const { AtomicU32::new(0) }; CREDITS],
+        most: limits.control_queue_per_client.max(1),
+    });
+    let (authenticated, from_peers) = mpsc::channel(limits.control_queue.max(1));
+    let (known, from_known) = mpsc::channel(limits.ike_queue.max(1));
+    let (unknown, from_unknown) = mpsc::channel(limits.first_ike_queue.max(1));
     (
         UpcallSender {
             authenticated,
@@ -224,7 +224,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_best_queue_is_served_first() {
-        let (sender, mut receiver) = upcalls();
+        let (sender, mut receiver) = upcalls(&Limits::default());
         sender.ike(false, path(), &[1]).unwrap();
         sender.ike(true, path(), &[2]).unwrap();
         sender.authenticated(PeerId(1), || 3).unwrap();
@@ -239,11 +239,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_peer_cannot_have_the_queue_for_itself() {
-        let (sender, mut receiver) = upcalls();
+        let (sender, mut receiver) = upcalls(&Limits::default());
         let greedy = (0..1000)
             .filter(|&n| sender.authenticated(PeerId(7), || n).is_ok())
             .count();
-        assert_eq!(greedy, usize::try_from(CREDIT).unwrap());
+        assert_eq!(
+            greedy,
+            usize::try_from(Limits::default().control_queue_per_client).unwrap()
+        );
         assert_eq!(
             sender.authenticated(PeerId(7), || 0),
             Err(Dropped::NoCredit)
@@ -259,8 +262,8 @@ mod tests {
 
     #[test]
     fn a_full_queue_drops_and_keeps_no_credit() {
-        let (sender, receiver) = upcalls::<u32>();
-        for _ in 0..UNKNOWN_IKE {
+        let (sender, receiver) = upcalls::<u32>(&Limits::default());
+        for _ in 0..Limits::default().first_ike_queue {
             sender.ike(false, path(), &[0]).unwrap();
         }
         assert_eq!(sender.ike(false, path(), &[0]), Err(Dropped::QueueFull));

@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use dataplane::{DataPlane, Traffic};
 use engine::Answer;
+use rand_core::SeedableRng;
 use tokio::sync::mpsc;
 use wire::{Carrier, PeerId};
 
 use super::*;
-use crate::io::worker::{Inside, Parts, Rates, Worker, upcalls};
+use crate::io::worker::{Inside, Limits, Parts, Worker, upcalls};
 use crate::scripts::Kind;
 use crate::scripts::environment::Words;
 
@@ -39,16 +40,17 @@ impl Lab {
             fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
             (kind, path)
         });
-        let (sender, _) = upcalls();
+        let (sender, _) = upcalls(&Limits::default());
         let (inside, _) = mpsc::channel(1);
         let worker = Worker::start(Parts {
             number: 0,
             udp: Vec::new(),
             raw: Vec::new(),
             inside: Inside::Queue(inside),
-            rates: Rates::default(),
             plane: Arc::new(DataPlane::new(dataplane::Config::for_peers(1))),
             upcalls: sender,
+            cookies: ike::Cookies::new(&mut wire::Rng::seed_from_u64(1)),
+            limits: Limits::default(),
             notices: Arc::default(),
         })
         .unwrap();

@@ -4,6 +4,7 @@ use std::io::{self, ErrorKind};
 
 use dataplane::offload::{Coalescer, Delivery};
 use dataplane::{Ingress, NatT, classify_natt};
+use ike::Provenance;
 use wire::{Carrier, Instant, Path};
 
 use super::delivery::{deliver, deliver_alone};
@@ -16,8 +17,6 @@ const ISAKMP_HEADER: usize = 28;
 /// No IKE message is longer: several certificates and a thousand proposals fit. Upcall queues
 /// hold copies, so this bounds their memory.
 const MAX_IKE: usize = 16_384;
-/// The responder's cookie in the header, zero in the first message of an exchange.
-const RESPONDER_COOKIE: std::ops::Range<usize> = 8..16;
 
 impl Core {
     pub(super) fn read_udp(&mut self, now: Instant, index: usize, inbox: &mut Inbox) {
@@ -154,18 +153,28 @@ impl Core {
         if message.len() > MAX_IKE {
             return self.counters.oversized_ike.count();
         }
-        let cookie = message.get(RESPONDER_COOKIE).unwrap_or_default();
-        let known = cookie.iter().any(|byte| *byte != 0);
-        let limiter = if known {
-            &mut self.known
-        } else {
-            &mut self.unknown
+        let known = match self.cookies.provenance(path, message) {
+            Provenance::Known => true,
+            Provenance::First => false,
+            // Before anything is counted against a source, which may be as forged as they are.
+            Provenance::Foreign => return self.counters.foreign_cookies.count(),
+        };
+        let (limiter, limited, dropped) = match known {
+            true => (
+                &mut self.known,
+                &self.counters.limited_ike,
+                &self.counters.dropped_ike,
+            ),
+            false => (
+                &mut self.unknown,
+                &self.counters.limited_first_ike,
+                &self.counters.dropped_first_ike,
+            ),
         };
         if !limiter.admit(now, path.remote.ip()) {
-            return self.counters.limited_ike.count();
-        }
-        if self.upcalls.ike(known, path, message).is_err() {
-            self.counters.dropped_ike.count();
+            limited.count();
+        } else if self.upcalls.ike(known, path, message).is_err() {
+            dropped.count();
         }
     }
 
