@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use dataplane::Remote;
 use ppp::NetworkUp;
 use wire::Instant;
+use zeroize::Zeroizing;
 
 use crate::engine::Pending;
 use crate::session::{Network, Session};
@@ -23,7 +24,7 @@ const WAITING: usize = 16;
 pub(crate) struct Held {
     pub(crate) request: RequestId,
     up: NetworkUp,
-    frames: VecDeque<Vec<u8>>,
+    frames: VecDeque<Zeroizing<Vec<u8>>>,
 }
 
 impl Engine {
@@ -55,6 +56,8 @@ impl Engine {
 
     /// A frame has come for a link.
     pub(crate) fn on_frame(&mut self, now: Instant, id: SessionId, frame: Vec<u8>) {
+        // With PAP there is a password in it.
+        let frame = Zeroizing::new(frame);
         let session = self.sessions.get_mut(&id);
         match session.and_then(|session| session.held.as_mut()) {
             Some(held) if held.frames.len() < WAITING => held.frames.push_back(frame),

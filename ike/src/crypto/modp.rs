@@ -163,7 +163,8 @@ fn power_modulo<const LIMBS: usize>(
     let mut power = base.pow_bounded_exp(&*exponent, bits.min(Uint::<LIMBS>::BITS));
     let result = Zeroizing::new(power.retrieve());
     power.as_montgomery_mut().zeroize();
-    Zeroizing::new(result.to_be_bytes().as_ref().to_vec())
+    let bytes = Zeroizing::new(result.to_be_bytes());
+    Zeroizing::new((**bytes).to_vec())
 }
 
 /// A big-endian number with fewer bytes than the group's numbers have.

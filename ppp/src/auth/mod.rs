@@ -9,6 +9,7 @@ pub mod pap;
 use std::fmt;
 
 use wire::Secret;
+use zeroize::Zeroizing;
 
 use crate::UserName;
 use crate::frame::Protocol;
@@ -180,13 +181,14 @@ fn forms(password: &Secret) -> impl Iterator<Item = Secret> {
         .ok()
         .filter(|text| !text.is_ascii());
     let latin1 = latin1.and_then(|text| {
-        text.chars()
-            .map(|c| u8::try_from(u32::from(c)).ok())
-            .collect::<Option<Vec<u8>>>()
+        // Reserved at once, and wiped also when the text has no such form.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(text.len()));
+        for c in text.chars() {
+            bytes.push(u8::try_from(u32::from(c)).ok()?);
+        }
+        Some(Secret::from(bytes.as_slice()))
     });
-    [Some(password.clone()), latin1.map(Secret::new)]
-        .into_iter()
-        .flatten()
+    [Some(password.clone()), latin1].into_iter().flatten()
 }
 
 /// Shows the kind only: a captured response is food for a dictionary attack.

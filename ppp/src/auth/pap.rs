@@ -43,7 +43,9 @@ impl<'a> Request<'a> {
 
     /// Writes the data of a packet. Fields of more than 255 bytes are cut.
     pub fn emit(&self) -> Vec<u8> {
-        let mut out = Vec::new();
+        // Reserved at once: growing would leave copies of the password behind.
+        let length = self.user.len().saturating_add(self.password.len());
+        let mut out = Vec::with_capacity(length.saturating_add(2));
         for field in [self.user, self.password] {
             put_counted(&mut out, field);
         }
