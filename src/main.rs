@@ -18,10 +18,12 @@ use clap::Parser;
 fn main() -> ExitCode {
     adit::panic::end_the_process();
     match run(Cli::parse()) {
-        Ok(code) => ExitCode::from(code),
+        Ok(code) => {
+            logging::flush();
+            ExitCode::from(code)
+        }
         Err(failure) => {
-            // Nobody is left to tell if this fails.
-            let _ = writeln!(std::io::stderr(), "{}", failure.report());
+            logging::last_words(&failure.report());
             ExitCode::from(failure.exit_code())
         }
     }

@@ -1,16 +1,16 @@
 //! What becomes of a panic: a mistake of ours, after which nothing in this process can be relied on.
 
-use std::io::Write;
 use std::panic::{PanicHookInfo, set_hook};
+
+use crate::logging;
 
 /// From now on a panic of any thread ends the process at once, after a line on standard error that
 /// says what to do with it. The status is that of SIGABRT, on which a service manager starts the
 /// program again.
 pub fn end_the_process() {
     set_hook(Box::new(|panic| {
-        // Not through the logger, which may be what has panicked. Nobody is left to tell if this
-        // fails.
-        let _ = writeln!(std::io::stderr(), "{}", report(panic));
+        // Not through the logger, which may be what has panicked.
+        logging::last_words(&report(panic));
         std::process::abort();
     }));
 }

@@ -9,7 +9,6 @@
 //! the case that everybody who has begun goes on at once.
 
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -158,10 +157,9 @@ impl<T: Send + 'static> Pool<T> {
         let threads = (0..threads.max(1))
             .map(|number| {
                 let (queues, done) = (Arc::clone(&queues), done.clone());
-                let outstanding = Arc::clone(&outstanding);
                 thread::Builder::new()
                     .name(format!("adit-dh-{number}"))
-                    .spawn(move || serve(&queues, &done, &outstanding))
+                    .spawn(move || serve(&queues, &done))
                     .map_err(|source| SetupError::Thread {
                         what: "computations",
                         source,
@@ -213,19 +211,11 @@ impl<T: Send + 'static> Pool<T> {
     }
 }
 
-fn serve<T>(queues: &Queues<T>, done: &results::UnboundedSender<T>, outstanding: &AtomicUsize) {
+fn serve<T>(queues: &Queues<T>, done: &results::UnboundedSender<T>) {
     while let Some(job) = queues.next() {
-        // A job that panics is a bug of ours; where panics unwind it costs its own result and
-        // not the thread.
-        match catch_unwind(AssertUnwindSafe(job)) {
-            Ok(result) => {
-                if done.send(result).is_err() {
-                    return;
-                }
-            }
-            Err(_) => {
-                outstanding.fetch_sub(1, Ordering::Relaxed);
-            }
+        // One that panics ends the process ([`crate::panic`]).
+        if done.send(job()).is_err() {
+            return;
         }
     }
 }
@@ -303,17 +293,6 @@ mod tests {
         for expected in 0..5 {
             assert_eq!(done.recv().await, Some(expected));
         }
-    }
-
-    #[tokio::test]
-    async fn a_panic_costs_its_own_result_only() {
-        let (pool, mut done) = Pool::with_threads(1, 1).unwrap();
-        pool.submit(Finishing, || -> u8 { panic!("on purpose") })
-            .unwrap();
-        while pool.submit(Finishing, || 7).is_err() {
-            thread::yield_now();
-        }
-        assert_eq!(done.recv().await, Some(7));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What a server gives up once it has what it needs: rights, and the possibility of a core dump.
 //!
 //! Rights belong to threads, and a thread has those of the one that starts it. So this is done after
-//! everything that takes more rights, and before the first thread.
+//! everything that takes more rights, and before the first thread but that of the log, which needs none.
 
 use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
@@ -78,6 +78,19 @@ pub fn give_up_rights(needs: Needs, scripts: bool) -> Result<(), Unconfined> {
     }
     debug!(effective = ?after.effective, permitted = ?after.permitted, "rights that are left");
     Ok(())
+}
+
+/// Gives up all rights of this thread, which needs none.
+pub fn give_up_all_rights() {
+    // The sandbox of the service refuses the call, and has left few.
+    let _ = set_capabilities(
+        None,
+        CapabilitySets {
+            effective: CapabilitySet::empty(),
+            permitted: CapabilitySet::empty(),
+            inheritable: CapabilitySet::empty(),
+        },
+    );
 }
 
 fn within(rights: CapabilitySet, kept: CapabilitySet) -> bool {

@@ -10,6 +10,7 @@ use crate::control::{
     protocol::SCHEMA,
 };
 use crate::io::{clock, worker};
+use crate::logging;
 use crate::shell::Shell;
 
 /// Everything there is to know.
@@ -186,6 +187,9 @@ pub(super) const TURNED_AWAY: &str = "handshake that found no room to wait";
 /// Computations of handshakes beyond what may wait.
 pub(super) const NO_TIME: &str = "handshake message that no thread had time for";
 
+/// Log lines that standard error did not take.
+const LOST_LINES: &str = "log line that nobody took";
+
 /// Everything that was dropped, whoever dropped it.
 pub(super) fn drops(shell: &Shell) -> Tally {
     let mut drops: Tally = shell
@@ -225,6 +229,7 @@ pub(super) fn drops(shell: &Shell) -> Tally {
         drops.insert(name.to_owned(), count);
     }
     drops.insert(NO_TIME.to_owned(), shell.unanswered());
+    drops.insert(LOST_LINES.to_owned(), logging::lost());
     for (name, count) in shell.workers().counters().flat_map(worker::Counters::lost) {
         let sum: &mut u64 = drops.entry(name.to_owned()).or_default();
         *sum = sum.saturating_add(count);

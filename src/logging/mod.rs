@@ -1,11 +1,22 @@
 //! Log lines: to standard error, for people or as JSON.
 
+mod queue;
+
 use std::os::unix::fs::MetadataExt;
+use std::sync::OnceLock;
+use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
+use self::queue::Queue;
 use crate::config::LogFormat;
+
+/// How long what is left to say may take when the process ends.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// The queue of the process's logger, of which there is one for all threads.
+static QUEUE: OnceLock<Queue> = OnceLock::new();
 
 /// Reads the `log.level` setting: a level, or `target=level` pairs with commas.
 pub fn parse_level(text: &str) -> Result<EnvFilter, String> {
@@ -72,9 +83,17 @@ pub fn init(options: &Options) -> Result<(), String> {
             .map_err(|e| format!("RUST_LOG: {e}"))?,
         None => parse_level(&options.level)?,
     };
+    let queue = match QUEUE.get() {
+        Some(queue) => queue.clone(),
+        None => {
+            let queue = Queue::start(std::io::stderr())
+                .map_err(|error| format!("no thread for the log: {error}"))?;
+            QUEUE.get_or_init(|| queue).clone()
+        }
+    };
     let base = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(queue)
         .with_span_events(FmtSpan::NONE);
     let installed = match (options.format, options.time) {
         (LogFormat::Json, true) => base.json().flatten_event(true).try_init(),
@@ -83,6 +102,27 @@ pub fn init(options: &Options) -> Result<(), String> {
         (LogFormat::Text, false) => base.with_ansi(false).without_time().try_init(),
     };
     installed.map_err(|error| error.to_string())
+}
+
+/// How many log lines were lost, because standard error did not take them.
+pub fn lost() -> u64 {
+    QUEUE.get().map_or(0, Queue::lost)
+}
+
+/// Waits until what was logged is written; not for long, should nobody read it. To be called before
+/// the process ends.
+pub fn flush() {
+    if let Some(queue) = QUEUE.get() {
+        queue.flush(LAST_WORDS);
+    }
+}
+
+/// Writes a line to standard error behind everything that was logged, past the logger. Waits
+/// for nobody but a moment, and takes no lock.
+pub fn last_words(line: &str) {
+    flush();
+    let line = format!("{line}\n");
+    queue::write_within(&std::io::stderr(), line.as_bytes(), LAST_WORDS);
 }
 
 fn stderr_is_terminal() -> bool {
