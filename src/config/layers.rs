@@ -12,6 +12,7 @@ use super::model::Config;
 use super::tree::{KEYS, Setting, gather_keys, settings_of_environment, settings_of_file};
 use super::validate::validate;
 use crate::diagnostic::{Diagnostic, Place, any_error};
+use crate::io::error::told;
 
 /// The file that is read when none is named.
 pub const DEFAULT_FILE: &str = "/etc/adit/adit.toml";
@@ -189,7 +190,7 @@ pub(crate) fn cannot_read(place: Place, error: &std::io::Error) -> Diagnostic {
             Diagnostic::error(place, "this user may not read it").hint("run as root, or with sudo")
         }
         ErrorKind::IsADirectory => Diagnostic::error(place, "this is a directory, not a file"),
-        _ => Diagnostic::error(place, format!("cannot be read: {error}")),
+        _ => Diagnostic::error(place, format!("cannot be read: {}", told(error))),
     }
 }
 

@@ -5,6 +5,7 @@
 //! [`Operator`].
 
 pub mod client;
+mod guests;
 pub mod protocol;
 pub mod server;
 

@@ -5,21 +5,27 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown};
 use std::os::unix::net::{UnixListener as StdListener, UnixStream as StdStream};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::unix::OwnedWriteHalf;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
+use super::guests::{Guests, Progress};
 use super::protocol::{Request, Response};
 use crate::config::SocketMode;
+use crate::io::error::told;
 
 /// Longest request, in bytes.
 const LONGEST_LINE: u64 = 4096;
 /// Connections at a time; more wait in the socket's queue.
-const CONNECTIONS: usize = 32;
+pub(super) const CONNECTIONS: usize = 32;
+/// Between two tries when no connection can be accepted.
+const AGAIN: Duration = Duration::from_millis(200);
+/// Between two log lines about that.
+const SILENCE: Duration = Duration::from_secs(60);
 
 /// How long things may take.
 #[derive(Clone, Copy, Debug)]
@@ -30,12 +36,16 @@ struct Patience {
     answer: Duration,
     /// For a whole response to be taken.
     write: Duration,
+    /// For any of a request to arrive, or of a response to be taken, when somebody else waits
+    /// for the place.
+    others: Duration,
 }
 
 const PATIENCE: Patience = Patience {
     read: Duration::from_secs(30),
     answer: Duration::from_secs(10),
     write: Duration::from_secs(10),
+    others: Duration::from_secs(1),
 };
 
 /// A request on its way to whoever can answer it.
@@ -156,29 +166,35 @@ impl ControlSocket {
     async fn serve_with(self, calls: mpsc::Sender<Call>, patience: Patience) -> io::Result<()> {
         let listener = UnixListener::from_std(self.listener)?;
         let _file = self.file;
-        let places = Arc::new(Semaphore::new(CONNECTIONS));
+        let mut guests = Guests::default();
+        let mut told_at: Option<Instant> = None;
         loop {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else {
-                return Ok(());
-            };
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
                 () = calls.closed() => return Ok(()),
             };
             match accepted {
                 Ok((stream, _)) => {
+                    // One that is waited for gives way to one that waits.
+                    tokio::select! {
+                        () = guests.make_room(CONNECTIONS, patience.others) => {}
+                        () = calls.closed() => return Ok(()),
+                    }
                     let calls = calls.clone();
-                    tokio::spawn(async move {
-                        if let Err(error) = converse(stream, calls, patience).await {
+                    guests.admit(async move |progress| {
+                        if let Err(error) = converse(stream, calls, patience, progress).await {
                             tracing::debug!(%error, "control connection ended");
                         }
-                        drop(place);
                     });
                 }
                 Err(error) => {
                     // Out of descriptors, most likely: others will be closed before long.
-                    tracing::warn!(%error, "control socket: cannot accept");
-                    sleep(Duration::from_millis(200)).await;
+                    if told_at.is_none_or(|at| at.elapsed() >= SILENCE) {
+                        told_at = Some(Instant::now());
+                        let error = told(&error);
+                        tracing::warn!("control socket: no connection can be accepted: {error}");
+                    }
+                    sleep(AGAIN).await;
                 }
             }
         }
@@ -234,15 +250,18 @@ async fn converse(
     stream: UnixStream,
     calls: mpsc::Sender<Call>,
     patience: Patience,
+    progress: Progress,
 ) -> io::Result<()> {
     let (reader, mut writer) = stream.into_split();
     let mut reader = BufReader::new(reader);
     loop {
+        progress.expect();
         let mut line = Vec::new();
         let mut bounded = (&mut reader).take(LONGEST_LINE);
         if timeout(patience.read, bounded.read_until(b'\n', &mut line)).await?? == 0 {
             return Ok(());
         }
+        progress.done();
         let whole = line.ends_with(b"\n");
         let response = if whole || line.len() < LONGEST_LINE as usize {
             respond(&line, &calls, patience).await
@@ -251,11 +270,25 @@ async fn converse(
         };
         let mut bytes = serde_json::to_vec(&response)?;
         bytes.push(b'\n');
-        timeout(patience.write, writer.write_all(&bytes)).await??;
+        timeout(patience.write, write(&mut writer, &bytes, &progress)).await??;
         if !whole {
             return Ok(());
         }
     }
+}
+
+async fn write(
+    writer: &mut OwnedWriteHalf,
+    mut bytes: &[u8],
+    progress: &Progress,
+) -> io::Result<()> {
+    while !bytes.is_empty() {
+        progress.expect();
+        let written = writer.write(bytes).await?;
+        bytes = bytes.get(written.max(1)..).unwrap_or_default();
+    }
+    progress.done();
+    Ok(())
 }
 
 async fn respond(line: &[u8], calls: &mpsc::Sender<Call>, patience: Patience) -> Response {

@@ -105,6 +105,7 @@ fn slow_clients_lose_their_place() {
         read: short,
         answer: SECOND * 60,
         write: short,
+        others: SECOND * 60,
     };
     for words in ["", "{\"verb\":", "{\"verb\":\"status\"}\n"] {
         let response = with_server(patience, move |path| {
@@ -120,6 +121,44 @@ fn slow_clients_lose_their_place() {
             message: "SessionList".to_owned(),
         };
         assert_eq!(response.unwrap(), expected, "{words:?}");
+    }
+}
+
+/// However long each of them may take: nobody waits for their ends, and those that have asked for
+/// something are not among those who go.
+#[test]
+fn who_does_nothing_gives_way_to_others() {
+    let patience = Patience {
+        read: SECOND * 60,
+        answer: SECOND * 60,
+        write: SECOND * 60,
+        others: Duration::from_millis(100),
+    };
+    for words in ["", "{\"verb\":", "{\"verb\":\"status\"}\n"] {
+        let (response, ended) = with_server(patience, move |path| {
+            let slow: Vec<StdStream> = (0..CONNECTIONS + 8)
+                .map(|_| {
+                    let mut stream = StdStream::connect(&path).unwrap();
+                    stream.write_all(words.as_bytes()).unwrap();
+                    stream
+                })
+                .collect();
+            let response = ask(&path, &Request::SessionList, SECOND * 20);
+            let ended = slow.iter().filter(|stream| {
+                stream.set_nonblocking(true).unwrap();
+                let mut rest = Vec::new();
+                // What was answered before is still to be read.
+                !matches!((&mut &**stream).read_to_end(&mut rest), Err(error)
+                    if error.kind() == ErrorKind::WouldBlock)
+            });
+            (response, ended.count())
+        });
+        let expected = Response::Done {
+            message: "SessionList".to_owned(),
+        };
+        assert_eq!(response.unwrap(), expected, "{words:?}");
+        // Those too many, and one for the place of who was served.
+        assert_eq!(ended, 9, "{words:?}");
     }
 }
 

@@ -1,7 +1,11 @@
 //! Why an edge to the operating system could not be opened: sentences for an administrator.
 
+use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+
+use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
 
 use super::holders::Process;
 
@@ -23,7 +27,7 @@ pub enum SetupError {
     #[error("The address {0} is not on any interface of this host (`ip address` lists them)")]
     NoSuchAddress(IpAddr),
     /// Another socket operation failed.
-    #[error("Opening a UDP socket on {address} failed: {source}")]
+    #[error("Opening a UDP socket on {address} failed: {}", told(.source))]
     Udp {
         /// Where the socket should have been.
         address: SocketAddr,
@@ -37,7 +41,7 @@ pub enum SetupError {
     )]
     RawNotAllowed(IpAddr),
     /// Another raw socket operation failed.
-    #[error("Opening a socket for raw ESP (IP protocol 50) on {address} failed: {source}")]
+    #[error("Opening a socket for raw ESP (IP protocol 50) on {address} failed: {}", told(.source))]
     Raw {
         /// Where the socket should have been.
         address: IpAddr,
@@ -77,7 +81,7 @@ pub enum SetupError {
     #[error("\"{0}\" is no name for an interface: 1 to 15 bytes without spaces and slashes")]
     BadTunName(String),
     /// Another operation on the device failed.
-    #[error("Setting up the TUN device {name} failed ({what}): {source}")]
+    #[error("Setting up the TUN device {name} failed ({what}): {}", told(.source))]
     Tun {
         /// The name of the device.
         name: String,
@@ -115,13 +119,36 @@ pub enum SetupError {
     )]
     Forwarding(io::Error),
     /// A thread or its means of waking could not be made.
-    #[error("Starting a packet thread failed ({what}): {source}")]
+    #[error("Starting a packet thread failed ({what}): {}", told(.source))]
     Thread {
         /// What was tried.
         what: &'static str,
         /// What the kernel said.
         source: io::Error,
     },
+}
+
+/// What the kernel said, and what to do where that is the same whatever was tried: it has no
+/// descriptor left.
+pub fn told(error: &io::Error) -> impl fmt::Display {
+    fmt::from_fn(move |f| {
+        write!(f, "{error}")?;
+        match Errno::from_io_error(error) {
+            Some(Errno::MFILE) => {
+                let most = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+                write!(
+                    f,
+                    ": this process has all the {most} descriptors that it may have; allow it more \
+                     (`LimitNOFILE=` in the systemd unit, `ulimit -n` in a shell)"
+                )
+            }
+            Some(Errno::NFILE) => write!(
+                f,
+                ": this host has no descriptor left for anybody (`sysctl fs.file-max`)"
+            ),
+            _ => Ok(()),
+        }
+    })
 }
 
 /// Who has a port, and what to do.
@@ -133,5 +160,27 @@ fn other(local: SocketAddr, process: Option<&Process>) -> String {
              root names it)",
             local.port()
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_descriptor_is_told_with_the_limit_and_its_setting() {
+        let most = getrlimit(Resource::Nofile).current.unwrap();
+        let text = told(&Errno::MFILE.into()).to_string();
+        for words in [&most.to_string(), "LimitNOFILE=", "os error 24"] {
+            assert!(text.contains(words), "{words}: {text}");
+        }
+        let other = io::Error::from(Errno::IO);
+        assert_eq!(told(&other).to_string(), other.to_string());
+        let setup = SetupError::Tun {
+            name: "ppp7".to_owned(),
+            what: "netlink",
+            source: Errno::MFILE.into(),
+        };
+        assert!(setup.to_string().contains("LimitNOFILE="), "{setup}");
     }
 }

@@ -9,7 +9,7 @@ pub mod capability;
 pub mod clock;
 pub mod compute;
 pub mod confinement;
-mod error;
+pub(crate) mod error;
 pub mod firewall;
 pub mod forwarding;
 pub mod holders;

@@ -23,6 +23,8 @@ use std::time::Duration;
 
 use tracing::{debug, warn};
 
+use crate::io::error::told;
+
 use self::environment::{Subject, Words};
 use self::process::Outcome;
 
@@ -129,7 +131,7 @@ impl Scripts {
                 );
             }
             Outcome::NotStarted(error) => {
-                let path = path.display();
+                let (path, error) = (path.display(), told(&error));
                 warn!(session, "{path} cannot be started: {error}");
             }
         }

@@ -14,11 +14,15 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use rustix::process::{
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_open, waitid,
+};
 
 /// Between asking a script to end and insisting.
 const GRACE: Duration = Duration::from_millis(500);
+
+/// Between two looks at a script for which there is no descriptor.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// What became of a script.
 #[derive(Debug)]
@@ -54,17 +58,12 @@ pub fn run(
         Err(error) => return Outcome::NotStarted(error),
     };
     let leader = Pid::from_child(&child);
-    let in_time = pidfd_open(leader, PidfdFlags::empty())
-        .and_then(|process| {
-            let in_time = ends_within(&process, limit)?;
-            if !in_time {
-                let _ = kill_process_group(leader, Signal::TERM);
-                let _ = ends_within(&process, GRACE)?;
-            }
-            Ok(in_time)
-        })
-        .unwrap_or(false);
+    // Without a descriptor for it, it is looked at now and then.
+    let process = pidfd_open(leader, PidfdFlags::empty()).ok();
+    let in_time = ends_within(leader, process.as_ref(), limit);
     if !in_time {
+        let _ = kill_process_group(leader, Signal::TERM);
+        let _ = ends_within(leader, process.as_ref(), GRACE);
         // The leader has not been waited for, so that its number is still that of its group.
         let _ = kill_process_group(leader, Signal::KILL);
     }
@@ -75,23 +74,36 @@ pub fn run(
     }
 }
 
-/// Waits for the end of a process. It stays a zombie.
-fn ends_within(process: &OwnedFd, limit: Duration) -> Result<bool, Errno> {
+/// Waits for the end of a child. It stays a zombie.
+fn ends_within(child: Pid, descriptor: Option<&OwnedFd>, limit: Duration) -> bool {
     let end = Instant::now() + limit;
     loop {
         let left = end.saturating_duration_since(Instant::now());
-        let timeout = Timespec {
-            tv_sec: left.as_secs().try_into().unwrap_or(i64::MAX),
-            tv_nsec: left.subsec_nanos().into(),
+        let ended = match descriptor {
+            Some(descriptor) => is_readable(descriptor, left),
+            None => {
+                std::thread::sleep(LOOK.min(left));
+                has_ended(child)
+            }
         };
-        let mut fds = [PollFd::new(process, PollFlags::IN)];
-        match poll(&mut fds, Some(&timeout)) {
-            Ok(0) => return Ok(false),
-            Ok(_) => return Ok(true),
-            Err(Errno::INTR) => {}
-            Err(error) => return Err(error),
+        if ended || left.is_zero() {
+            return ended;
         }
     }
+}
+
+fn is_readable(descriptor: &OwnedFd, limit: Duration) -> bool {
+    let timeout = Timespec {
+        tv_sec: limit.as_secs().try_into().unwrap_or(i64::MAX),
+        tv_nsec: limit.subsec_nanos().into(),
+    };
+    let mut fds = [PollFd::new(descriptor, PollFlags::IN)];
+    poll(&mut fds, Some(&timeout)).is_ok_and(|ready| ready > 0)
+}
+
+fn has_ended(child: Pid) -> bool {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    !matches!(waitid(WaitId::Pid(child), options), Ok(None))
 }
 
 #[cfg(test)]
@@ -172,6 +184,22 @@ mod tests {
         assert_eq!(signals.lines().count(), 2, "{signals}");
         assert_eq!(file("group"), file("process"), "a process group of its own");
         assert_eq!(file("folder"), "/\n");
+    }
+
+    /// As where there is no descriptor left to wait with.
+    #[test]
+    fn the_end_of_a_script_is_seen_without_a_descriptor_too() {
+        let wait = |text: &str, limit| {
+            let mut child = Command::new("sh").args(["-c", text]).spawn().unwrap();
+            let ended = ends_within(Pid::from_child(&child), None, limit);
+            let _ = child.kill();
+            (ended, child.wait().unwrap().success())
+        };
+        assert_eq!(wait("sleep 0.1", LONG), (true, true));
+        assert_eq!(
+            wait("exec sleep 100", Duration::from_millis(100)),
+            (false, false)
+        );
     }
 
     #[test]

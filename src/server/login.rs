@@ -5,15 +5,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::time::Duration;
 
 use engine::{Cause, Login, Verdict};
 use ppp::auth::Check;
 use ppp::{Exchange, UserName};
 use tracing::{info, warn};
+use wire::Instant;
 
 use crate::compat::chap_secrets::{ChapSecrets, Judgement, Name, Record};
 use crate::config::{self, Bundle, Config, NamedKey};
 use crate::diagnostic::{Diagnostic, Severity, any_error};
+use crate::io::clock;
+
+/// Between two tries to read files again that cannot be read.
+const AGAIN: Duration = Duration::from_secs(60);
 
 /// What decides about logins.
 #[derive(Debug)]
@@ -27,6 +33,8 @@ pub(super) struct Users {
     bound: BTreeMap<String, NamedKey>,
     /// A user whom one of them names may use no other key.
     own_key_only: bool,
+    /// When the files could not be read again last, and what was said of it.
+    stale: Option<(Instant, String)>,
 }
 
 impl Users {
@@ -39,6 +47,7 @@ impl Users {
             server: name.to_owned(),
             bound: bound.map(|key| (key.name.clone(), key.clone())).collect(),
             own_key_only: bundle.config.ipsec.own_key_only,
+            stale: None,
         }
     }
 
@@ -48,15 +57,19 @@ impl Users {
     }
 
     /// Reads the files again if they have changed; the fixed addresses of before, if there are other
-    /// users now. When they cannot be read, those of before count on, and that is said once.
+    /// users now. When they cannot be read, those of before count on, which is said once, and it is
+    /// tried again later: what was missing may be a descriptor.
     pub(super) fn refresh(&mut self) -> Option<BTreeSet<IpAddr>> {
-        if !self.users.has_changed() {
+        let now = clock::now();
+        let due = |(at, _): &(Instant, _)| now - *at >= AGAIN;
+        if !self.users.has_changed() && !self.stale.as_ref().is_some_and(due) {
             return None;
         }
         let mut findings = Vec::new();
         let read = config::Users::load(&self.settings, &mut findings);
         match read.filter(|_| !any_error(&findings)) {
             Some(users) => {
+                self.stale = None;
                 let before = std::mem::replace(&mut self.users, users);
                 info!(users = self.users.records().count(), "users read again");
                 findings.iter().for_each(log);
@@ -66,8 +79,11 @@ impl Users {
                 findings.retain(Diagnostic::is_error);
                 let why: Vec<String> = findings.iter().map(ToString::to_string).collect();
                 let why = why.join("; ");
-                warn!("the users cannot be read again, and those of before count on: {why}");
+                if self.stale.as_ref().is_none_or(|(_, told)| *told != why) {
+                    warn!("the users cannot be read again, and those of before count on: {why}");
+                }
                 self.users.keep();
+                self.stale = Some((now, why));
                 None
             }
         }
@@ -183,6 +199,7 @@ mod tests {
                 .map(|key| (key.name.clone(), key))
                 .collect(),
             own_key_only,
+            stale: None,
         }
     }
 
