@@ -144,6 +144,9 @@ pub enum Refusal {
     /// All IKE SAs are in use.
     #[error("all {0} IKE SAs are in use")]
     Full(usize),
+    /// There is no number for another ESP SA.
+    #[error("the table of ESP SAs is full")]
+    NoSpi,
     /// An authenticated refusal by the peer, or its answer is not what was asked for.
     #[error("the peer refuses: {0}")]
     ByPeer(String),
@@ -171,6 +174,7 @@ impl Refusal {
             Self::Overloaded { .. } => "overloaded",
             Self::NotComputed => "not-computed",
             Self::Full(_) => "full",
+            Self::NoSpi => "no-spi",
             Self::ByPeer(_) => "by-peer",
         }
     }
@@ -195,6 +199,7 @@ impl Refusal {
             | Self::Overloaded { .. }
             | Self::NotComputed
             | Self::Full(_)
+            | Self::NoSpi
             | Self::ByPeer(_) => return None,
         })
     }

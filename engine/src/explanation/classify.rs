@@ -26,7 +26,7 @@ impl Cause {
             Ike::Unheard => Self::Unheard,
             Ike::Unfinished { .. } => Self::NeverFinished,
             Ike::Overloaded { .. } | Ike::NotComputed => Self::Overload,
-            Ike::Full(_) => Self::Full,
+            Ike::Full(_) | Ike::NoSpi => Self::Full,
             Ike::ByPeer(_) => Self::HungUp,
         }
     }
@@ -87,7 +87,7 @@ impl Cause {
                 IkeClose::Requested | IkeClose::Rekeyed => return None,
             },
             Reason::PathGone => Self::Gone,
-            Reason::Unprepared(_) => Self::Other,
+            Reason::Unprepared(_) | Reason::InterfaceGone => Self::Other,
             Reason::StartedAgain => Self::HungUp,
             Reason::Operator
             | Reason::Replaced

@@ -198,9 +198,7 @@ impl Endpoint {
             }
             (Some(Asker::QuickMode(sa, id)), Answer::Spi(Some(spi))) => self.on_spi(sa, id, spi),
             (Some(Asker::MainMode(sa)), Answer::Unavailable) => self.on_main_mode_unavailable(sa),
-            (Some(Asker::QuickMode(sa, id)), Answer::Spi(None)) => {
-                self.on_quick_mode_unavailable(sa, id);
-            }
+            (Some(Asker::QuickMode(sa, id)), Answer::Spi(None)) => self.on_no_spi(sa, id),
             (Some(Asker::QuickMode(sa, id)), Answer::Unavailable) => {
                 self.on_quick_mode_not_computed(sa, id);
             }

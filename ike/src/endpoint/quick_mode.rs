@@ -204,6 +204,20 @@ impl Endpoint {
         self.on_quick_mode_unavailable(id, message_id);
     }
 
+    /// There is no SPI for a Quick Mode. That is told, unlike that nobody has time to compute: it is
+    /// not over in a moment.
+    pub(super) fn on_no_spi(&mut self, id: SaId, message_id: MessageId) {
+        let make = self
+            .sas
+            .get_mut(&id)
+            .and_then(|sa| sa.established())
+            .map(|(frame, sa)| (frame.path, sa.make));
+        self.on_quick_mode_unavailable(id, message_id);
+        if let Some((path, make)) = make {
+            self.context.refuse(path, Some(id), make, Refusal::NoSpi);
+        }
+    }
+
     /// There is no SPI for a Quick Mode, or nobody computes what one of ours waits for.
     pub(super) fn on_quick_mode_unavailable(&mut self, id: SaId, message_id: MessageId) {
         let established = self.sas.get_mut(&id).and_then(|sa| sa.established());
