@@ -26,8 +26,8 @@ use wire::{Instant, PeerId};
 
 use crate::io::clock;
 use crate::io::compute::{Pool, Results, Urgency};
-use crate::io::worker::{self, Command, FromPeer, Inside, Parts, Upcalls, Workers};
-use crate::io::{raw::RawSocket, udp::UdpSocket};
+use crate::io::worker::{self, Command, FromPeer, Inside, Lost, Parts, Upcalls, Workers};
+use crate::io::{raw::RawSocket, tun::TunQueue, udp::UdpSocket};
 
 /// The longest sleep: the runtime's clock stands still while the machine is suspended, ours does
 /// not.
@@ -51,6 +51,8 @@ pub trait Host {
     fn prepare(&mut self, _: RequestId, _: &SessionInfo) -> Option<Result<(), String>> {
         Some(Ok(()))
     }
+    /// A device is gone, where there are any.
+    fn lost(&mut self, _: Instant, _: Lost, _: &mut Engine) {}
     /// Something happened. The data plane still knows what the event is about.
     fn event(&mut self, event: Event, plane: &DataPlane);
 }
@@ -64,6 +66,8 @@ pub enum Input {
     Computed(RequestId, Box<ike::JobResult>),
     /// The answer to a request that took its time.
     Answered(RequestId, Box<Answer>),
+    /// A packet thread has lost a device.
+    Lost(Lost),
     /// The data plane has noticed something.
     Notices,
     /// Something is due.
@@ -79,6 +83,7 @@ pub struct Shell {
     workers: Workers,
     upcalls: Upcalls<FromPeer>,
     notices: Arc<Notify>,
+    lost: mpsc::UnboundedReceiver<Lost>,
     pool: Pool<(RequestId, ike::JobResult)>,
     computed: Results<(RequestId, ike::JobResult)>,
     answers: Answers,
@@ -115,6 +120,7 @@ impl Shell {
         let plane = Arc::new(plane);
         let notices = Arc::new(Notify::new());
         let (sender, upcalls) = worker::upcalls(&limits);
+        let (tell_lost, lost) = mpsc::unbounded_channel();
         debug_assert_eq!(plane.config().threads, wirings.len());
         let cookies = engine.cookies();
         let parts = wirings.into_iter().enumerate();
@@ -128,6 +134,7 @@ impl Shell {
             cookies: cookies.clone(),
             limits,
             notices: Arc::clone(&notices),
+            lost: tell_lost.clone(),
         });
         let workers = Workers::start(parts.collect(), pin)?;
         // What is left of it is the workers'.
@@ -141,6 +148,7 @@ impl Shell {
             workers,
             upcalls,
             notices,
+            lost,
             pool,
             computed,
             answers,
@@ -200,6 +208,7 @@ impl Shell {
             biased;
             () = self.notices.notified(), if tend => Input::Notices,
             Some((id, result)) = self.computed.recv() => Input::Computed(id, Box::new(result)),
+            Some(lost) = self.lost.recv() => Input::Lost(lost),
             Some((id, answer)) = self.answered.recv() => Input::Answered(id, Box::new(answer)),
             upcall = self.upcalls.recv() => match upcall {
                 Some(upcall) => Input::Upcall(upcall),
@@ -256,6 +265,7 @@ impl Shell {
                 self.collect(now, host).await?;
                 self.engine.handle_upcall(now, upcall);
             }
+            Input::Lost(lost) => host.lost(now, lost, &mut self.engine),
             Input::Notices => self.collect(now, host).await?,
             Input::Timeout => {
                 if now - self.collected >= NOTICE_INTERVAL || self.is_due(now) {
@@ -352,6 +362,14 @@ impl Shell {
         self.workers.send(command).await?;
         self.workers.wake();
         Ok(())
+    }
+
+    /// Gives each packet thread another queue of the TUN device.
+    ///
+    /// # Errors
+    /// When one of them has ended.
+    pub async fn renew(&self, queues: Vec<TunQueue>) -> anyhow::Result<()> {
+        Ok(self.workers.renew(queues).await?)
     }
 
     fn request(&mut self, id: RequestId, request: Request, host: &mut dyn Host) {

@@ -228,6 +228,12 @@ impl Engine {
         self.drain(now);
     }
 
+    /// Ends a session whose own interface is gone: somebody has removed it.
+    pub fn interface_gone(&mut self, now: Instant, session: SessionId) {
+        self.end_session(session, Reason::InterfaceGone);
+        self.drain(now);
+    }
+
     /// Ends one peer with everything that is its.
     pub fn close_peer(&mut self, now: Instant, peer: PeerId, reason: Reason) {
         self.end_peer(peer, reason, true);

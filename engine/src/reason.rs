@@ -32,6 +32,9 @@ pub enum Reason {
     /// Its interface or something else around it could not be set up.
     #[error("it cannot be set up here: {0}")]
     Unprepared(String),
+    /// Its own interface was there, and is no more.
+    #[error("its interface is gone: somebody has removed it")]
+    InterfaceGone,
     /// No IP packet has passed for as long as is allowed.
     #[error("no traffic for {0:?}")]
     Idle(Duration),
@@ -49,7 +52,7 @@ impl Reason {
         match self {
             Self::L2tp(reason) => reason.clone(),
             Self::Ppp(reason) => l2tp::CloseReason::Ppp(crate::on_ppp::disconnect_cause(reason)),
-            Self::Operator | Self::Replaced | Self::Unprepared(_) => {
+            Self::Operator | Self::Replaced | Self::Unprepared(_) | Self::InterfaceGone => {
                 l2tp::CloseReason::Administrative
             }
             Self::ShuttingDown => l2tp::CloseReason::ShuttingDown,

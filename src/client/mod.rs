@@ -15,7 +15,7 @@ use wire::{Carrier, Instant, Path, PeerId};
 use crate::cli::secrets::{self, Secrets, Surroundings};
 use crate::cli::{Connect, Failure, Route};
 use crate::io::udp::{self, UdpSocket};
-use crate::io::worker::{self, Inside};
+use crate::io::worker::{self, Inside, Lost};
 use crate::io::{
     clock,
     prefix::Prefix,
@@ -110,6 +110,11 @@ impl Host for Desk {
             cause: Cause::Other,
             why: "a client lets nobody in".to_owned(),
         }
+    }
+
+    /// There is only one, and it is no use to go on without it.
+    fn lost(&mut self, _: Instant, _: Lost, _: &mut Engine) {
+        self.down = Some(Reason::InterfaceGone);
     }
 
     fn event(&mut self, event: Event, _: &DataPlane) {

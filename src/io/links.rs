@@ -1,5 +1,6 @@
 //! The interfaces of this host.
 
+use std::collections::VecDeque;
 use std::io;
 
 use rustix::io::Errno;
@@ -7,10 +8,11 @@ use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with};
 use tokio::net::UnixDatagram;
 
-use super::netlink::{Netlink, attributes_of, number};
+use super::netlink::{Netlink, RTM_NEWLINK, attributes_of, messages_of, number};
 
-// linux/rtnetlink.h, linux/if_link.h.
+// linux/rtnetlink.h, linux/if_link.h, linux/if.h.
 const RTM_GETLINK: u16 = 18;
+const IFF_UP: u32 = 1;
 /// The group that hears of interfaces.
 const RTMGRP_LINK: u32 = 1;
 const IFLA_IFNAME: u16 = 3;
@@ -38,6 +40,25 @@ impl Netlink {
         let replies = self.dump(RTM_GETLINK, &[0; IFINFOMSG])?;
         Ok(replies.iter().filter_map(|reply| parse(reply)).collect())
     }
+
+    /// Whether an interface is up, as far as administrators decide that.
+    ///
+    /// # Errors
+    /// What the kernel says; also when it is gone.
+    pub fn is_up(&mut self, device: u32) -> io::Result<bool> {
+        let mut body = vec![0, 0, 0, 0];
+        body.extend(device.to_ne_bytes());
+        body.extend([0; 8]); // no flags
+        let reply = self.request(RTM_GETLINK, 0, &body)?;
+        Ok(state(&reply).is_some_and(|(_, up)| up))
+    }
+}
+
+/// Which interface an `ifinfomsg` is about, and whether it is up.
+fn state(body: &[u8]) -> Option<(u32, bool)> {
+    let index = u32::from_ne_bytes(number(body, 4)?);
+    let flags = u32::from_ne_bytes(number(body, 8)?);
+    Some((index, flags & IFF_UP != 0))
 }
 
 fn parse(reply: &[u8]) -> Option<Link> {
@@ -84,22 +105,101 @@ impl LinkEvents {
     /// # Errors
     /// What the kernel says.
     pub async fn next(&mut self) -> io::Result<()> {
-        let mut buffer = [0_u8; 8192];
         let mut happened = false;
         while !happened {
-            self.0.readable().await?;
-            loop {
-                match self.0.try_recv(&mut buffer) {
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                    // So many that not all were kept: that something has happened is all we ask.
-                    Err(error) if Errno::from_io_error(&error) != Some(Errno::NOBUFS) => {
-                        return Err(error);
-                    }
-                    _ => happened = true,
-                }
-            }
+            self.hear(|_| happened = true).await?;
         }
         Ok(())
+    }
+
+    /// Waits, and hands over what has come; `None` stands for any number of messages that there was
+    /// no room for. May end without anything.
+    async fn hear(&mut self, mut each: impl FnMut(Option<&[u8]>)) -> io::Result<()> {
+        let mut buffer = [0_u8; 8192];
+        self.0.readable().await?;
+        loop {
+            match self.0.try_recv(&mut buffer) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if Errno::from_io_error(&error) == Some(Errno::NOBUFS) => each(None),
+                Err(error) => return Err(error),
+                Ok(length) => each(buffer.get(..length)),
+            }
+        }
+    }
+}
+
+/// An administrator's doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// The interface was taken down.
+    Down,
+    /// It is up again.
+    Up,
+}
+
+/// Watches one interface, which is up.
+#[derive(Debug)]
+pub struct LinkWatch {
+    events: LinkEvents,
+    netlink: Netlink,
+    index: u32,
+    up: bool,
+    /// What has not been told yet.
+    turns: VecDeque<Turn>,
+}
+
+impl LinkWatch {
+    /// Watches the interface of that number from now on. Within a runtime.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn of(index: u32) -> io::Result<Self> {
+        Ok(Self {
+            events: LinkEvents::open()?,
+            netlink: Netlink::open()?,
+            index,
+            up: true,
+            turns: VecDeque::new(),
+        })
+    }
+
+    /// Waits until it goes down or comes up. What was missed counts as a moment in which it was
+    /// down. Nothing is lost if this is dropped while it waits.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub async fn next(&mut self) -> io::Result<Turn> {
+        loop {
+            if let Some(turn) = self.turns.pop_front() {
+                return Ok(turn);
+            }
+            let Self {
+                events,
+                netlink,
+                index,
+                up,
+                turns,
+            } = self;
+            let mut follow = |now: bool| {
+                if std::mem::replace(up, now) != now {
+                    turns.push_back(if now { Turn::Up } else { Turn::Down });
+                }
+            };
+            let hear = |datagram: Option<&[u8]>| match datagram {
+                Some(datagram) => messages_of(datagram)
+                    .filter(|(kind, _, _)| *kind == RTM_NEWLINK)
+                    .filter_map(|(_, _, body)| state(body))
+                    .filter(|(other, _)| other == index)
+                    .for_each(|(_, up)| follow(up)),
+                None => {
+                    follow(false);
+                    if netlink.is_up(*index).unwrap_or(false) {
+                        follow(true);
+                    }
+                }
+            };
+            events.hear(hear).await?;
+        }
     }
 }
 
@@ -130,6 +230,44 @@ mod tests {
                 assert!(tokio::time::timeout(brief, events.next()).await.is_err());
             });
         });
+    }
+
+    #[test]
+    fn an_interface_is_watched_and_no_other() {
+        in_a_namespace(
+            "io::links::tests::an_interface_is_watched_and_no_other",
+            || {
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build();
+                runtime.unwrap().block_on(async {
+                    let mut netlink = Netlink::open().unwrap();
+                    let _other = Tun::create("t1", 1, false).unwrap();
+                    let (mut tun, _queues) = Tun::create("t0", 1, false).unwrap();
+                    tun.up(1400).unwrap();
+                    let mut watch = LinkWatch::of(tun.index()).unwrap();
+                    let other = netlink.index_of("t1").unwrap();
+                    netlink.set_link(other, None, true).unwrap();
+                    netlink.take_down(other).unwrap();
+                    let brief = Duration::from_millis(50);
+                    assert!(tokio::time::timeout(brief, watch.next()).await.is_err());
+                    let mut next = async || {
+                        let long = Duration::from_secs(5);
+                        let turn = tokio::time::timeout(long, watch.next()).await;
+                        turn.unwrap().unwrap()
+                    };
+                    netlink.take_down(tun.index()).unwrap();
+                    assert!(!netlink.is_up(tun.index()).unwrap());
+                    assert_eq!(next().await, Turn::Down);
+                    netlink.set_link(tun.index(), None, true).unwrap();
+                    assert_eq!(next().await, Turn::Up);
+                    // Too quick to be seen down.
+                    netlink.take_down(tun.index()).unwrap();
+                    netlink.set_link(tun.index(), None, true).unwrap();
+                    assert_eq!([next().await, next().await], [Turn::Down, Turn::Up]);
+                });
+            },
+        );
     }
 
     #[test]

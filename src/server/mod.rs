@@ -10,34 +10,36 @@ use dataplane::DataPlane;
 use engine::{Engine, Event, Login, RequestId, SessionInfo, Source, Verdict};
 use ppp::UserName;
 use rand_core::SeedableRng;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tracing::{debug, error, info, warn};
 use wire::Instant;
 
 use crate::cli::Failure;
-use crate::config::{self, Bundle, Config, Encapsulation, Sources, TunMode};
+use crate::config::{self, Bundle, Config, Encapsulation, Sources};
 use crate::control::{self, Call, ControlSocket, Operator, Whom};
 use crate::diagnostic::{Diagnostic, any_error};
 use crate::io::capability::Needs;
 use crate::io::raw::{RawSocket, Share};
-use crate::io::session_device::SessionDevices;
 use crate::io::udp::{self, ListenPorts};
-use crate::io::worker::{Devices, Inside};
-use crate::io::{clock, confinement, prefix::Prefix, tun::Tun};
+use crate::io::worker::Lost;
+use crate::io::{clock, confinement, prefix::Prefix};
 use crate::nat::Masquerade;
 use crate::settings;
 use crate::shell::{Host, Shell, Wiring};
 
 mod attendance;
+mod device;
 pub(crate) mod journal;
 mod limits;
 mod login;
+mod signals;
 mod status;
 
 use attendance::{Attendance, Plan};
+use device::{Interfaces, Need, SharedDevice};
 use journal::Journal;
 use login::Users;
+use signals::{Signal, Signals};
 
 /// How long goodbyes may take.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -52,8 +54,11 @@ pub fn serve(bundle: Bundle, sources: Sources) -> Result<(), Failure> {
         .build()
         .context("the runtime does not start")?;
     runtime.block_on(async {
+        // Before there is anything to be put back in order: told to end while it starts, it does so
+        // when it has started.
+        let mut signals = Signals::new()?;
         let mut server = Server::start(bundle, sources)?;
-        let result = server.run().await;
+        let result = server.run(&mut signals).await;
         server.shell.finish();
         result
     })?;
@@ -67,9 +72,8 @@ struct Server {
     sources: Sources,
     started: Instant,
     calls: mpsc::Receiver<Call>,
-    /// The interface of all clients, removed with its addresses and routes when this is dropped;
-    /// `None` where each session has one.
-    tun: Option<Tun>,
+    /// The interface of all clients; `None` where each session has one.
+    tun: Option<SharedDevice>,
     /// Removed likewise.
     nat: Masquerade,
     _claims: udp::Claims,
@@ -83,6 +87,8 @@ struct Desk {
     attendance: Attendance,
     /// Fixed addresses that have come up with a login, and want a route before their first packet.
     unrouted: Vec<IpAddr>,
+    /// A packet thread has lost the interface of all clients.
+    lost: bool,
 }
 
 impl Host for Desk {
@@ -97,6 +103,13 @@ impl Host for Desk {
 
     fn prepare(&mut self, request: RequestId, info: &SessionInfo) -> Option<Result<(), String>> {
         self.attendance.prepare(request, info)
+    }
+
+    fn lost(&mut self, now: Instant, lost: Lost, engine: &mut Engine) {
+        match lost {
+            Lost::Tun => self.lost = true,
+            Lost::Device(session) => engine.interface_gone(now, session),
+        }
     }
 
     fn event(&mut self, event: Event, plane: &DataPlane) {
@@ -133,7 +146,7 @@ impl Server {
             shared: tun,
             insides,
             devices,
-        } = interfaces(&config, &bundle.users, threads)?;
+        } = Interfaces::open(&config, &bundle.users, threads)?;
         let nat = Masquerade::start(&config, &bundle.users)?;
 
         let plane = DataPlane::new(dataplane::Config {
@@ -187,6 +200,7 @@ impl Server {
                 commands.ok_or_else(|| anyhow!("there is no packet thread"))?,
             ),
             unrouted: Vec::new(),
+            lost: false,
         };
         // Only what lies in the pool, and only what bears our mark.
         let fixed = bundle.users.fixed_addresses();
@@ -207,10 +221,14 @@ impl Server {
         })
     }
 
-    async fn run(&mut self) -> anyhow::Result<()> {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut hangup = signal(SignalKind::hangup())?;
+    /// Serves, and says goodbye however that ends.
+    async fn run(&mut self, signals: &mut Signals) -> anyhow::Result<()> {
+        let served = self.work(signals).await;
+        let left = self.leave().await;
+        served.and(left)
+    }
+
+    async fn work(&mut self, signals: &mut Signals) -> anyhow::Result<()> {
         let mut watchdog = watchdog();
         let mut look = tokio::time::interval(limits::PERIOD);
         let mut watch = limits::Watch::default();
@@ -231,9 +249,10 @@ impl Server {
         loop {
             tokio::select! {
                 biased;
-                _ = terminate.recv() => break,
-                _ = interrupt.recv() => break,
-                _ = hangup.recv() => self.on_hangup().await?,
+                signal = signals.next() => match signal {
+                    Signal::End => return Ok(()),
+                    Signal::Reload => self.on_hangup().await?,
+                },
                 _ = tick(&mut watchdog) => notify(&[sd_notify::NotifyState::Watchdog]),
                 _ = look.tick() => {
                     for (limit, more) in watch.look(&status::drops(&self.shell)) {
@@ -243,14 +262,39 @@ impl Server {
                 }
                 Some(call) = self.calls.recv() => self.on_call(call).await?,
                 () = self.nat.tend() => {}
+                need = tend(&mut self.tun) => self.on_device(need).await?,
                 input = self.shell.next() => {
                     let input = input?;
                     self.shell.handle(input, &mut self.desk).await?;
                     self.route();
+                    if std::mem::take(&mut self.desk.lost)
+                        && let Some(tun) = &mut self.tun
+                    {
+                        tun.lost();
+                    }
                 }
             }
         }
-        self.leave().await
+    }
+
+    /// Puts the interface of all clients in order.
+    async fn on_device(&mut self, need: Need) -> anyhow::Result<()> {
+        let Some(tun) = &mut self.tun else {
+            return Ok(());
+        };
+        let (config, users) = (&self.desk.config, self.desk.users.all());
+        match need {
+            Need::Routes => {
+                if let Err(error) = tun.route(config, users) {
+                    warn!("{error}");
+                }
+            }
+            Need::Device => {
+                let queues = tun.make_again(config, users)?;
+                self.shell.renew(queues).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Routes and masquerades the fixed addresses that have come up.
@@ -260,7 +304,7 @@ impl Server {
         }
         for address in std::mem::take(&mut self.desk.unrouted) {
             if let Some(tun) = &mut self.tun
-                && let Err(error) = tun.add_route(Prefix::host(address), None)
+                && let Err(error) = tun.add_route(Prefix::host(address))
             {
                 warn!("{error}");
             }
@@ -440,80 +484,6 @@ fn raw_sockets(config: &Config, share: Share) -> anyhow::Result<Vec<RawSocket>> 
     Ok(sockets.collect::<Result<_, _>>()?)
 }
 
-/// What takes packets in and out inside.
-struct Interfaces {
-    shared: Option<Tun>,
-    /// One for each packet thread.
-    insides: Vec<Inside>,
-    devices: Option<Arc<SessionDevices>>,
-}
-
-fn interfaces(
-    config: &Config,
-    users: &config::Users,
-    threads: usize,
-) -> anyhow::Result<Interfaces> {
-    match config.tun.mode {
-        TunMode::Shared => {
-            let (tun, queues) = tun(config, users, threads)?;
-            if let Some(queue) = queues.first() {
-                queue
-                    .offload()
-                    .tell_shortfall(&config.tun.name, config.tun.offload);
-            }
-            Ok(Interfaces {
-                shared: Some(tun),
-                insides: queues.into_iter().map(Inside::Tun).collect(),
-                devices: None,
-            })
-        }
-        TunMode::PerSession => {
-            let devices =
-                SessionDevices::new(config.tun.base(), config.nat.masquerade, config.tun.offload);
-            // What would fail with the first session fails now.
-            let (device, queue) = devices.create()?;
-            queue
-                .offload()
-                .tell_shortfall(device.name(), config.tun.offload);
-            drop((queue, device));
-            info!(
-                most = devices.most(),
-                "each session has an interface of its own"
-            );
-            Ok(Interfaces {
-                shared: None,
-                insides: vec![Inside::PerSession(Devices::default())],
-                devices: Some(devices),
-            })
-        }
-    }
-}
-
-/// The device of all clients, with routes for every address that a client can have.
-fn tun(
-    config: &Config,
-    users: &config::Users,
-    threads: usize,
-) -> anyhow::Result<(Tun, Vec<crate::io::tun::TunQueue>)> {
-    let (mut tun, queues) = Tun::create(&config.tun.name, threads, config.tun.offload)?;
-    tun.add_address(config.pool.local)?;
-    tun.up(u32::from(config.tun.mtu))?;
-    for range in &config.pool.ranges {
-        tun.add_range(range.first, range.last)?;
-    }
-    for address in users.fixed_addresses() {
-        if !config
-            .pool
-            .ranges
-            .iter()
-            .any(|range| range.contains(address))
-        {
-            tun.add_route(Prefix::host(address), None)?;
-        }
-    }
-    Ok((tun, queues))
-}
-
 /// Binds the control socket and serves it; without one there are never any calls.
 fn control_socket(config: &Config) -> anyhow::Result<mpsc::Receiver<Call>> {
     let (sender, calls) = mpsc::channel(16);
@@ -553,6 +523,13 @@ fn notify(states: &[sd_notify::NotifyState<'_>]) {
 fn watchdog() -> Option<tokio::time::Interval> {
     let period = sd_notify::watchdog_enabled()?;
     Some(tokio::time::interval(period / 2))
+}
+
+async fn tend(tun: &mut Option<SharedDevice>) -> Need {
+    match tun {
+        Some(tun) => tun.tend().await,
+        None => std::future::pending().await,
+    }
 }
 
 async fn tick(interval: &mut Option<tokio::time::Interval>) {

@@ -94,6 +94,12 @@ impl Tun {
         self.index
     }
 
+    /// Whether it is still there: not when somebody has removed it, be there another of its name.
+    pub fn is_there(&self) -> bool {
+        let index = self.netlink.index_of(&self.name);
+        index.is_ok_and(|index| index == self.index)
+    }
+
     /// Sets the MTU in bytes and brings the device up.
     ///
     /// # Errors

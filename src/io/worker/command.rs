@@ -78,6 +78,8 @@ pub enum Command {
         /// Where it goes, if there was one.
         to: std::sync::mpsc::Sender<TunQueue>,
     },
+    /// Use another queue of the TUN device of all clients, whose former one is gone.
+    Renew(TunQueue),
     /// Treat an IP packet as if it had been read from the TUN device.
     Inject(Vec<u8>),
     /// Say that everything before this is done.

@@ -32,7 +32,7 @@ mod workers;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use dataplane::DataPlane;
+use dataplane::{DataPlane, SessionId};
 use tokio::sync::{Notify, mpsc};
 
 use super::SetupError;
@@ -61,6 +61,15 @@ pub enum Inside {
     Queue(mpsc::Sender<Vec<u8>>),
 }
 
+/// A device that can be read no more: somebody has removed it. Told once for each queue of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lost {
+    /// The one of all clients.
+    Tun,
+    /// That of a session.
+    Device(SessionId),
+}
+
 /// What a worker is made of.
 pub struct Parts {
     /// Which worker it is; its thread is named after it.
@@ -82,6 +91,8 @@ pub struct Parts {
     pub limits: Limits,
     /// Rung when [`DataPlane::notices`] has something that should not wait.
     pub notices: Arc<Notify>,
+    /// Where it is told that a device is gone. There are no more messages than devices.
+    pub lost: mpsc::UnboundedSender<Lost>,
 }
 
 /// A running packet thread.

@@ -82,6 +82,7 @@ impl Owners {
             Command::Apply(update) => self.of_update(update),
             Command::Attach { .. }
             | Command::Detach { .. }
+            | Command::Renew(_)
             | Command::Inject(_)
             | Command::Fence(_) => 0.into(),
         }

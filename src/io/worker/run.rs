@@ -14,8 +14,8 @@ use quinn_udp::RecvMeta;
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::io::Errno;
-use tokio::sync::Notify;
-use tracing::{error, warn};
+use tokio::sync::{Notify, mpsc as queues};
+use tracing::{debug, error, warn};
 use wire::{Carrier, Path};
 
 use self::delivery::{deliver_alone, mergeable};
@@ -25,7 +25,7 @@ use super::limiter::Limiter;
 use super::sockets::Sockets;
 use super::upcall::UpcallSender;
 use super::workers::Handovers;
-use super::{FromPeer, Inside, Parts};
+use super::{FromPeer, Inside, Lost, Parts};
 use crate::io::clock;
 use crate::io::tun::{Offload, TunQueue};
 
@@ -137,6 +137,7 @@ struct Core {
     plane: Arc<DataPlane>,
     upcalls: UpcallSender<FromPeer>,
     notices: Arc<Notify>,
+    lost: queues::UnboundedSender<Lost>,
     counters: Arc<Counters>,
     cookies: ike::Cookies,
     unknown: Limiter,
@@ -205,6 +206,7 @@ impl Run {
                 plane: parts.plane,
                 upcalls: parts.upcalls,
                 notices: parts.notices,
+                lost: parts.lost,
                 counters,
                 cookies: parts.cookies,
                 unknown: Limiter::new(parts.limits.first_rate(threads)),
@@ -245,7 +247,7 @@ impl Run {
                     Source::Raw(index) => self.core.read_raw(now, index, &mut self.inbox),
                     Source::Tun => {
                         if let Err(error) = self.core.read_tun() {
-                            self.forget_tun(error);
+                            self.forget_tun(&error);
                         }
                     }
                     Source::Device(place) => {
@@ -270,6 +272,7 @@ impl Run {
             match command {
                 Command::Attach { session, queue } => self.attach(session, queue),
                 Command::Detach { session, to } => self.detach(session, &to),
+                Command::Renew(queue) => self.renew(queue),
                 command => self.core.obey(command),
             }
         }
@@ -303,21 +306,38 @@ impl Run {
         }
     }
 
+    fn renew(&mut self, queue: TunQueue) {
+        let Inside::Tun(former) = &mut self.core.inside else {
+            return warn!("a device for all sessions where each has one of its own");
+        };
+        let _ = epoll::delete(&self.epoll, &*former);
+        let offload = queue.offload();
+        *former = queue;
+        let token = EventData::new_u64(Source::Tun.token());
+        if let Err(error) = epoll::add(&self.epoll, former, token, EventFlags::IN) {
+            warn!(%error, "the new TUN device cannot be waited for");
+        }
+        self.core.merge_for(offload);
+    }
+
     /// The device is gone or broken, which ends the traffic of its session only.
     fn forget_device(&self, place: usize, error: &io::Error) {
         if let Inside::PerSession(devices) = &self.core.inside
             && let Some((session, queue)) = devices.at(place)
         {
-            warn!(%session, %error, "the device of a session cannot be read any more: has somebody removed it?");
+            debug!(%session, %error, "the device of a session cannot be read any more");
             let _ = epoll::delete(&self.epoll, queue);
+            // The loop may have ended.
+            let _ = self.core.lost.send(Lost::Device(session));
         }
     }
 
     /// The device is gone or broken. Without this the loop would spin on it.
-    fn forget_tun(&self, error: io::Error) {
-        error!(%error, "the TUN device cannot be read any more: has somebody removed it?");
+    fn forget_tun(&self, error: &io::Error) {
+        debug!(%error, "the TUN device cannot be read any more");
         if let Inside::Tun(queue) = &self.core.inside {
             let _ = epoll::delete(&self.epoll, queue);
+            let _ = self.core.lost.send(Lost::Tun);
         }
     }
 }
@@ -369,8 +389,8 @@ impl Core {
             } => {
                 self.on_ingress(self.plane.deliver(peer, ports, &mut bytes));
             }
-            // Both are the loop's, which knows what is waited for.
-            Command::Attach { .. } | Command::Detach { .. } => {}
+            // These are the loop's, which knows what is waited for.
+            Command::Attach { .. } | Command::Detach { .. } | Command::Renew(_) => {}
             // Whoever asked may have given up.
             Command::Fence(passed) => drop(passed.send(())),
             Command::Inject(mut packet) => self.egress(None, VnetHeader::PLAIN, &mut packet),

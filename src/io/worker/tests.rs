@@ -9,7 +9,7 @@ use std::time::Duration;
 use dataplane::{AddSession, Config, Network, Notice, Remote, SessionId, Update};
 use esp::{Cipher, Integrity, Keys, Suite};
 use rand_core::SeedableRng;
-use tokio::sync::mpsc::Receiver;
+use tokio::sync::mpsc::{Receiver, UnboundedReceiver};
 use tokio::time::timeout;
 use wire::{Carrier, Path, PeerId, Ports, Rng};
 
@@ -39,6 +39,7 @@ struct End {
     packets: Receiver<Vec<u8>>,
     notices: Arc<Notify>,
     cookies: ike::Cookies,
+    lost: UnboundedReceiver<Lost>,
     ike: SocketAddr,
     natt: SocketAddr,
 }
@@ -66,6 +67,7 @@ impl End {
         let (inside, packets) = mpsc::channel(1000);
         let notices = Arc::new(Notify::new());
         let cookies = ike::Cookies::new(&mut Rng::seed_from_u64(1));
+        let (tell_lost, lost) = mpsc::unbounded_channel();
         let worker = Worker::start(Parts {
             number: 0,
             udp: udp.into(),
@@ -76,6 +78,7 @@ impl End {
             cookies: cookies.clone(),
             limits,
             notices: Arc::clone(&notices),
+            lost: tell_lost,
         })
         .unwrap();
         Self {
@@ -85,6 +88,7 @@ impl End {
             packets,
             notices,
             cookies,
+            lost,
             ike,
             natt,
         }
@@ -652,25 +656,28 @@ fn devices(offload: bool, loopback: Option<u32>) -> (Tun, TunQueue) {
     (tun, queues.pop().unwrap())
 }
 
-async fn through_a_tun_device() {
-    let (_tun, queue) = devices(true, None);
-    let (server, mut client) = connected_with(Carrier::NatT, Some(queue)).await;
-
-    // The kernel of the server answers the client's ping.
+/// The kernel of the server answers the client's ping.
+async fn ping_the_kernel(client: &mut End, words: &[u8]) {
     let mut ping = Vec::new();
     let echo = etherparse::Icmpv4Type::EchoRequest(etherparse::IcmpEchoHeader { id: 7, seq: 1 });
     etherparse::PacketBuilder::ipv4(CLIENT, SERVER, 64)
         .icmpv4(echo)
-        .write(&mut ping, b"through all of it")
+        .write(&mut ping, words)
         .unwrap();
     client.command(Command::Inject(ping)).await;
     let answer = client.packet().await;
     assert_eq!(answer[12..20], [SERVER, CLIENT].concat());
     assert_eq!(answer[20..22], [0, 0], "echo reply");
-    assert!(answer.ends_with(b"through all of it"));
+    assert!(answer.ends_with(words));
+}
 
-    // Somebody removes the device. The worker goes on with what does not need it, and the
-    // thread sleeps instead of asking for packets again and again.
+async fn through_a_tun_device() {
+    let (tun, queue) = devices(true, None);
+    let (mut server, mut client) = connected_with(Carrier::NatT, Some(queue)).await;
+    ping_the_kernel(&mut client, b"through all of it").await;
+
+    // Somebody removes the device. The worker says so and goes on with what does not need it, and
+    // the thread sleeps instead of asking for packets again and again.
     let removed = std::process::Command::new("ip")
         .args(["link", "delete", "adit-t5"])
         .status();
@@ -678,6 +685,9 @@ async fn through_a_tun_device() {
         println!("skipped: removing the device (no `ip`)");
         return;
     }
+    let lost = timeout(Duration::from_secs(5), server.lost.recv()).await;
+    assert_eq!(lost, Ok(Some(Lost::Tun)));
+    assert!(!tun.is_there());
     client
         .command(Command::Inject(ip_packet(CLIENT, SERVER, 60, true)))
         .await;
@@ -687,5 +697,12 @@ async fn through_a_tun_device() {
     let after = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     let used = (after.tv_sec - before.tv_sec) * 1_000_000_000 + after.tv_nsec - before.tv_nsec;
     assert!(used < 100_000_000, "{used} ns of 300 ms");
+
+    // It gets another one.
+    let (another, queue) = devices(true, None);
+    assert!(another.is_there() && !tun.is_there());
+    server.command(Command::Renew(queue)).await;
+    ping_the_kernel(&mut client, b"through another").await;
+    assert!(server.lost.try_recv().is_err(), "told once");
     assert!(server.worker.finish());
 }

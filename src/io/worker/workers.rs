@@ -12,6 +12,7 @@ use super::handover::Handover;
 use super::owners::Owners;
 use super::{Parts, Worker};
 use crate::io::SetupError;
+use crate::io::tun::TunQueue;
 
 /// The queues of all workers, by their number; none where there is one worker only.
 pub(super) type Handovers = Arc<[Arc<Handover>]>;
@@ -85,6 +86,17 @@ impl Workers {
                 worker.commands().wake();
             }
         }
+    }
+
+    /// Gives each worker another queue of the TUN device.
+    ///
+    /// # Errors
+    /// [`Gone`] when there is one of them no more.
+    pub async fn renew(&self, queues: Vec<TunQueue>) -> Result<(), Gone> {
+        for (worker, queue) in self.workers.iter().zip(queues) {
+            worker.commands().send(Command::Renew(queue)).await?;
+        }
+        Ok(())
     }
 
     fn of(&self, thread: usize) -> Result<&Commands, Gone> {

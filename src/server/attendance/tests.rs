@@ -52,6 +52,7 @@ impl Lab {
             cookies: ike::Cookies::new(&mut wire::Rng::seed_from_u64(1)),
             limits: Limits::default(),
             notices: Arc::default(),
+            lost: mpsc::unbounded_channel().0,
         })
         .unwrap();
         let (answers, answered) = mpsc::unbounded_channel();

@@ -1,0 +1,223 @@
+//! The interfaces of clients: one for all of them, with its address and routes, or one for each.
+//!
+//! The one for all is kept as it was made. When somebody takes it down the kernel forgets its routes,
+//! which are set again once it is up; when somebody removes it, it is made again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::time::{Instant, sleep_until};
+use tracing::{error, info, warn};
+
+use crate::config::{self, Config, TunMode};
+use crate::io::links::{LinkWatch, Turn};
+use crate::io::prefix::Prefix;
+use crate::io::session_device::SessionDevices;
+use crate::io::tun::{Tun, TunQueue};
+use crate::io::worker::{Devices, Inside};
+
+/// Between two times that the interface is made: somebody else may have made it a habit to remove it.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// What takes packets in and out inside.
+pub(super) struct Interfaces {
+    pub(super) shared: Option<SharedDevice>,
+    /// One for each packet thread.
+    pub(super) insides: Vec<Inside>,
+    pub(super) devices: Option<Arc<SessionDevices>>,
+}
+
+impl Interfaces {
+    /// What `config` wants, for so many packet threads. Within a runtime.
+    ///
+    /// # Errors
+    /// As a sentence.
+    pub(super) fn open(
+        config: &Config,
+        users: &config::Users,
+        threads: usize,
+    ) -> anyhow::Result<Self> {
+        match config.tun.mode {
+            TunMode::Shared => {
+                let (shared, queues) = SharedDevice::make(config, users, threads)?;
+                Ok(Self {
+                    shared: Some(shared),
+                    insides: queues.into_iter().map(Inside::Tun).collect(),
+                    devices: None,
+                })
+            }
+            TunMode::PerSession => {
+                let devices = SessionDevices::new(
+                    config.tun.base(),
+                    config.nat.masquerade,
+                    config.tun.offload,
+                );
+                // What would fail with the first session fails now.
+                let (device, queue) = devices.create()?;
+                queue
+                    .offload()
+                    .tell_shortfall(device.name(), config.tun.offload);
+                drop((queue, device));
+                info!(
+                    most = devices.most(),
+                    "each session has an interface of its own"
+                );
+                Ok(Self {
+                    shared: None,
+                    insides: vec![Inside::PerSession(Devices::default())],
+                    devices: Some(devices),
+                })
+            }
+        }
+    }
+}
+
+/// The interface of all clients, removed with its addresses and routes when this is dropped.
+#[derive(Debug)]
+pub(super) struct SharedDevice {
+    tun: Tun,
+    /// Without it nobody sees that the interface was taken down.
+    watch: Option<LinkWatch>,
+    threads: usize,
+    made: Instant,
+    /// It is gone, and to be made again then.
+    due: Option<Instant>,
+}
+
+/// What there is to do about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Need {
+    /// Routes: [`SharedDevice::route`].
+    Routes,
+    /// Another interface: [`SharedDevice::make_again`].
+    Device,
+}
+
+impl SharedDevice {
+    fn make(
+        config: &Config,
+        users: &config::Users,
+        threads: usize,
+    ) -> anyhow::Result<(Self, Vec<TunQueue>)> {
+        let (tun, queues) = Tun::create(&config.tun.name, threads, config.tun.offload)?;
+        if let Some(queue) = queues.first() {
+            queue
+                .offload()
+                .tell_shortfall(&config.tun.name, config.tun.offload);
+        }
+        let mut device = Self {
+            tun,
+            watch: None,
+            threads,
+            made: Instant::now(),
+            due: None,
+        };
+        device.tun.add_address(config.pool.local)?;
+        device.tun.up(u32::from(config.tun.mtu))?;
+        device.watch();
+        device.route(config, users)?;
+        Ok((device, queues))
+    }
+
+    fn watch(&mut self) {
+        match LinkWatch::of(self.tun.index()) {
+            Ok(watch) => self.watch = Some(watch),
+            Err(error) => warn!(
+                "{} is not watched ({error}): if somebody takes it down and up again, its routes are \
+                 missing until the next start",
+                self.tun.name()
+            ),
+        }
+    }
+
+    /// Sets the routes to every address that a client can have.
+    ///
+    /// # Errors
+    /// As a sentence.
+    pub(super) fn route(&mut self, config: &Config, users: &config::Users) -> anyhow::Result<()> {
+        let ranges = &config.pool.ranges;
+        for range in ranges {
+            self.tun.add_range(range.first, range.last)?;
+        }
+        for address in users.fixed_addresses() {
+            if !ranges.iter().any(|range| range.contains(address)) {
+                self.tun.add_route(Prefix::host(address), None)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets the route to one more address.
+    ///
+    /// # Errors
+    /// As a sentence.
+    pub(super) fn add_route(&mut self, to: Prefix) -> anyhow::Result<()> {
+        Ok(self.tun.add_route(to, None)?)
+    }
+
+    /// A packet thread says that its queue is of no more use.
+    pub(super) fn lost(&mut self) {
+        // Another thread may have said so before, and there is another interface already.
+        if self.due.is_some() || self.tun.is_there() {
+            return;
+        }
+        self.due = Some(Instant::now().max(self.made + PAUSE));
+        error!(
+            "the interface {} is gone: somebody has removed it. It is made again, with its address and \
+             routes; what clients send and are sent until then is lost",
+            self.tun.name()
+        );
+    }
+
+    /// Waits until there is something to do. Nothing is lost if this is dropped while it waits.
+    pub(super) async fn tend(&mut self) -> Need {
+        if let Some(due) = self.due {
+            sleep_until(due).await;
+            return Need::Device;
+        }
+        loop {
+            let Some(watch) = &mut self.watch else {
+                return std::future::pending().await;
+            };
+            match watch.next().await {
+                // One that is removed is taken down before.
+                Ok(Turn::Down) if !self.tun.is_there() => {}
+                Ok(Turn::Down) => warn!(
+                    "the interface {} was taken down: what clients send and are sent is lost until it \
+                     is up again (`ip link set {0} up`)",
+                    self.tun.name()
+                ),
+                Ok(Turn::Up) => {
+                    info!("the interface {} is up again", self.tun.name());
+                    return Need::Routes;
+                }
+                Err(error) => {
+                    warn!("{} is not watched any more: {error}", self.tun.name());
+                    self.watch = None;
+                }
+            }
+        }
+    }
+
+    /// Makes it again. The queues are for the packet threads.
+    ///
+    /// # Errors
+    /// As a sentence.
+    pub(super) fn make_again(
+        &mut self,
+        config: &Config,
+        users: &config::Users,
+    ) -> anyhow::Result<Vec<TunQueue>> {
+        let made = Self::make(config, users, self.threads);
+        let (device, queues) = made.with_context(|| {
+            format!(
+                "the interface {} is gone, and cannot be made again",
+                self.tun.name()
+            )
+        })?;
+        *self = device;
+        info!("the interface {} is there again", self.tun.name());
+        Ok(queues)
+    }
+}
