@@ -20,6 +20,7 @@
 //! - [`crowd`]: fifty at one address;
 //! - [`day`]: a hundred for a day;
 //! - [`returning`]: after a crash, or from elsewhere;
+//! - [`jumping`]: clocks that go ahead, hosts that were suspended;
 //! - [`keys`]: several keys for anybody, and keys that are for one user;
 //! - [`hostile`]: garbage, forgery, floods;
 //! - [`malformed`]: what others have recorded to break parsers with;
@@ -42,6 +43,7 @@ mod day;
 mod explanations;
 mod hostile;
 mod informing;
+mod jumping;
 mod keys;
 mod link;
 mod lossy;
