@@ -11,6 +11,10 @@ helper.py contains TEXT...          whether each TEXT is in some string of the J
                                     standard input, an address also with a port behind it
 helper.py notified PATH             prints, a line each, what is told through the socket PATH as
                                     through systemd's
+helper.py hold PATH COUNT WORDS     makes COUNT connections to the Unix socket PATH, sends WORDS (unread: many
+                                    whole requests), says "held" and reads nothing
+helper.py stuck PATH                opens the pipe PATH, makes it as short as can be, and reads nothing
+helper.py full PATH                 whether so much waits in that pipe that no more fits into it
 helper.py stream-in ADDRESS PORT      takes one TCP connection, and says what arrived: a digest
 helper.py stream-out ADDRESS PORT     sends it a stream, always the same, and prints the digest if it is right
 helper.py datagrams-in ADDRESS PORT   takes datagrams from one sender, and says what arrived: a digest
@@ -22,12 +26,16 @@ helper.py load CLIENTS KEY=NUMBER...  whether the report of `adit load --json` o
 helper.py rate                      what iperf3 --json on standard input says was received
 """
 
+import fcntl
 import hashlib
 import json
+import os
 import random
 import socket
 import struct
 import sys
+import termios
+import time
 
 
 def echo(address, port):
@@ -57,6 +65,36 @@ def notified(path):
         s.bind(path)
         while True:
             print(s.recv(4096).decode().replace("\n", " "), flush=True)
+
+
+def hold(path, count, words):
+    unread = b'{"verb":"status"}\n' * 4000
+    held = []
+    for _ in range(int(count)):
+        s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        s.connect(path)
+        s.setblocking(False)
+        try:
+            s.send(unread if words == "unread" else words.encode())
+        except (BlockingIOError, ConnectionError):
+            pass  # nobody has accepted it yet, or it has had to go already
+        held.append(s)
+    print("held", flush=True)
+    time.sleep(300)
+
+
+def stuck(path):
+    with open(path, "rb", 0) as pipe:
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, 4096)
+        time.sleep(300)
+
+
+def full(path):
+    pipe = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    waiting = struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)))[0]
+    room = fcntl.fcntl(pipe, fcntl.F_GETPIPE_SZ)
+    print(f"{waiting} bytes wait in a pipe of {room}")
+    return 0 if waiting > room // 2 else 1
 
 
 def stream_in(address, port):
@@ -310,6 +348,9 @@ COMMANDS = {
     "nobody": nobody,
     "nothing-held": nothing_held,
     "notified": notified,
+    "stuck": stuck,
+    "full": full,
+    "hold": hold,
     "stream-in": stream_in,
     "stream-out": stream_out,
     "datagrams-in": datagrams_in,
