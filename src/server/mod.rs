@@ -15,7 +15,7 @@ use tracing::{debug, error, info, warn};
 use wire::Instant;
 
 use crate::cli::Failure;
-use crate::config::{self, Bundle, Config, Encapsulation, Sources};
+use crate::config::{Bundle, Config, Encapsulation, Sources};
 use crate::control::{self, Call, ControlSocket, Operator, Whom};
 use crate::diagnostic::{Diagnostic, any_error};
 use crate::io::capability::Needs;
