@@ -115,8 +115,9 @@ impl Commands {
     /// # Errors
     /// [`Gone`] when there is no worker any more.
     pub async fn send(&self, command: Command) -> Result<(), Gone> {
-        self.queue.send(command).await.map_err(|_| Gone)?;
-        self.bell.ring();
+        // Not straight into the queue: what fills it may be what the worker has not been woken for.
+        self.put(command).await?;
+        self.wake();
         Ok(())
     }
 
