@@ -130,7 +130,7 @@ impl Engine {
             .filter(|peer| peer.is_provisional())?;
         let kin = Kin::of(peer.info.as_ref()?);
         let mut namesakes = self.kindred.namesakes(ids);
-        namesakes.find(|elder| self.kin(*elder).as_ref() == Some(&kin))
+        namesakes.find(|elder| *elder != provisional && self.kin(*elder).as_ref() == Some(&kin))
     }
 
     pub(crate) fn on_notice(&mut self, now: Instant, notice: Notice) {
