@@ -180,7 +180,7 @@ impl Shell {
         self.unanswered
     }
 
-    /// Messages that wait for the engine: out of SAs, with a responder's cookie, and first ones.
+    /// Messages that wait for the engine: out of SAs, with cookies of ours, and first ones.
     pub fn waiting(&self) -> [usize; 3] {
         self.upcalls.waiting()
     }

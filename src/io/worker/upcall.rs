@@ -177,7 +177,7 @@ impl<T> Upcalls<T> {
         }
     }
 
-    /// How many messages wait: out of SAs, with a responder's cookie, and first ones.
+    /// How many messages wait: out of SAs, with cookies of ours, and first ones.
     pub fn waiting(&self) -> [usize; 3] {
         [
             self.authenticated.len(),
