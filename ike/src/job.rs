@@ -129,7 +129,7 @@ impl Job {
     }
 
     /// Whether it is for a handshake that somebody has just begun. Where there is more to do than time,
-    /// all others come first: they finish what much has been done for already.
+    /// most others come first: they finish what much has been done for already.
     pub const fn begins_handshake(&self) -> bool {
         self.begins
     }

@@ -4,9 +4,10 @@
 //! time), and it must not be flooded either: the queues are bounded and a full one is the caller's
 //! to deal with. In IKE that means not answering: the peer sends again.
 //!
-//! There are two queues, and what finishes something is done before what begins something. IKE
-//! begins no more than there is time for ([`ike::Limits::backlog`]), so that the bounds here are for
-//! the case that everybody who has begun goes on at once.
+//! There are two queues, and what finishes something is done before what begins something; only each
+//! fifth job is one that begins, while there are any. IKE begins no more than there is time for
+//! ([`ike::Limits::backlog`]), so that the bounds here are for the case that everybody who has begun
+//! goes on at once.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,6 +23,10 @@ use super::SetupError;
 const BEGINNINGS_PER_THREAD: usize = 2_048;
 /// How many times that all jobs together may be.
 const ALL: usize = 2;
+/// Jobs that finish something and are done in a row while one waits that begins something. Each of
+/// those that IKE begins is followed by one or two others, so that the turn seldom comes; but whoever
+/// is in can rekey without end, and must not keep out all others with that.
+const IN_A_ROW: u32 = 4;
 
 type Job<T> = Box<dyn FnOnce() -> T + Send>;
 
@@ -43,7 +48,22 @@ pub struct Full;
 struct Waiting<T> {
     finishing: VecDeque<Job<T>>,
     beginning: VecDeque<Job<T>>,
+    /// Jobs that finish something and were taken since one that begins something was.
+    in_a_row: u32,
     ending: bool,
+}
+
+impl<T> Waiting<T> {
+    /// The job whose turn it is.
+    fn take(&mut self) -> Option<Job<T>> {
+        let begins = self.in_a_row >= IN_A_ROW && !self.beginning.is_empty();
+        if !begins && let Some(job) = self.finishing.pop_front() {
+            self.in_a_row = self.in_a_row.saturating_add(1);
+            return Some(job);
+        }
+        self.in_a_row = 0;
+        self.beginning.pop_front()
+    }
 }
 
 /// The queues, and what wakes the threads.
@@ -58,6 +78,7 @@ impl<T> Queues<T> {
             waiting: Mutex::new(Waiting {
                 finishing: VecDeque::new(),
                 beginning: VecDeque::new(),
+                in_a_row: 0,
                 ending: false,
             }),
             more: Condvar::new(),
@@ -81,8 +102,7 @@ impl<T> Queues<T> {
             if waiting.ending {
                 return None;
             }
-            let job = waiting.finishing.pop_front();
-            if let Some(job) = job.or_else(|| waiting.beginning.pop_front()) {
+            if let Some(job) = waiting.take() {
                 return Some(job);
             }
             waiting = self
@@ -291,6 +311,29 @@ mod tests {
         pool.submit(Finishing, || 2).unwrap();
         gate.wait();
         for expected in 0..5 {
+            assert_eq!(done.recv().await, Some(expected));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_begins_has_its_turn_however_much_there_is_to_finish() {
+        let (pool, mut done) = Pool::with_threads(1, 100).unwrap();
+        let gate = Arc::new(Barrier::new(2));
+        let inside = Arc::clone(&gate);
+        pool.submit(Beginning, move || {
+            inside.wait();
+            inside.wait();
+            0
+        })
+        .unwrap();
+        gate.wait(); // the thread is inside the first job
+        pool.submit(Beginning, || 100).unwrap();
+        pool.submit(Beginning, || 200).unwrap();
+        for n in 1..=10 {
+            pool.submit(Finishing, move || n).unwrap();
+        }
+        gate.wait();
+        for expected in [0, 1, 2, 3, 4, 100, 5, 6, 7, 8, 200, 9, 10] {
             assert_eq!(done.recv().await, Some(expected));
         }
     }
