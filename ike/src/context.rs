@@ -16,6 +16,7 @@ use crate::crypto::HashAlgorithm;
 use crate::fragment;
 use crate::habits::Rekey;
 use crate::key_history::KeyHistory;
+use crate::powers::Powers;
 use crate::timers::{Owner, Timers};
 use crate::{
     Config, Cookies, Counters, Event, Habits, Keyring, Make, Output, Refusal, Request, RequestId,
@@ -57,6 +58,7 @@ pub(crate) struct Context {
     pub(crate) rng: Rng,
     pub(crate) cookies: Cookies,
     pub(crate) admission: Admission,
+    pub(crate) powers: Powers,
     pub(crate) now: Instant,
     pub(crate) timers: Timers,
     pub(crate) counters: Counters,
@@ -71,6 +73,7 @@ impl Context {
         Self {
             cookies: Cookies::new(&mut rng),
             admission: Admission::default(),
+            powers: Powers::default(),
             config,
             keys: Arc::default(),
             key_history: KeyHistory::default(),

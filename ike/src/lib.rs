@@ -35,6 +35,7 @@ mod make;
 mod natt;
 mod output;
 mod policy;
+mod powers;
 mod quick_mode;
 mod refusal;
 mod sa;

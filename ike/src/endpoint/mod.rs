@@ -70,7 +70,8 @@ pub struct Counters {
     pub unexpected: u64,
     /// Half-open IKE SAs that gave way to newer ones.
     pub evicted: u64,
-    /// Quick Modes beyond those that one IKE SA may have under way.
+    /// Quick Modes beyond those that one IKE SA, or with powers to compute one address, may have
+    /// under way.
     pub crowded_quick_modes: u64,
     /// Child SAs that gave way to newer ones of the same IKE SA.
     pub crowded_children: u64,
@@ -184,6 +185,7 @@ impl Endpoint {
         self.context.now = now;
         let done = matches!(answer, Answer::Computed(_));
         self.context.admission.note_answer(now, request, done);
+        self.context.powers.note_answer(request);
         self.on_answer(request, answer);
         self.admit_waiting();
     }

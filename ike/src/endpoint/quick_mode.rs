@@ -98,6 +98,11 @@ impl Endpoint {
         if in_progress >= context.config.limits.quick_modes_per_sa {
             return count(&mut context.counters.crowded_quick_modes);
         }
+        // It is not remembered: when the peer repeats it, there may be room.
+        let computes = chain.first(PayloadType::KE).is_some();
+        if computes && context.powers.is_crowded(frame.proven) {
+            return count(&mut context.counters.crowded_quick_modes);
+        }
         sa.seen.insert(message_id);
         count(&mut context.counters.quick_modes);
         let arrival = Arrival {

@@ -209,6 +209,7 @@ impl AwaitSpi {
                 let job = Job::exchange(group.private_value(&mut context.rng), public_i);
                 let asker = Asker::QuickMode(frame.id, self.asked.arrival.message_id);
                 let request = context.request(asker, Request::Compute(job));
+                context.powers.note_request(request, frame.proven);
                 let state = AwaitKe {
                     request,
                     spi,

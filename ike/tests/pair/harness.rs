@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ike::{
-    Answer, ChildId, ChildSa, Config, Endpoint, Event, Initiate, JobResult, Keyring, Output,
-    Request, SaId, Timing,
+    Answer, ChildId, ChildSa, Config, Endpoint, Event, Initiate, Job, JobResult, Keyring, Output,
+    Request, RequestId, SaId, Timing,
 };
 use rand_core::{Rng as _, SeedableRng as _};
 use wire::{Carrier, Instant, Path, Rng, Secret};
@@ -69,6 +69,8 @@ pub struct Pair {
     pub l2tp_port: u16,
     /// The side that has no time to compute.
     pub busy: Option<Side>,
+    /// Where there is one: what the server is to compute, unanswered.
+    pub held: Option<Vec<(RequestId, Job)>>,
     pub events: Vec<(Instant, Side, Event)>,
     pub sent: Vec<Sent>,
     /// The shared secrets the client has computed.
@@ -118,6 +120,7 @@ impl Pair {
             habits: ike::Habits::default(),
             l2tp_port: 1701,
             busy: None,
+            held: None,
             events: Vec::new(),
             sent: Vec::new(),
             secrets: Vec::new(),
@@ -248,6 +251,9 @@ impl Pair {
         match output {
             Output::Transmit { path, bytes } => self.send(side, path, bytes),
             Output::Request(id, Request::Compute(job)) => {
+                if let (Some(held), Side::Server) = (&mut self.held, side) {
+                    return held.push((id, job));
+                }
                 let answer = match self.busy == Some(side) {
                     true => Answer::Unavailable,
                     false => Answer::Computed(job.run()),

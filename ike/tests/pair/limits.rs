@@ -1,6 +1,8 @@
 //! Limits of one IKE SA, when they are reached.
 
-use ike::{Config, Limits};
+use std::time::Duration;
+
+use ike::{Answer, Config, Limits};
 
 use crate::harness::{Pair, Side, quiet, seconds};
 
@@ -34,6 +36,44 @@ fn quick_modes_beyond_those_under_way_wait_for_their_repetition() {
         .keys()
         .filter(|(side, _)| *side == Side::Client);
     assert_eq!(ours.count(), 3, "nobody has failed");
+}
+
+#[test]
+fn powers_beyond_those_of_one_address_wait_for_the_repetition_of_their_quick_mode() {
+    let config = Config {
+        limits: Limits {
+            quick_modes_per_sa: 100,
+            children_per_sa: 100,
+            ..Limits::default()
+        },
+        timing: quiet(),
+        ..Config::default()
+    };
+    let mut pair = Pair::with(8, config.clone(), config);
+    pair.pfs = Some(ike::crypto::Group::Ecp256);
+    pair.auto_child = false;
+    let sa = pair.connect();
+    pair.run_for(seconds(1));
+    pair.held = Some(Vec::new());
+    for _ in 0..70 {
+        let now = pair.now;
+        pair.client.start_child(now, sa).expect("established");
+    }
+    pair.run_for(Duration::from_millis(500));
+    let held = pair.held.take().expect("it was put there");
+    assert_eq!(held.len(), 64);
+    assert!(pair.server.counters().crowded_quick_modes >= 6);
+    for (id, job) in held {
+        let now = pair.now;
+        let answer = Answer::Computed(job.run());
+        pair.server.handle_answer(now, id, answer);
+    }
+    pair.run_for(seconds(20));
+    let ours = pair
+        .children
+        .keys()
+        .filter(|(side, _)| *side == Side::Client);
+    assert_eq!(ours.count(), 70, "nobody has failed");
 }
 
 #[test]
