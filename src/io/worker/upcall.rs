@@ -11,8 +11,9 @@ use wire::{Path, PeerId};
 
 use super::Limits;
 
-/// Counters of waiting messages; peers share them by number.
-const CREDITS: usize = 1024;
+/// Counters of waiting messages; peers share them by number. As many as there may be peers, so that
+/// somebody who uses his up takes hardly anybody else's.
+const CREDITS: usize = 65_536;
 
 /// An IKE message, its non-ESP marker already taken off.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +36,7 @@ pub enum Upcall<T> {
 /// Messages waiting per peer, shared by both ends of the queue.
 #[derive(Debug)]
 struct Credits {
-    waiting: [AtomicU32; CREDITS],
+    waiting: Box<[AtomicU32]>,
     /// The most there may be of each.
     most: u32,
 }
@@ -104,7 +105,7 @@ pub struct Upcalls<T> {
 /// The queues, of the lengths that `limits` say.
 pub fn upcalls<T>(limits: &Limits) -> (UpcallSender<T>, Upcalls<T>) {
     let credits = Arc::new(Credits {
-        waiting: [const { AtomicU32::new(0) }; CREDITS],
+        waiting: (0..CREDITS).map(|_| AtomicU32::new(0)).collect(),
         most: limits.control_queue_per_client.max(1),
     });
     let (authenticated, from_peers) = mpsc::channel(limits.control_queue.max(1));
