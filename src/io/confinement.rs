@@ -68,8 +68,8 @@ pub fn give_up_rights(needs: Needs, scripts: bool) -> Result<(), Unconfined> {
         },
     };
     match set_capabilities(None, after) {
-        // The sandbox of the service refuses the call, and has left little to give up: the rights to
-        // bind ports below 1024 and, where ESP is never raw, to use raw sockets.
+        // A sandbox may refuse the call, and have left little to give up: the rights to bind ports below
+        // 1024 and, where ESP is never raw, to use raw sockets.
         Err(Errno::PERM) if within(before.permitted, kept) => {
             debug!("the sandbox keeps the rights as they are");
             return Ok(());
@@ -82,7 +82,7 @@ pub fn give_up_rights(needs: Needs, scripts: bool) -> Result<(), Unconfined> {
 
 /// Gives up all rights of this thread, which needs none.
 pub fn give_up_all_rights() {
-    // The sandbox of the service refuses the call, and has left few.
+    // Where a sandbox refuses the call, it has left few.
     let _ = set_capabilities(
         None,
         CapabilitySets {
