@@ -9,12 +9,9 @@ load_clients=200
 
 # A server that soon finds out whose clients have vanished.
 write_load() {
-    {
-        sed -e '/^\[\[psk\]\]/,$d' -e 's/^ranges = .*/ranges = ["10.10.8.0-10.10.15.255"]/' \
-            -e "s|^secrets = \"$work/chap-secrets\"|secrets = \"$work/load-secrets\"\necho-interval = \"1s\"\necho-failures = 3|" \
-            "$work/adit.toml"
-        printf '[limits]\n'
-    } >"$work/load.toml"
+    sed -e '/^\[\[psk\]\]/,$d' -e 's/^ranges = .*/ranges = ["10.10.8.0-10.10.15.255"]/' \
+        -e "s|^secrets = \"$work/chap-secrets\"|secrets = \"$work/load-secrets\"\necho-interval = \"1s\"\necho-failures = 3|" \
+        "$work/adit.toml" >"$work/load.toml"
     seq 1 "$load_clients" | sed 's/.*/load& l2tpd "opens sesame" */' >"$work/load-secrets"
     chmod 600 "$work/load-secrets"
 }
