@@ -41,21 +41,22 @@ impl Masquerade {
     /// Waits for interfaces that come, and forwards what comes in there too. Never ends where that
     /// is not needed, and loses nothing if it is dropped while it waits.
     pub async fn tend(&mut self) {
-        match &mut self.active {
-            Some(Active {
-                interfaces: Some(interfaces),
-                forwarding,
-                ..
-            }) => {
-                let covered = match interfaces.next().await {
-                    Ok(()) => forwarding.cover(),
-                    Err(error) => Err(error),
-                };
-                if let Err(error) = covered {
-                    warn!("{}", SetupError::Forwarding(error));
-                }
+        let Some(active) = &mut self.active else {
+            return std::future::pending().await;
+        };
+        let Some(interfaces) = &mut active.interfaces else {
+            return std::future::pending().await;
+        };
+        let covered = match interfaces.next().await {
+            Ok(()) => active.forwarding.cover(),
+            Err(error) => {
+                // Whoever waits for this would be told the same again and again.
+                active.interfaces = None;
+                Err(error)
             }
-            _ => std::future::pending().await,
+        };
+        if let Err(error) = covered {
+            warn!("{}", SetupError::Forwarding(error));
         }
     }
 
