@@ -8,17 +8,15 @@ use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with};
 use tokio::net::UnixDatagram;
 
-use super::netlink::{Netlink, RTM_NEWLINK, attributes_of, messages_of, number};
+use super::netlink::{
+    IFF_UP, IFINFOMSG, IFLA_MTU, Netlink, RTM_GETLINK, RTM_NEWLINK, attributes_of, ifinfomsg,
+    messages_of, number,
+};
 
-// linux/rtnetlink.h, linux/if_link.h, linux/if.h.
-const RTM_GETLINK: u16 = 18;
-const IFF_UP: u32 = 1;
+// linux/rtnetlink.h, linux/if_link.h.
 /// The group that hears of interfaces.
 const RTMGRP_LINK: u32 = 1;
 const IFLA_IFNAME: u16 = 3;
-const IFLA_MTU: u16 = 4;
-/// Bytes of `ifinfomsg`.
-const IFINFOMSG: usize = 16;
 
 /// An interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,10 +44,7 @@ impl Netlink {
     /// # Errors
     /// What the kernel says; also when it is gone.
     pub fn is_up(&mut self, device: u32) -> io::Result<bool> {
-        let mut body = vec![0, 0, 0, 0];
-        body.extend(device.to_ne_bytes());
-        body.extend([0; 8]); // no flags
-        let reply = self.request(RTM_GETLINK, 0, &body)?;
+        let reply = self.request(RTM_GETLINK, 0, &ifinfomsg(device, 0, 0))?;
         Ok(state(&reply).is_some_and(|(_, up)| up))
     }
 }

@@ -3,7 +3,7 @@
 
 use std::io;
 
-use super::netlink::{AF_INET, Netlink, RTM_NEWLINK, attribute, attributes_of, number};
+use super::netlink::{AF_INET, Netlink, RTM_NEWLINK, attribute, attributes_of, ifinfomsg, number};
 
 // linux/rtnetlink.h, linux/netconf.h, linux/if_link.h, linux/ip.h.
 const RTM_GETNETCONF: u16 = 82;
@@ -67,9 +67,7 @@ impl Netlink {
             &u32::from(on).to_ne_bytes(),
         );
         let of_family = nested(u16::from(AF_INET), &nested(IFLA_INET_CONF, &setting));
-        let mut body = vec![0, 0, 0, 0]; // any family, padding, any type
-        body.extend(device.to_ne_bytes());
-        body.extend([0; 8]); // no flags are changed
+        let mut body = ifinfomsg(device, 0, 0);
         attribute(&mut body, IFLA_AF_SPEC | NESTED, &of_family);
         self.request(RTM_NEWLINK, 0, &body).map(drop)
     }

@@ -24,7 +24,7 @@ mod neighbours;
 pub(super) const NLMSG_ERROR: u16 = 2;
 pub(super) const NLMSG_DONE: u16 = 3;
 pub(super) const RTM_NEWLINK: u16 = 16;
-const RTM_GETLINK: u16 = 18;
+pub(super) const RTM_GETLINK: u16 = 18;
 const RTM_NEWADDR: u16 = 20;
 const RTM_DELADDR: u16 = 21;
 const RTM_NEWROUTE: u16 = 24;
@@ -36,8 +36,8 @@ pub(super) const NLM_F_DUMP: u16 = 0x300;
 const NLM_F_REPLACE: u16 = 0x100;
 const NLM_F_EXCL: u16 = 0x200;
 pub(super) const NLM_F_CREATE: u16 = 0x400;
-const IFF_UP: u32 = 1;
-const IFLA_MTU: u16 = 4;
+pub(super) const IFF_UP: u32 = 1;
+pub(super) const IFLA_MTU: u16 = 4;
 const IFLA_CARRIER: u16 = 33;
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
@@ -56,7 +56,7 @@ const AF_INET6: u8 = 10;
 /// Bytes of `nlmsghdr`.
 pub(super) const HEADER: usize = 16;
 /// Bytes of `ifinfomsg`.
-const IFINFOMSG: usize = 16;
+pub(super) const IFINFOMSG: usize = 16;
 /// Bytes of `rtmsg`.
 const RTMSG: usize = 12;
 
@@ -126,10 +126,7 @@ impl Netlink {
     /// # Errors
     /// What the kernel says.
     pub fn has_carrier(&mut self, device: u32) -> io::Result<bool> {
-        let mut body = vec![0, 0, 0, 0];
-        body.extend(device.to_ne_bytes());
-        body.extend([0; 8]); // no flags
-        let reply = self.request(RTM_GETLINK, 0, &body)?;
+        let reply = self.request(RTM_GETLINK, 0, &ifinfomsg(device, 0, 0))?;
         let attributes = reply.get(IFINFOMSG..).unwrap_or_default();
         let mut carrier = attributes_of(attributes).filter(|(kind, _)| *kind == IFLA_CARRIER);
         Ok(carrier.next().is_some_and(|(_, value)| value == [1]))
@@ -141,10 +138,7 @@ impl Netlink {
     /// What the kernel says.
     pub fn set_link(&mut self, device: u32, mtu: Option<u32>, up: bool) -> io::Result<()> {
         let flags = if up { IFF_UP } else { 0 };
-        let mut body = vec![0, 0, 0, 0]; // any family, padding, any type
-        body.extend(device.to_ne_bytes());
-        body.extend(flags.to_ne_bytes());
-        body.extend((if up { IFF_UP } else { 0 }).to_ne_bytes()); // the flags to change
+        let mut body = ifinfomsg(device, flags, flags);
         if let Some(mtu) = mtu {
             attribute(&mut body, IFLA_MTU, &mtu.to_ne_bytes());
         }
@@ -176,11 +170,8 @@ impl Netlink {
     /// # Errors
     /// What the kernel says.
     pub fn take_down(&mut self, device: u32) -> io::Result<()> {
-        let mut body = vec![0, 0, 0, 0]; // any family, padding, any type
-        body.extend(device.to_ne_bytes());
-        body.extend(0_u32.to_ne_bytes());
-        body.extend(IFF_UP.to_ne_bytes()); // the flags to change
-        self.request(RTM_NEWLINK, 0, &body).map(drop)
+        self.request(RTM_NEWLINK, 0, &ifinfomsg(device, 0, IFF_UP))
+            .map(drop)
     }
 
     /// Adds a route.
@@ -308,6 +299,15 @@ pub(super) fn dump(
             }
         }
     }
+}
+
+/// An `ifinfomsg` about one interface, of which the flags in `change` are to be as in `flags`.
+pub(super) fn ifinfomsg(device: u32, flags: u32, change: u32) -> Vec<u8> {
+    let mut body = vec![0, 0, 0, 0]; // any family, padding, any type
+    body.extend(device.to_ne_bytes());
+    body.extend(flags.to_ne_bytes());
+    body.extend(change.to_ne_bytes());
+    body
 }
 
 fn address_body(device: u32, local: IpAddr, net: Prefix) -> Vec<u8> {

@@ -3,8 +3,10 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::{AF_INET, IFA_ADDRESS, IFA_LOCAL, NLM_F_CREATE, NLM_F_REPLACE, Netlink, RTM_GETLINK};
-use super::{address, attribute, attributes_of, number};
+use super::{
+    AF_INET, IFA_ADDRESS, IFA_LOCAL, IFF_UP, NLM_F_CREATE, NLM_F_REPLACE, Netlink, RTM_GETLINK,
+};
+use super::{address, attribute, attributes_of, ifinfomsg, number};
 use crate::io::neighbour::Proxied;
 use crate::io::prefix::Prefix;
 
@@ -18,7 +20,6 @@ const NTF_PROXY: u8 = 0x08;
 const NDA_DST: u16 = 1;
 const NDA_PROTOCOL: u16 = 12;
 const ARPHRD_ETHER: u16 = 1;
-const IFF_UP: u32 = 0x1;
 const IFF_BROADCAST: u32 = 0x2;
 const IFF_NOARP: u32 = 0x80;
 /// Bytes of `ifaddrmsg`.
@@ -56,10 +57,7 @@ impl Netlink {
     }
 
     fn is_ethernet(&mut self, device: u32) -> io::Result<bool> {
-        let mut body = vec![0, 0, 0, 0];
-        body.extend(device.to_ne_bytes());
-        body.extend([0; 8]); // no flags
-        let reply = self.request(RTM_GETLINK, 0, &body)?;
+        let reply = self.request(RTM_GETLINK, 0, &ifinfomsg(device, 0, 0))?;
         let kind = number::<2>(&reply, 2).map(u16::from_ne_bytes);
         let flags = number::<4>(&reply, 8).map_or(0, u32::from_ne_bytes);
         let wanted = IFF_UP | IFF_BROADCAST;
