@@ -1,5 +1,6 @@
 //! IPv4 forwarding: turned on for clients where it is off, and off again at the end.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 
@@ -75,7 +76,8 @@ impl Forwarding {
         };
         let confs = self.netlink.netconf()?;
         // Those that are gone; their indices may come again.
-        turned_on.retain(|index| interfaces(&confs, true).any(|other| other == *index));
+        let on: BTreeSet<u32> = interfaces(&confs, true).collect();
+        turned_on.retain(|index| on.contains(index));
         for index in interfaces(&confs, false) {
             match self.netlink.set_forwarding(index, true) {
                 Ok(()) => turned_on.push(index),
