@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use dataplane::{DataPlane, SessionUsage};
-use engine::{Cause, Event, Failure, SessionInfo, Slowed, Suspect};
+use engine::{Cause, Event, Failure, SessionInfo, Slowed, Stage, Suspect};
 use tracing::{debug, info, warn};
 use wire::{Carrier, Instant};
 
@@ -15,7 +15,10 @@ use crate::io::clock;
 
 /// Lines about one source in [`PERIOD`]; more are only counted.
 const LINES: u32 = 6;
-/// The period of [`LINES`].
+/// Lines in [`PERIOD`] about all sources together that may be forged: a flood of these must fill no
+/// disk, nor keep the lines of others out of the log.
+const UNPROVEN_LINES: u32 = 600;
+/// The period of [`LINES`] and [`UNPROVEN_LINES`].
 const PERIOD: Duration = Duration::from_secs(60);
 /// Sources that are told apart.
 const SOURCES: usize = 4096;
@@ -25,7 +28,9 @@ const FAILURES: usize = 64;
 /// What is logged, and what is counted instead.
 #[derive(Debug, Default)]
 pub(super) struct Journal {
-    sources: BTreeMap<IpAddr, Source>,
+    sources: BTreeMap<IpAddr, Logged>,
+    /// All sources that may be forged.
+    unproven: Option<Logged>,
     refusals: Tally,
     failures: VecDeque<Remembered>,
 }
@@ -39,11 +44,26 @@ pub(super) struct Remembered {
     pub(super) failure: Failure,
 }
 
-/// How much a source has had logged.
+/// How much has been logged about somebody.
 #[derive(Debug)]
-struct Source {
+struct Logged {
     since: Instant,
     lines: u32,
+}
+
+impl Logged {
+    const fn new(since: Instant) -> Self {
+        Self { since, lines: 0 }
+    }
+
+    /// Whether one more line is in order, of at most so many in [`PERIOD`].
+    fn admit(&mut self, now: Instant, most: u32) -> bool {
+        if now - self.since >= PERIOD {
+            *self = Self::new(now);
+        }
+        self.lines = self.lines.saturating_add(1);
+        self.lines <= most
+    }
 }
 
 impl Journal {
@@ -88,7 +108,7 @@ impl Journal {
             }
             Event::Refused(failure) => {
                 self.count(failure.cause.name());
-                if self.may_log(failure.outer.ip()) {
+                if self.may_log(failure.outer.ip()) && self.may_log_unproven(failure) {
                     info!(
                         outer = %failure.outer,
                         reason = failure.what,
@@ -138,18 +158,21 @@ impl Journal {
         if self.sources.len() >= SOURCES && !self.sources.contains_key(&source) {
             self.sources.clear();
         }
-        let entry = self.sources.entry(source).or_insert(Source {
-            since: now,
-            lines: 0,
-        });
-        if now - entry.since >= PERIOD {
-            *entry = Source {
-                since: now,
-                lines: 0,
-            };
+        let logged = self.sources.entry(source).or_insert(Logged::new(now));
+        logged.admit(now, LINES)
+    }
+
+    /// Whether a line about a source is in order that may be forged, if this one may be: all have
+    /// got our answers who came beyond phase 1, or as far as message 3 of it.
+    fn may_log_unproven(&mut self, failure: &Failure) -> bool {
+        if failure.stage != Stage::Phase1
+            || matches!(failure.cause, Cause::WrongKey | Cause::NeverFinished)
+        {
+            return true;
         }
-        entry.lines = entry.lines.saturating_add(1);
-        entry.lines <= LINES
+        let now = clock::now();
+        let logged = self.unproven.get_or_insert(Logged::new(now));
+        logged.admit(now, UNPROVEN_LINES)
     }
 }
 
@@ -232,10 +255,9 @@ pub(crate) const fn nat(nat: &ike::Nat) -> &'static str {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
+    use std::net::Ipv4Addr;
     use std::process::{Command, Stdio};
     use std::sync::{Arc, Mutex};
-
-    use engine::Stage;
 
     use super::*;
 
@@ -379,6 +401,29 @@ mod tests {
             let lines = logged(&events, json);
             assert_eq!(banned("aggressive", &lines).unwrap(), guessers);
         }
+    }
+
+    /// However many addresses somebody invents: who has got our answers has a line all the same.
+    #[test]
+    fn forged_addresses_cannot_fill_the_log() {
+        let refused = |number: u32, cause, at| {
+            let outer = (Ipv4Addr::from_bits(0x6440_0000 + number), 500).into();
+            let make = ike::Make::Unknown;
+            let what = "a sentence".to_owned();
+            Event::Refused(Box::new(Failure::new(outer, make, at, cause, what)))
+        };
+        let mut events: Vec<Event> = (0..2 * UNPROVEN_LINES)
+            .map(|number| refused(number, Cause::AggressiveMode, Stage::Phase1))
+            .collect();
+        events.push(refused(0, Cause::WrongKey, Stage::Phase1));
+        events.push(refused(1, Cause::L2tpSilent, Stage::Tunnel));
+        let lines = logged(&events, false);
+        let text = String::from_utf8_lossy(&lines);
+        let count = |words: &str| text.lines().filter(|line| line.contains(words)).count();
+        let most = usize::try_from(UNPROVEN_LINES).unwrap();
+        assert_eq!(count("cause=\"aggressive-mode\""), most);
+        assert_eq!(count("cause=\"wrong-key\""), 1);
+        assert_eq!(count("cause=\"l2tp-silent\""), 1);
     }
 
     /// Refusals without a look at the password may be many; the lines of them are few.
