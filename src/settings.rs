@@ -14,6 +14,8 @@ use crate::scripts::environment::Words;
 
 /// Peers that the tables of a server have room for.
 pub const PEERS: usize = 65_536;
+/// ESP SAs towards us that they have room for.
+pub const ESP_SAS: usize = 4 * PEERS;
 
 /// The engine of a server.
 pub fn engine_config(bundle: &Bundle) -> engine::Config {
@@ -41,6 +43,7 @@ pub fn engine_config(bundle: &Bundle) -> engine::Config {
             session_limit: session_limit(config),
         }),
         guard: config.guard.policy(),
+        esp_sas: number(config.limits.esp_sas),
         ..engine::Config::default()
     }
 }
@@ -79,6 +82,7 @@ fn ike_config(config: &Config) -> ike::Config {
             waiting: number(limits.waiting_handshakes),
             // Each may be a peer of its own, and the tables of the data plane do not grow.
             established_total: number(limits.ike_sas).min(PEERS),
+            established_per_source: number(limits.ike_sas_per_address),
             quick_modes_per_sa: number(limits.quick_modes),
             children_per_sa: number(limits.child_sas),
             fragment_bytes: number(limits.fragment_memory),

@@ -20,6 +20,8 @@ pub struct Config {
     /// Size of the largest IP packet that the outer path carries, in bytes. The inner MTU of a
     /// session is what its suite leaves of it.
     pub outer_mtu: u16,
+    /// ESP SAs towards us that there may be, in all, if the data plane has room for as many.
+    pub esp_sas: usize,
     /// Our own packets have SHA-256 cut to 96 bits, and we want the same: what Android 6 and 7 do,
     /// for tests of servers.
     pub truncate_sha256: bool,
@@ -36,6 +38,7 @@ impl Default for Config {
             l2tp: l2tp::Config::default(),
             server: None,
             outer_mtu: 1500,
+            esp_sas: usize::MAX,
             truncate_sha256: false,
             guard: GuardPolicy::default(),
             timing: Timing::default(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rand_core::SeedableRng;
-use wire::{Instant, Path, PeerId, Rng};
+use wire::{Instant, Path, PeerId, Rng, Source};
 
 use crate::ending::Ending;
 use crate::few::Few;
@@ -18,7 +18,7 @@ use crate::timers::{Timer, Timers};
 use crate::users::Users;
 use crate::{
     Answer, Cause, Config, Event, GuardStatus, Output, PeerStatus, Pool, Reason, Request,
-    RequestId, SessionId, SessionInfo, Source, Upcall, Verdict, dhcp,
+    RequestId, SessionId, SessionInfo, Upcall, Verdict, dhcp,
 };
 
 /// All peers and sessions of this host. See the [crate] for how to drive it.

@@ -58,7 +58,7 @@ pub use dataplane::SessionId;
 pub use dial::Dial;
 pub use engine::Engine;
 pub use explanation::{Cause, Explanation, Failure, Family, recognise};
-pub use guard::{GuardPolicy, GuardStatus, Slowed, Source, Suspect};
+pub use guard::{GuardPolicy, GuardStatus, Slowed, Suspect};
 pub use occupancy::Occupancy;
 pub use output::{Answer, Event, LoggedIn, Login, Output, Request, RequestId, Stage, Verdict};
 pub use plane::Upcall;

@@ -4,14 +4,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ppp::NetworkConfig;
-use wire::Instant;
+use wire::{Instant, Source};
 
 use crate::engine::Pending;
 use crate::guard::{Hold, WRONG};
 use crate::session::PendingLogin;
 use crate::{
-    AtLimit, Cause, Engine, Event, Login, Reason, Request, RequestId, SessionId, Source, Terms,
-    Verdict,
+    AtLimit, Cause, Engine, Event, Login, Reason, Request, RequestId, SessionId, Terms, Verdict,
 };
 
 /// Why somebody who has proved to be a user does not get in.

@@ -2,13 +2,13 @@
 
 use ike::{CloseReason, Event as Ike, SaId, SaInfo};
 use tracing::debug;
-use wire::{Carrier, Instant, Path, PeerId};
+use wire::{Carrier, Instant, Path, PeerId, Source};
 
 use crate::dial::L2TP_PORT;
 use crate::engine::Pending;
 use crate::peer::{Child, OutboundHalf, Peer};
 use crate::timers::Timer;
-use crate::{Engine, Event, Output, Reason, Request, Source, Stage};
+use crate::{Engine, Event, Output, Reason, Request, Stage};
 
 impl Engine {
     pub(crate) fn on_ike_output(&mut self, now: Instant, output: ike::Output) {
@@ -19,7 +19,8 @@ impl Engine {
             }
             ike::Output::Request(id, ike::Request::Spi { .. }) => {
                 // The SPI names the slot of the table that the SA will stand in.
-                let spi = self.spis.allocate();
+                let room = self.spis.in_use() < self.config.esp_sas;
+                let spi = room.then(|| self.spis.allocate()).flatten();
                 self.ike.handle_answer(now, id, ike::Answer::Spi(spi));
             }
             ike::Output::Event(event) => self.on_ike_event(now, event),

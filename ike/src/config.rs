@@ -63,6 +63,8 @@ pub struct Limits {
     pub waiting: usize,
     /// Established IKE SAs altogether; beyond it new Main Modes are not answered.
     pub established_total: usize,
+    /// Established IKE SAs of one address, or /64 of IPv6, likewise.
+    pub established_per_source: usize,
     /// Pre-shared keys tried on one message 5. Never more than
     /// [`MAX_KEYS_PER_TRIAL`](crate::MAX_KEYS_PER_TRIAL).
     pub keys_per_trial: usize,
@@ -88,6 +90,7 @@ impl Default for Limits {
             backlog: Duration::from_secs(1),
             waiting: 4096,
             established_total: 200_000,
+            established_per_source: 16_384,
             keys_per_trial: 256,
             undecryptable: 3,
             message_size: 8192,

@@ -16,6 +16,7 @@
 #![forbid(unsafe_code)]
 
 mod admission;
+mod census;
 pub mod codec;
 mod config;
 mod context;

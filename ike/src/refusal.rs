@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use wire::Source;
+
 use crate::codec::NotifyType;
 use crate::policy::LegacyOption;
 
@@ -144,6 +146,14 @@ pub enum Refusal {
     /// All IKE SAs are in use.
     #[error("all {0} IKE SAs are in use")]
     Full(usize),
+    /// All IKE SAs that the peer's address may have are in use.
+    #[error("all {limit} IKE SAs that {remote} may have are in use")]
+    SourceFull {
+        /// Where the peer is.
+        remote: Source,
+        /// How many it may have.
+        limit: usize,
+    },
     /// There is no number for another ESP SA.
     #[error("the table of ESP SAs is full")]
     NoSpi,
@@ -173,7 +183,7 @@ impl Refusal {
             Self::Unfinished { .. } => "unfinished",
             Self::Overloaded { .. } => "overloaded",
             Self::NotComputed => "not-computed",
-            Self::Full(_) => "full",
+            Self::Full(_) | Self::SourceFull { .. } => "full",
             Self::NoSpi => "no-spi",
             Self::ByPeer(_) => "by-peer",
         }
@@ -199,6 +209,7 @@ impl Refusal {
             | Self::Overloaded { .. }
             | Self::NotComputed
             | Self::Full(_)
+            | Self::SourceFull { .. }
             | Self::NoSpi
             | Self::ByPeer(_) => return None,
         })

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::validate::Check;
 use super::values::duration;
-use crate::settings::PEERS;
+use crate::settings::{ESP_SAS, PEERS};
 
 /// What one IKE message in fragments may hold, with what it costs to keep it.
 const ONE_MESSAGE: u32 = 64 << 10;
@@ -24,10 +24,14 @@ const LONGEST_QUEUE: u32 = 1 << 20;
 pub struct Limits {
     /// Established IKE SAs, in all: the clients there can be.
     pub ike_sas: u32,
+    /// Of these, of one address (of IPv6: its /64).
+    pub ike_sas_per_address: u32,
     /// Quick Modes under way on one IKE SA.
     pub quick_modes: u32,
     /// ESP SA pairs of one IKE SA; one more, and the oldest goes.
     pub child_sas: u32,
+    /// ESP SAs towards us, in all.
+    pub esp_sas: u32,
     /// What handshakes that have begun may be work for before new ones wait for their answer.
     #[serde(with = "duration")]
     pub handshake_backlog: Duration,
@@ -65,8 +69,10 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             ike_sas: u32::try_from(PEERS).unwrap_or(u32::MAX),
+            ike_sas_per_address: 16_384,
             quick_modes: 16,
             child_sas: 64,
+            esp_sas: u32::try_from(ESP_SAS).unwrap_or(u32::MAX),
             handshake_backlog: Duration::from_secs(1),
             waiting_handshakes: 4096,
             fragment_memory: 4 << 20,
@@ -88,10 +94,14 @@ impl Default for Limits {
 
 impl Check<'_> {
     pub(super) fn limits(&mut self, limits: &Limits) {
-        let most = u32::try_from(PEERS).unwrap_or(u32::MAX);
-        if limits.ike_sas > most {
-            let message = format!("the tables have room for {most}");
-            self.error("limits.ike-sas", message, "");
+        for (path, number, most) in [
+            ("limits.ike-sas", limits.ike_sas, PEERS),
+            ("limits.esp-sas", limits.esp_sas, ESP_SAS),
+        ] {
+            if usize::try_from(number).unwrap_or(usize::MAX) > most {
+                let message = format!("the tables have room for {most}");
+                self.error(path, message, "");
+            }
         }
         if limits.handshake_backlog < SHORTEST_BACKLOG {
             let message = "threads would be idle while clients wait";
@@ -114,8 +124,10 @@ impl Check<'_> {
         }
         for (path, number) in [
             ("limits.ike-sas", limits.ike_sas),
+            ("limits.ike-sas-per-address", limits.ike_sas_per_address),
             ("limits.quick-modes", limits.quick_modes),
             ("limits.child-sas", limits.child_sas),
+            ("limits.esp-sas", limits.esp_sas),
             ("limits.fragmented-messages", limits.fragmented_messages),
             ("limits.tunnels", limits.tunnels),
             ("limits.tunnels-per-client", limits.tunnels_per_client),
@@ -151,6 +163,10 @@ mod tests {
         let limits = Limits::default();
         let number = |number| usize::try_from(number).unwrap();
         let ike = ike::Limits::default();
+        assert_eq!(
+            number(limits.ike_sas_per_address),
+            ike.established_per_source
+        );
         assert_eq!(number(limits.quick_modes), ike.quick_modes_per_sa);
         assert_eq!(number(limits.child_sas), ike.children_per_sa);
         assert_eq!(limits.handshake_backlog, ike.backlog);
@@ -175,6 +191,7 @@ mod tests {
     fn each_mistake_is_found() {
         for (toml, words) in [
             ("ike-sas = 100_000", "room for 65536"),
+            ("esp-sas = 1_000_000", "room for 262144"),
             ("fragment-memory = 1000", "not even one message"),
             ("sessions-per-tunnel = 0", "nobody gets in"),
             ("first-messages = 0", "nobody gets in"),

@@ -7,12 +7,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, anyhow};
 use dataplane::DataPlane;
-use engine::{Engine, Event, Login, RequestId, SessionInfo, Source, Verdict};
+use engine::{Engine, Event, Login, RequestId, SessionInfo, Verdict};
 use ppp::UserName;
 use rand_core::SeedableRng;
 use tokio::sync::mpsc;
 use tracing::{debug, error, info, warn};
-use wire::Instant;
+use wire::{Instant, Source};
 
 use crate::cli::Failure;
 use crate::config::{Bundle, Config, Encapsulation, Sources};

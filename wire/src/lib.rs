@@ -2,6 +2,7 @@
 //!
 //! - [`Instant`]: time as an argument,
 //! - [`Path`], [`PeerId`], [`Ports`]: where a datagram travels and whose it is,
+//! - [`Source`]: what counts as one place where hosts are,
 //! - [`Secret`]: bytes that are wiped, compared in constant time and never printed,
 //! - [`Rng`]: the one kind of generator, seeded at construction,
 //! - [`parse`] and [`emit`]: a thin layer over nom, and its counterpart for writing,
@@ -14,6 +15,7 @@ mod error;
 pub mod parse;
 mod path;
 mod secret;
+mod source;
 mod testing;
 mod text;
 mod time;
@@ -22,5 +24,6 @@ pub use error::DecodeError;
 pub use path::{Carrier, Path, PeerId, Ports};
 pub use rand_chacha::ChaCha20Rng as Rng;
 pub use secret::Secret;
+pub use source::Source;
 pub use text::is_printable;
 pub use time::Instant;

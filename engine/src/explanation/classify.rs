@@ -26,7 +26,7 @@ impl Cause {
             Ike::Unheard => Self::Unheard,
             Ike::Unfinished { .. } => Self::NeverFinished,
             Ike::Overloaded { .. } | Ike::NotComputed => Self::Overload,
-            Ike::Full(_) | Ike::NoSpi => Self::Full,
+            Ike::Full(_) | Ike::SourceFull { .. } | Ike::NoSpi => Self::Full,
             Ike::ByPeer(_) => Self::HungUp,
         }
     }

@@ -16,11 +16,10 @@ mod policy;
 mod tests;
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use ppp::UserName;
-use wire::Instant;
+use wire::{Instant, Source};
 
 pub use policy::GuardPolicy;
 
@@ -37,29 +36,6 @@ const ACQUAINTED: usize = 16_384;
 const USERS: usize = 8192;
 /// How long it counts that somebody has got in.
 const ACQUAINTANCE: Duration = Duration::from_secs(7 * 86_400);
-
-/// Where somebody comes from: an address, or the /64 of IPv6, of which one host has all addresses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Source(IpAddr);
-
-impl Source {
-    /// The source that an address belongs to.
-    pub fn of(address: IpAddr) -> Self {
-        Self(match address.to_canonical() {
-            IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
-            v4 => v4,
-        })
-    }
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            IpAddr::V4(v4) => v4.fmt(f),
-            IpAddr::V6(v6) => write!(f, "{v6}/64"),
-        }
-    }
-}
 
 /// Whom failures have made wait.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,10 +5,10 @@ use std::net::Ipv4Addr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use wire::PeerId;
+use wire::{PeerId, Source};
 
 use super::lab::Lab;
-use crate::{GuardPolicy, Source};
+use crate::GuardPolicy;
 
 const HOME: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 5);
 const AWAY: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 7);

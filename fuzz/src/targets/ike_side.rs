@@ -23,6 +23,7 @@ pub const LIMITS: Limits = Limits {
     backlog: Duration::from_secs(1),
     waiting: 4,
     established_total: 8,
+    established_per_source: 6,
     keys_per_trial: 4,
     undecryptable: 3,
     message_size: 8192,

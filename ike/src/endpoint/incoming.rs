@@ -200,6 +200,7 @@ impl Endpoint {
             .map(|(known, _)| known.clone());
         let party = known.unwrap_or_else(|| party.into());
         let old = std::mem::replace(&mut established.party, party.clone());
+        self.established.relocate(old.remote, remote);
         let children = established.children.clone();
         self.leave_party(&old, |members| {
             members.sas.remove(&id);

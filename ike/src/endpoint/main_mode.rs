@@ -33,9 +33,9 @@ impl Endpoint {
         let (Ok(chain), true) = (chain, datagram.len() <= limits.message_size) else {
             return count(&mut self.context.counters.malformed);
         };
-        if self.established >= limits.established_total {
+        let source = path.remote.ip();
+        if let Some(refusal) = self.established.refusal(&limits, source) {
             count(&mut self.context.counters.unexpected);
-            let refusal = Refusal::Full(limits.established_total);
             return self
                 .context
                 .refuse(path, None, make::of_message(&chain), refusal);
@@ -65,7 +65,6 @@ impl Endpoint {
                     .refuse(path, None, make::of_message(&chain), refusal);
             }
         };
-        let source = path.remote.ip();
         while let Some(victim) = self
             .half_open
             .victim(&limits, source, &mut self.context.rng)
@@ -336,7 +335,7 @@ impl Endpoint {
             && habits.is_some_and(|h| h.initial_contact == InitialContact::Informational);
         let members = self.parties.entry(established.party.clone()).or_default();
         members.sas.insert(id);
-        self.established = self.established.saturating_add(1);
+        self.established.add(established.party.remote);
         let route = sa.frame.route();
         sa.move_to(Phase::Established(Box::new(established)));
         self.context.event(Event::SaUp { sa: id, info });
@@ -465,7 +464,7 @@ impl Endpoint {
                     .for_each(|r| self.context.forget_request(r));
             }
             Phase::Established(established) => {
-                self.established = self.established.saturating_sub(1);
+                self.established.remove(established.party.remote);
                 self.leave_party(&established.party, |members| {
                     members.sas.remove(&id);
                 });

@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use wire::{Instant, Path, Rng, Secret};
 
+use crate::census::Census;
 use crate::codec::{Cookie, Identity, MessageId};
 use crate::context::{Asker, Context};
 use crate::crypto::Group;
@@ -131,7 +132,7 @@ pub struct Endpoint {
     /// IKE SAs that others started, by what identifies a repetition of message 1.
     firsts: BTreeMap<(Cookie, SocketAddr), SaId>,
     half_open: HalfOpen,
-    established: usize,
+    established: Census,
     children: BTreeMap<ChildId, Child>,
     /// Child SAs by whose they are and the SPI the peer knows them by.
     by_spi: BTreeMap<(Party, u32), ChildId>,
@@ -151,7 +152,7 @@ impl Endpoint {
             initiating: BTreeMap::new(),
             firsts: BTreeMap::new(),
             half_open: HalfOpen::default(),
-            established: 0,
+            established: Census::default(),
             children: BTreeMap::new(),
             by_spi: BTreeMap::new(),
             parties: BTreeMap::new(),
@@ -303,7 +304,7 @@ impl Endpoint {
 
     /// How many IKE SAs are half-open and how many are established.
     pub const fn occupancy(&self) -> (usize, usize) {
-        (self.half_open.len(), self.established)
+        (self.half_open.len(), self.established.total())
     }
 
     /// Bytes that messages cost of which some fragments have not come.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ike::{Answer, Config, Limits};
+use ike::{Answer, CloseReason, Config, Limits};
 
 use crate::harness::{Pair, Side, quiet, seconds};
 
@@ -95,4 +95,28 @@ fn the_oldest_pair_of_esp_sas_gives_way() {
         .filter(|(side, _)| *side == Side::Client);
     let left: Vec<_> = left.map(|(_, child)| *child).collect();
     assert_eq!(left, started[2..]);
+}
+
+#[test]
+fn an_address_has_so_many_ike_sas_and_one_that_ends_makes_room() {
+    let (mut pair, first) = pair(Limits {
+        established_per_source: 2,
+        ..Limits::default()
+    });
+    let second = pair.connect();
+    pair.run_for(seconds(1));
+    let third = pair.connect();
+    pair.run_for(seconds(1));
+    let at_client = |pair: &Pair, sa| pair.sas.contains_key(&(Side::Client, sa));
+    assert!(at_client(&pair, first) && at_client(&pair, second) && !at_client(&pair, third));
+    let refusals = pair.refusals(Side::Server);
+    let words = "all 2 IKE SAs that 10.0.0.2 may have are in use";
+    assert_eq!(refusals.first().map(String::as_str), Some(words));
+
+    let now = pair.now;
+    pair.client.close(now, first, CloseReason::Requested);
+    pair.run_for(seconds(1));
+    let fourth = pair.connect();
+    pair.run_for(seconds(1));
+    assert!(!at_client(&pair, first) && at_client(&pair, fourth));
 }
