@@ -15,7 +15,6 @@ mod policy;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
 use std::time::Duration;
 
 use ppp::UserName;
