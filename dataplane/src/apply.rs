@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use esp::{Keys, Suite};
 use wire::{Carrier, Path, PeerId};
@@ -23,6 +24,13 @@ impl DataPlane {
     /// If it does not fit what is there; nothing has changed then.
     pub fn apply(&self, update: Update) -> Outcome {
         let books = &mut *self.books();
+        let outcome = self.change(books, update);
+        // Afterwards: what was looked up meanwhile is not remembered as new.
+        self.changes.fetch_add(1, Ordering::Release);
+        outcome
+    }
+
+    fn change(&self, books: &mut Books, update: Update) -> Outcome {
         match update {
             Update::AddPeer { peer, path, port } => self.add_peer(books, peer, path, port),
             Update::MovePeer { peer, path } => {

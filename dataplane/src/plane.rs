@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwapOption;
@@ -68,6 +68,8 @@ pub struct DataPlane {
     pub(crate) dirty_inbound: Dirty,
     pub(crate) dirty_peers: Dirty,
     pub(crate) urgent: AtomicBool,
+    /// How often the tables were changed: whoever remembers what they say asks whether it still is so.
+    pub(crate) changes: AtomicU64,
     pub(crate) drops: Drops,
     /// Taken by the control plane only: by whoever changes or reads the books, never by a packet.
     books: Mutex<Books>,
@@ -110,6 +112,7 @@ impl DataPlane {
             dirty_inbound: Dirty::new(config.slots.slots()),
             dirty_peers: Dirty::new(peers),
             urgent: AtomicBool::new(false),
+            changes: AtomicU64::new(0),
             drops: Drops::new(),
             books: Mutex::new(books),
         }

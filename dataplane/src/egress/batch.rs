@@ -11,7 +11,7 @@ use wire::Path;
 
 use crate::drops::DropReason;
 use crate::egress::headers::Headers;
-use crate::egress::{Egress, fill_checksum};
+use crate::egress::{Egress, Latest, fill_checksum};
 use crate::mss;
 use crate::net::ip::Header;
 use crate::offload::{Segments, VnetHeader};
@@ -81,11 +81,16 @@ impl DataPlane {
         send: &mut impl FnMut(Departure<'_>),
         reply: &mut impl FnMut(&[u8]),
     ) {
-        let outcome = Segments::new(header, packet).and_then(|segments| {
+        let outcome = Segments::new(header, packet).and_then(|mut segments| {
             let header = *segments.header();
             self.check_isolation(&header)?;
+            if self.follow(&mut segments, outbox).is_some() {
+                return Ok(());
+            }
+            // Before anything is looked up.
+            let changes = self.changes();
             self.with_session_for(header.destination, |session| {
-                self.egress_segments(session, segments, outbox, send, reply)
+                self.egress_segments(session, changes, segments, outbox, send, reply)
             })
         });
         if let Err(reason) = outcome {
@@ -103,6 +108,7 @@ impl DataPlane {
     fn egress_segments(
         &self,
         session: &Arc<Session>,
+        changes: u64,
         mut segments: Segments<'_>,
         outbox: &mut Outbox,
         send: &mut impl FnMut(Departure<'_>),
@@ -116,7 +122,9 @@ impl DataPlane {
             runs,
             segment,
             piece,
+            latest,
         } = outbox;
+        *latest = None;
         let way = Way {
             session,
             network,
@@ -162,6 +170,15 @@ impl DataPlane {
                 _ => return Ok(()),
             }
         }
+        let last = way.headers.get();
+        *latest = last.map(|(len, headers)| Latest {
+            destination: segments.header().destination,
+            changes,
+            opened: run.opened(),
+            clamp: network.mtu.min(network.mru),
+            len,
+            headers,
+        });
         Ok(())
     }
 

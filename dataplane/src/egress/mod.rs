@@ -2,6 +2,7 @@
 
 mod batch;
 mod headers;
+mod latest;
 
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
@@ -12,6 +13,7 @@ use esp::{Exhausted, SealError};
 use wire::{Carrier, Path, PeerId, Ports};
 
 use self::headers::Headers;
+pub(crate) use self::latest::Latest;
 use crate::buffer::Buffer;
 use crate::drops::DropReason;
 use crate::fragment::Fragments;

@@ -9,6 +9,7 @@ mod run;
 use wire::{Path, PeerId};
 
 use crate::buffer::Buffer;
+use crate::egress::Latest;
 pub(crate) use run::{Owner, Run};
 
 /// Peers whose packets wait at the same time. What comes from the TUN in one round is of few
@@ -57,6 +58,8 @@ pub struct Outbox {
     /// A segment that does not fit its session, and a piece of it.
     pub(crate) segment: Buffer,
     pub(crate) piece: Buffer,
+    /// Where the last packet went, if it is in a run.
+    pub(crate) latest: Option<Latest>,
 }
 
 /// The runs, empty ones included.
@@ -64,6 +67,8 @@ pub(crate) struct Runs {
     places: [Run; RUNS],
     /// How many have been opened: the next one's number.
     opened: u64,
+    /// Which of them was asked for last.
+    latest: usize,
 }
 
 impl Outbox {
@@ -73,9 +78,11 @@ impl Outbox {
             runs: Runs {
                 places: std::array::from_fn(|_| Run::new()),
                 opened: 0,
+                latest: 0,
             },
             segment: Buffer::with_capacity(PACKET),
             piece: Buffer::with_capacity(PACKET),
+            latest: None,
         }
     }
 
@@ -100,11 +107,19 @@ impl std::fmt::Debug for Outbox {
 impl Runs {
     /// The run of a peer; else one that is free; else the oldest, which has to depart.
     pub(crate) fn place_for(&mut self, peer: PeerId) -> Option<&mut Run> {
-        self.places.iter_mut().min_by_key(|run| match run.owner() {
+        let places = self.places.iter_mut().enumerate();
+        let (place, run) = places.min_by_key(|(_, run)| match run.owner() {
             Some(owner) if owner.peer() == peer => (0, 0),
             None => (1, 0),
             Some(_) => (2, run.opened()),
-        })
+        })?;
+        self.latest = place;
+        Some(run)
+    }
+
+    /// The run that was asked for last, whatever is in it now.
+    pub(crate) fn latest(&mut self) -> Option<&mut Run> {
+        self.places.get_mut(self.latest)
     }
 
     /// The next number for a run.

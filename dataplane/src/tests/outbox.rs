@@ -227,6 +227,35 @@ fn a_peer_that_moves_meanwhile() {
     assert_eq!(paths, [path(Carrier::NatT), elsewhere]);
 }
 
+/// Packets that are alike follow one another without being looked up, but not past a change.
+#[test]
+fn a_session_that_goes_meanwhile() {
+    let (client, server) = (client(GCM, Carrier::NatT), server(GCM, Carrier::NatT));
+    let mut left = Vec::new();
+    let mut outbox = Outbox::new();
+    let mut send = |departure: Departure<'_>| left.push(Left::new(departure));
+    let alike = |mark| packet(WORLD, CLIENT, &[mark; 100]);
+    for mark in 0..6 {
+        if mark == 4 {
+            let session = SESSION;
+            apply(&server, [Update::RemoveSession { session }]);
+        }
+        let header = VnetHeader::PLAIN;
+        server.egress_batch(
+            header,
+            &mut alike(mark),
+            &mut outbox,
+            &mut send,
+            &mut |_| (),
+        );
+    }
+    server.flush(&mut outbox, &mut send);
+    let counts: Vec<_> = left.iter().map(|left| left.packets.len()).collect();
+    assert_eq!(counts, [4]);
+    assert_eq!(arrived(&client, left), [0, 1, 2, 3].map(alike));
+    assert_eq!(server.dropped(DropReason::NoSession), 2);
+}
+
 /// A client behind which the host sends a packet back to another.
 #[test]
 fn what_goes_nowhere_is_counted_once() {

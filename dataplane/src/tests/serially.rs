@@ -156,20 +156,26 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
     #[test]
     fn in_batches_as_one_by_one(
-        journeys in proptest::collection::vec((super_packets(), 0..PEERS, any::<bool>()), 0..40),
+        // A packet several times: who comes behind another like it is not looked up again.
+        journeys in proptest::collection::vec(
+            (super_packets(), 0..PEERS, any::<bool>(), 1..4_usize),
+            0..40,
+        ),
     ) {
         let (singly, together) = (plane(), plane());
         let (mut handed, mut expected, mut answers) = (Vec::new(), Vec::new(), Vec::new());
-        for ((whole, segment), peer, cut) in journeys {
+        for ((whole, segment), peer, cut, times) in journeys {
             let mut whole = towards(whole, peer);
             let segment = if cut { segment } else { 0 };
             whole.payload.truncate(if cut { usize::MAX } else { 1500 });
             let header = whole.header(segment);
-            handed.push((header, whole.handed_over()));
             let packets = if cut { whole.cut(segment) } else { vec![whole.bytes()] };
-            let (sent, replies) = serially(&singly, &packets);
-            expected.extend(sent);
-            answers.extend(replies);
+            for _ in 0..times {
+                handed.push((header, whole.handed_over()));
+                let (sent, replies) = serially(&singly, &packets);
+                expected.extend(sent);
+                answers.extend(replies);
+            }
         }
         let (left, replies) = leave(&together, &handed);
         let packets = |left: Left| left.packets.into_iter().map(move |packet| (left.peer, packet));

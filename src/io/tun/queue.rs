@@ -1,6 +1,6 @@
 //! A queue of a TUN device.
 
-use std::io::{self, IoSlice, IoSliceMut};
+use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use dataplane::offload::VnetHeader;
@@ -36,20 +36,32 @@ impl TunQueue {
         self.offload
     }
 
-    /// Reads one IP packet, or one super-packet, and the header that describes it: all zeros where
-    /// there is no offload, as for a packet that is complete. Returns the length of the packet, for
-    /// which there should be room for 65,535 bytes: what does not fit is cut off. Does not wait.
+    /// Room for whatever [`Self::recv`] may read, in bytes.
+    pub const ROOM: usize = VnetHeader::LEN + 65_535;
+
+    /// Reads one IP packet, or one super-packet, with the header in front that describes it: all
+    /// zeros where there is no offload, as for a packet that is complete. Returns both; nothing of
+    /// a packet is nothing at all. What does not fit into `room`, which should be of
+    /// [`Self::ROOM`] bytes, is cut off. Does not wait.
+    ///
+    /// They are read as one piece, since the kernel has less to do with that than with a list of two.
     ///
     /// # Errors
     /// `WouldBlock`, and what the kernel reports.
-    pub fn recv(&self, header: &mut [u8; VnetHeader::LEN], packet: &mut [u8]) -> io::Result<usize> {
+    pub fn recv<'r>(
+        &self,
+        room: &'r mut [u8],
+    ) -> io::Result<([u8; VnetHeader::LEN], &'r mut [u8])> {
+        let plain = VnetHeader::PLAIN.encode();
+        let length = rustix::io::read(&self.device, &mut *room)?;
+        let read = room.get_mut(..length).unwrap_or_default();
         if self.offload == Offload::None {
-            *header = [0; VnetHeader::LEN];
-            return Ok(rustix::io::read(&self.device, packet)?);
+            return Ok((plain, read));
         }
-        let mut parts = [IoSliceMut::new(header), IoSliceMut::new(packet)];
-        let read = rustix::io::readv(&self.device, &mut parts)?;
-        Ok(read.saturating_sub(VnetHeader::LEN))
+        Ok(match read.split_first_chunk_mut() {
+            Some((header, packet)) => (*header, packet),
+            None => (plain, &mut []),
+        })
     }
 
     /// Writes one IP packet, or one super-packet: the first part is the [`VnetHeader`] that

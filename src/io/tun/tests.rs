@@ -67,15 +67,14 @@ fn net(text: &str) -> Prefix {
 
 /// The next IPv4 packet that the kernel sends into the device, and its header.
 fn next_ipv4(queues: &[TunQueue]) -> ([u8; VnetHeader::LEN], Vec<u8>) {
-    let (mut header, mut packet) = ([0; VnetHeader::LEN], vec![0; 65_535]);
+    let mut room = vec![0; TunQueue::ROOM];
     for _ in 0..400 {
         for queue in queues {
             // IPv6 speaks up by itself on a new interface.
-            if let Ok(length) = queue.recv(&mut header, &mut packet)
+            if let Ok((header, packet)) = queue.recv(&mut room)
                 && packet[0] >> 4 == 4
             {
-                packet.truncate(length);
-                return (header, packet);
+                return (header, packet.to_vec());
             }
         }
         std::thread::sleep(Duration::from_millis(5));

@@ -143,7 +143,7 @@ struct Core {
     unknown: Limiter,
     known: Limiter,
     /// What the host hands over is read into this.
-    packet: Box<[u8]>,
+    read: Box<[u8]>,
     /// Packets on their way out.
     outbox: Outbox,
     /// What every device takes; `None` before the first is there.
@@ -211,7 +211,7 @@ impl Run {
                 cookies: parts.cookies,
                 unknown: Limiter::new(parts.limits.first_rate(threads)),
                 known: Limiter::new(parts.limits.rate(threads)),
-                packet: vec![0; PACKET].into(),
+                read: vec![0; TunQueue::ROOM].into(),
                 outbox: Outbox::new(),
                 message: Buffer::with_capacity(PACKET),
                 marked: Vec::with_capacity(MESSAGE),

@@ -65,9 +65,9 @@ impl Core {
         &mut self,
         queue: impl Fn(&Inside) -> Option<(Option<SessionId>, &TunQueue)>,
     ) -> io::Result<()> {
-        let mut packet = std::mem::take(&mut self.packet);
-        let result = self.read_packets(queue, &mut packet);
-        self.packet = packet;
+        let mut room = std::mem::take(&mut self.read);
+        let result = self.read_packets(queue, &mut room);
+        self.read = room;
         self.flush();
         result
     }
@@ -75,21 +75,19 @@ impl Core {
     fn read_packets(
         &mut self,
         queue: impl Fn(&Inside) -> Option<(Option<SessionId>, &TunQueue)>,
-        packet: &mut [u8],
+        room: &mut [u8],
     ) -> io::Result<()> {
         let mut round = ROUND;
         while round.packets > 0 {
             let Some((from, queue)) = queue(&self.inside) else {
                 return Ok(());
             };
-            let mut header = [0; VnetHeader::LEN];
-            match queue.recv(&mut header, packet) {
-                Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-                Ok(length) => {
+            match queue.recv(room) {
+                Ok((_, [])) => return Err(ErrorKind::UnexpectedEof.into()),
+                Ok((header, packet)) => {
+                    round = round.after(packet.len());
                     self.counters.tun_read.count();
-                    let packet = packet.get_mut(..length).unwrap_or_default();
                     self.on_read(from, header, packet);
-                    round = round.after(length);
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
