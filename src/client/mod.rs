@@ -362,6 +362,7 @@ fn configure(
     session: &SessionInfo,
 ) -> anyhow::Result<()> {
     tun.add_peer_address(session.local_address, session.remote_address)?;
+    tun.lengthen_queues();
     tun.up(u32::from(session.mtu))?;
     tun.keep_outside(server)?;
     for route in &arguments.route {

@@ -38,6 +38,7 @@ const NLM_F_EXCL: u16 = 0x200;
 pub(super) const NLM_F_CREATE: u16 = 0x400;
 pub(super) const IFF_UP: u32 = 1;
 pub(super) const IFLA_MTU: u16 = 4;
+const IFLA_TXQLEN: u16 = 13;
 const IFLA_CARRIER: u16 = 33;
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
@@ -142,6 +143,16 @@ impl Netlink {
         if let Some(mtu) = mtu {
             attribute(&mut body, IFLA_MTU, &mtu.to_ne_bytes());
         }
+        self.request(RTM_NEWLINK, 0, &body).map(drop)
+    }
+
+    /// Sets how many packets, or super-packets, may wait in each queue of an interface.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn set_queue_length(&mut self, device: u32, packets: u32) -> io::Result<()> {
+        let mut body = ifinfomsg(device, 0, 0);
+        attribute(&mut body, IFLA_TXQLEN, &packets.to_ne_bytes());
         self.request(RTM_NEWLINK, 0, &body).map(drop)
     }
 

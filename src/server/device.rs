@@ -113,6 +113,7 @@ impl SharedDevice {
             made: Instant::now(),
             due: None,
         };
+        device.tun.lengthen_queues();
         device.tun.add_address(config.pool.local)?;
         device.tun.up(u32::from(config.tun.mtu))?;
         device.watch();

@@ -11,6 +11,7 @@ use std::io;
 use std::net::IpAddr;
 
 use rustix::io::Errno;
+use tracing::debug;
 
 use super::SetupError;
 use super::netlink::{Netlink, Route};
@@ -21,6 +22,11 @@ pub use queue::TunQueue;
 
 /// Longest name of an interface, in bytes (IFNAMSIZ without the zero).
 const NAME_LENGTH: usize = 15;
+
+/// What waits in each queue of a device that many share, in packets or super-packets. A sender of
+/// small ones that has a core for one time slice of the scheduler puts so many into it; of the
+/// kernel's own 500 most would be lost, since nothing holds a sender back.
+const QUEUE_LENGTH: u32 = 2000;
 
 /// A TUN device that this process made.
 #[derive(Debug)]
@@ -108,6 +114,18 @@ impl Tun {
         self.netlink
             .set_link(self.index, Some(mtu), true)
             .map_err(self.failed("MTU and up"))
+    }
+
+    /// Lets as much wait in the device's queues as a sender has for it before a worker gets its turn.
+    /// For a device of many flows: each of its places takes memory.
+    pub fn lengthen_queues(&mut self) {
+        if let Err(error) = self.netlink.set_queue_length(self.index, QUEUE_LENGTH) {
+            debug!(
+                device = self.name,
+                %error,
+                "the length of the device's queues is the kernel's own"
+            );
+        }
     }
 
     /// Gives the device an address of its own, without a network around it.

@@ -124,6 +124,29 @@ fn packets_pass_both_ways() {
     });
 }
 
+/// More than the kernel's own 500, and every one of them in its order.
+#[test]
+fn a_burst_waits_for_its_reader() {
+    const BURST: u32 = 1500;
+    in_a_namespace("io::tun::tests::a_burst_waits_for_its_reader", || {
+        let (mut tun, queues) = Tun::create("adit-t4", 1, true).unwrap();
+        tun.lengthen_queues();
+        tun.up(1400).unwrap();
+        tun.add_address(ip("10.10.1.1")).unwrap();
+        tun.add_range(ip("10.10.1.2"), ip("10.10.1.100")).unwrap();
+        let socket = UdpSocket::bind("10.10.1.1:0").unwrap();
+        for number in 0..BURST {
+            let sent = socket.send_to(&number.to_be_bytes(), "10.10.1.100:7");
+            assert_eq!(sent.unwrap(), 4);
+        }
+        let numbers = (0..BURST).map(|_| {
+            let (_, packet) = next_ipv4(&queues);
+            u32::from_be_bytes(*packet[28..].first_chunk().unwrap())
+        });
+        assert!(numbers.eq(0..BURST));
+    });
+}
+
 #[test]
 fn super_packets_pass_both_ways() {
     in_a_namespace("io::tun::tests::super_packets_pass_both_ways", || {
