@@ -94,6 +94,10 @@ def everything(options, own):
                  datagram_peers,
                  lambda peer: programs.small_packets(peer, own, options.seconds),
                  options.seconds + OVERHEAD + 0.5),
+            Cell("small-joined", "the same, to a receiver that takes them joined (UDP_GRO)",
+                 "packets/s", "packets", datagram_peers,
+                 lambda peer: programs.small_packets(peer, own, options.seconds, joined=True),
+                 options.seconds + OVERHEAD + 0.5),
         ]),
         Group("latency", "round trips", [
             Cell("idle", "round trip, idle", "µs", "p50", [BARE, CBC, GOTATUN],

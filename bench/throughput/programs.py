@@ -12,6 +12,8 @@ from tools import CACHE
 INSTALLED = CACHE / "adit-tools"
 VERSIONS = {"gotatun": ("gotatun-cli", "0.10.2"), "boringtun-cli": ("boringtun-cli", "0.7.1")}
 PORT = 5300
+# Bytes of payload of a small packet.
+SMALL = 64
 GIB = 2 ** 30
 # Of a packet of 1,400 bytes: what iperf3 counts (without IP and TCP headers, timestamps among
 # these), and what is sealed (with PPP, L2TP and UDP headers).
@@ -47,15 +49,19 @@ def install(program, say):
     shutil.rmtree(INSTALLED / "build", ignore_errors=True)
 
 
-def small_packets(peer, own, seconds):
-    """Datagrams of 64 bytes from our own sender, as fast as the kernel takes them."""
+def small_packets(peer, own, seconds, joined=False):
+    """Datagrams of 64 bytes from our own sender, as fast as the kernel takes them; to a receiver that
+    takes them one by one, or joined (UDP_GRO)."""
     output = peer.lab.folder / "sink.json"
+    options = ["--joined", SMALL] if joined else []
     with open(output, "wb") as file:
-        sink = peer.server.start("sink", [own, "sink", f"{peer.target}:{PORT}"], stdout=file)
+        sink = peer.server.start("sink", [own, "sink", f"{peer.target}:{PORT}", *options],
+                                  stdout=file)
     try:
         until(lambda: output.read_text().startswith("ready"), 5, "the sink", sink)
         sent = json.loads(peer.client.run(
-            [own, "send", f"{peer.target}:{PORT}", "--seconds", seconds], seconds + 15))
+            [own, "send", f"{peer.target}:{PORT}", "--seconds", seconds, "--size", SMALL],
+            seconds + 15))
         if sink.wait(10) != 0:
             raise Missing(f"the sink: {sink.last_words()}")
         report = json.loads(output.read_text().splitlines()[-1])
