@@ -38,7 +38,7 @@ def ramp(clients):
 
 def connect(world, options, group, add):
     """As many clients, one after the other's coming, as both sides get through on these cores."""
-    server = world.serve()
+    server = world.serve(options.connects)
     try:
         before = server.cpu()
         load = world.load(options.connects, "--dh", group, "--at-once", options.at_once,
@@ -56,7 +56,7 @@ def connect(world, options, group, add):
 
 def hold(world, options, clients, name, add):
     """Sessions that do nothing but stay."""
-    server = world.serve()
+    server = world.serve(clients)
     try:
         empty = server.memory()
         load = world.load(clients, "--dh", "ecp256", "--at-once", options.at_once, "--hold", "1d")
@@ -89,7 +89,7 @@ def load_ends(world):
 
 def storm(world, options, add):
     """The server is killed, and its clients with it; all of them dial when it is there again."""
-    server = world.serve()
+    server = world.serve(options.clients)
     try:
         load = world.load(options.clients, "--dh", "modp2048", "--at-once", options.at_once,
                           "--hold", "1d")
@@ -107,7 +107,7 @@ def storm(world, options, add):
 
 def restart(world, options, way, add):
     """Clients that are up, and dial again by themselves."""
-    server = world.serve()
+    server = world.serve(options.clients)
     try:
         load = world.load(options.clients, "--dh", "modp2048", "--at-once", options.clients,
                           "--hold", "1d", "--redial")
@@ -147,10 +147,14 @@ def returned(load, options, name, add, first, lost):
 
 # --- flood ----------------------------------------------------------------------------------------
 
+def number_of_logins(options):
+    return round(options.login_rate * options.login_seconds)
+
+
 def logins(world, options):
     """Clients that come at a rate, whatever becomes of them."""
-    clients = round(options.login_rate * options.login_seconds)
-    load = world.load(clients, "--dh", "modp2048", "--rate", options.login_rate, "--hold", "0s")
+    load = world.load(number_of_logins(options), "--dh", "modp2048", "--rate", options.login_rate,
+                      "--hold", "0s")
     report = load.finish(options.login_seconds + 120)
     connects = report["connects"]
     return {"share": 100 * connects["up"] / max(1, connects["begun"]),
@@ -170,7 +174,7 @@ def start_flood(world, options, seconds):
 
 def flood(world, options, add, say):
     """Logins without a flood, logins under one, and what of an hour of it stays in memory."""
-    server = world.serve()
+    server = world.serve(number_of_logins(options))
     process = None
     try:
         normal = logins(world, options)

@@ -29,7 +29,7 @@ START, END = 20, 30
 class World:
     """Two hosts, and what a server and its clients are told."""
 
-    def __init__(self, lab, adit, users, pattern=USER):
+    def __init__(self, lab, adit, pattern=USER):
         self.lab = lab
         self.adit = adit
         self.pattern = pattern
@@ -44,9 +44,7 @@ class World:
         self.psk = lab.write("psk", PSK)
         self.password = lab.write("password", PASSWORD)
         keys = lab.write("ipsec.secrets", f'%any %any : PSK "{PSK}"\n')
-        names = (pattern.replace("{}", str(number)) for number in range(1, users + 1))
-        everybody = lab.write("chap-secrets", "".join(
-            f'{name} l2tpd "{PASSWORD}" *\n' for name in names))
+        everybody = self.write_users(1)
         self.socket = lab.folder / "control.sock"
         # Keep-alives, LCP echo (30 s) and HELLO (60 s) are those that every server has.
         self.configuration = lab.write("adit.toml", f"""
@@ -66,7 +64,15 @@ mode = "shared"
 socket = "{self.socket}"
 """)
 
-    def serve(self):
+    def write_users(self, count):
+        """Makes the file of users. Returns where it is."""
+        names = (self.pattern.replace("{}", str(number)) for number in range(1, count + 1))
+        return self.lab.write("chap-secrets", "".join(
+            f'{name} l2tpd "{PASSWORD}" *\n' for name in names))
+
+    def serve(self, users):
+        """A server that knows so many users: what these take is in its memory with nobody there."""
+        self.write_users(users)
         return Server(self)
 
     def load(self, clients, *options, name="load", network=CLIENTS):
