@@ -102,7 +102,7 @@ impl Engine {
                     terms,
                 },
                 None,
-            ) => match self.admit_from(now, id, source, &login.user, account, *terms) {
+            ) => match self.admit_from(now, id, source, &login.user, account, terms) {
                 Ok(network) => ppp::Verdict::Accept {
                     authenticator_response: proof,
                     network,
@@ -151,7 +151,7 @@ impl Engine {
         source: Option<Source>,
         user: &ppp::UserName,
         account: ppp::UserName,
-        terms: Terms,
+        terms: Arc<Terms>,
     ) -> Result<NetworkConfig, Refused> {
         if let Some(source) = source {
             self.guard.on_login(now, user, source);
@@ -165,7 +165,7 @@ impl Engine {
         &mut self,
         id: SessionId,
         account: ppp::UserName,
-        terms: Terms,
+        terms: Arc<Terms>,
     ) -> Result<NetworkConfig, Refused> {
         let replaced = self.replaced(id, &account)?;
         let network = self.find_address(id, &account, &terms, replaced.first().copied())?;
@@ -173,7 +173,7 @@ impl Engine {
             self.end_session(session, Reason::Replaced);
         }
         if let Some(session) = self.sessions.get_mut(&id) {
-            session.terms = Arc::new(terms);
+            session.terms = terms;
             if let Some(before) = session.account.replace(account.clone()) {
                 if before != account {
                     session.expires = None;

@@ -137,7 +137,7 @@ pub enum Verdict {
         /// What MS-CHAPv2 must tell the client to prove that we know the password too.
         proof: Option<ppp::mschapv2::AuthenticatorResponse>,
         /// What the user gets.
-        terms: Box<Terms>,
+        terms: Arc<Terms>,
     },
     /// Turn the user away.
     Reject {

@@ -1,5 +1,6 @@
 //! The words of pppd's files: white space between them, quotes, backslashes, comments.
 
+use std::iter;
 use std::ops::Range;
 
 use zeroize::{Zeroize, Zeroizing};
@@ -34,21 +35,15 @@ pub(super) struct Record {
     pub zero: bool,
 }
 
-/// Takes a file apart into records; empty ones are left out.
-pub(super) fn records(text: &[u8]) -> Vec<Record> {
+/// Takes a file apart into records, one at a time; empty ones are left out.
+pub(super) fn records(text: &[u8]) -> impl Iterator<Item = Record> {
     let mut reader = Reader {
         rest: text,
         length: text.len(),
         line: 1,
     };
-    let mut records = Vec::new();
-    while !reader.rest.is_empty() {
-        let record = reader.record();
-        if !record.words.is_empty() {
-            records.push(record);
-        }
-    }
-    records
+    let records = iter::from_fn(move || (!reader.rest.is_empty()).then(|| reader.record()));
+    records.filter(|record| !record.words.is_empty())
 }
 
 struct Reader<'a> {
@@ -231,7 +226,7 @@ mod tests {
     fn words(text: &str) -> Vec<Vec<String>> {
         let text_of = |word: &Word| String::from_utf8_lossy(&word.bytes).into_owned();
         let of = |record: &Record| record.words.iter().map(text_of).collect();
-        records(text.as_bytes()).iter().map(of).collect()
+        records(text.as_bytes()).map(|record| of(&record)).collect()
     }
 
     #[test]
@@ -294,7 +289,7 @@ mod tests {
     #[test]
     fn where_words_and_records_are() {
         let text = b"# users\n\n \"b\\x20b\"  c#d\n\\\ne \"f\ng\"";
-        let found = records(text);
+        let found: Vec<Record> = records(text).collect();
         let piece = |span: &Range<usize>| String::from_utf8_lossy(&text[span.clone()]).into_owned();
         let pieces: Vec<Vec<String>> = found
             .iter()
@@ -317,15 +312,15 @@ mod tests {
     #[test]
     fn slips_are_noticed() {
         let long = format!("a {}\n", "x".repeat(1024));
-        assert!(records(long.as_bytes())[0].too_long);
-        assert_eq!(records(long.as_bytes())[0].words[1].bytes.len(), 1023);
-        assert!(records(b"a b\\x")[0].zero);
-        assert!(records(b"a b c#d")[0].comment_in_word);
-        assert!(!records(b"a b c #d")[0].comment_in_word);
-        assert!(records(b"a b \"c\n")[0].unterminated);
+        let first = |text: &[u8]| records(text).next().unwrap();
+        assert!(first(long.as_bytes()).too_long);
+        assert_eq!(first(long.as_bytes()).words[1].bytes.len(), 1023);
+        assert!(first(b"a b\\x").zero);
+        assert!(first(b"a b c#d").comment_in_word);
+        assert!(!first(b"a b c #d").comment_in_word);
+        assert!(first(b"a b \"c\n").unterminated);
         assert_eq!(
             records(b"\n\na \\\nb\nc")
-                .iter()
                 .map(|r| r.line)
                 .collect::<Vec<_>>(),
             [3, 5]
@@ -335,7 +330,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn any_bytes_are_read(text: Vec<u8>) {
-            records(&text);
+            records(&text).for_each(drop);
         }
     }
 }

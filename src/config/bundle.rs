@@ -16,7 +16,7 @@ use crate::compat::{InsecurePermissions, ipsec_secrets, read_secret_file};
 use crate::diagnostic::{Diagnostic, Place, any_error};
 
 /// Everything that was read.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Bundle {
     /// The settings.
     pub config: Config,

@@ -9,7 +9,7 @@ use crate::compat::chap_secrets::{self, ChapSecrets, Kind, Name, Record, Rules, 
 use crate::diagnostic::{Diagnostic, Place};
 
 /// Everybody who may log in.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Users {
     /// Those of `ppp.secrets`.
     pub chap: ChapSecrets,

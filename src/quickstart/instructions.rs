@@ -149,7 +149,7 @@ impl Prepared {
             .find_map(|record| match &record.user {
                 Name::Exact(name) => {
                     let chosen = self.bundle.users.chap.lookup(name, server)?;
-                    (chosen.line == record.line).then(|| String::from_utf8(name.clone()).ok())?
+                    (chosen.line == record.line).then(|| String::from_utf8(name.to_vec()).ok())?
                 }
                 Name::Any => None,
             })

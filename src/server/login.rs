@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use engine::{Cause, Login, Verdict};
@@ -39,14 +40,15 @@ pub(super) struct Users {
 
 impl Users {
     /// The users and keys of `bundle`, for a server called `name`.
-    pub(super) fn new(bundle: &Bundle, name: &str) -> Self {
-        let bound = bundle.named_keys.iter().filter(|key| key.users.is_some());
+    pub(super) fn new(bundle: Bundle, name: &str) -> Self {
+        let bound = bundle.named_keys.into_iter();
+        let bound = bound.filter(|key| key.users.is_some());
         Self {
-            users: bundle.users.clone(),
-            settings: bundle.config.clone(),
+            users: bundle.users,
             server: name.to_owned(),
-            bound: bound.map(|key| (key.name.clone(), key.clone())).collect(),
+            bound: bound.map(|key| (key.name.clone(), key)).collect(),
             own_key_only: bundle.config.ipsec.own_key_only,
+            settings: bundle.config,
             stale: None,
         }
     }
@@ -126,7 +128,7 @@ impl Users {
         Verdict::Accept {
             account: UserName::new(name).unwrap_or_else(|| user.clone()),
             proof,
-            terms: Box::new(record.terms.clone()),
+            terms: Arc::clone(&record.terms),
         }
     }
 

@@ -186,8 +186,6 @@ impl Server {
         )?;
         let commands = shell.workers().first().cloned();
         let desk = Desk {
-            config,
-            users: Users::new(&bundle, &bundle.config.ppp.name),
             journal: Journal::default(),
             attendance: Attendance::new(
                 Plan {
@@ -199,12 +197,14 @@ impl Server {
                 shell.answers(),
                 commands.ok_or_else(|| anyhow!("there is no packet thread"))?,
             ),
+            users: Users::new(bundle, &config.ppp.name),
+            config,
             unrouted: Vec::new(),
             lost: false,
         };
         // Only what lies in the pool, and only what bears our mark.
-        let fixed = bundle.users.fixed_addresses();
-        let ranges = &bundle.config.pool.ranges;
+        let fixed = desk.users.all().fixed_addresses();
+        let ranges = &desk.config.pool.ranges;
         desk.attendance.proxies().sweep(|address| {
             fixed.contains(&address) || ranges.iter().any(|range| range.contains(address))
         });
@@ -460,8 +460,6 @@ impl Operator for Server {
         }
         let keys = bundle.keys.len() + bundle.named_keys.len();
         let users = bundle.users.records().count();
-        // The server has the name it was started with until it is started again.
-        self.desk.users = Users::new(&bundle, &self.desk.config.ppp.name);
         // What is a matter of keys and users has taken effect.
         let settings = &mut self.desk.config;
         settings.psk.clone_from(&bundle.config.psk);
@@ -473,6 +471,8 @@ impl Operator for Server {
         } else {
             "; the other settings have changed too, and take effect at the next start"
         };
+        // The server has the name it was started with until it is started again.
+        self.desk.users = Users::new(bundle, &self.desk.config.ppp.name);
         Ok(format!("reloaded {keys} keys and {users} users{restart}"))
     }
 }

@@ -443,7 +443,7 @@ impl Party {
                     let password = Secret::from(user.password.as_bytes());
                     (
                         login.request.exchange.check(&login.request.user, &password),
-                        Box::new(Terms::with_addresses(user.address.clone())),
+                        Arc::new(Terms::with_addresses(user.address.clone())),
                     )
                 });
                 let account = login.request.user.clone();

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use dataplane::{AddSession, Update};
@@ -177,7 +178,7 @@ impl Lab {
         let number = self.clients.len();
         let seed = u64::try_from(number).expect("few") + 100;
         let mut l2tp = l2tp::Endpoint::new(l2tp::Config::default(), Rng::seed_from_u64(seed));
-        let tunnel = l2tp.open_tunnel(self.now, peer, PORTS, std::sync::Arc::default());
+        let tunnel = l2tp.open_tunnel(self.now, peer, PORTS, Arc::default());
         self.clients.push(Client {
             peer,
             user,
@@ -390,7 +391,7 @@ impl Lab {
         let name = &login.request.user;
         let account = ppp::UserName::new(name.without_domain()).expect("a short name");
         let terms = account.as_str().and_then(|name| self.terms.get(name));
-        let terms = Box::new(terms.cloned().unwrap_or_default());
+        let terms = Arc::new(terms.cloned().unwrap_or_default());
         match login.request.exchange.check(name, &Secret::from(PASSWORD)) {
             Check::Passed(proof) => Verdict::Accept {
                 account,

@@ -280,12 +280,12 @@ impl Target {
             None => return Err(Failure::Configuration(loaded.findings)),
         };
         let server = match &file.server {
-            None => Name::Exact(config.ppp.name.clone().into_bytes()),
+            None => Name::Exact(config.ppp.name.as_bytes().into()),
             Some(name) if name == "*" => Name::Any,
             Some(name) => {
                 write::check_name(name.as_bytes())
                     .map_err(|why| Failure::Usage(format!("the name of the server {why}")))?;
-                Name::Exact(name.as_bytes().to_vec())
+                Name::Exact(name.as_bytes().into())
             }
         };
         let path = file.file.as_ref().unwrap_or(&config.ppp.secrets);

@@ -6,7 +6,7 @@
 use engine::AddressPolicy;
 use zeroize::Zeroizing;
 
-use super::{ChapSecrets, Name, Record, Rules, Stored, addresses, parse, write};
+use super::{ChapSecrets, Name, Record, Rules, Spans, Stored, addresses, parse_and_locate, write};
 use crate::diagnostic::Place;
 
 /// Why a file was not changed.
@@ -47,6 +47,8 @@ pub struct Editor<'a> {
     text: &'a [u8],
     rules: Rules,
     users: ChapSecrets,
+    /// Where each record is, in their order.
+    spans: Vec<Spans>,
 }
 
 /// Reads one address word, as it may stand in the file.
@@ -60,8 +62,13 @@ pub fn check_address(word: &str) -> Result<(), &'static str> {
 impl<'a> Editor<'a> {
     /// The file with this text.
     pub fn new(text: &'a [u8], rules: Rules) -> Self {
-        let users = read(text, rules);
-        Self { text, rules, users }
+        let (users, spans) = read(text, rules);
+        Self {
+            text,
+            rules,
+            users,
+            spans,
+        }
     }
 
     /// What the file says.
@@ -80,7 +87,7 @@ impl<'a> Editor<'a> {
         secret: &Stored,
         addresses: &[String],
     ) -> Result<Zeroizing<Vec<u8>>, Refused> {
-        if let Some(record) = self.of(user, server).first() {
+        if let Some((record, _)) = self.of(user, server).first() {
             return Err(Refused::Present(record.line));
         }
         self.check_free(user, addresses)?;
@@ -102,7 +109,7 @@ impl<'a> Editor<'a> {
         out.push(b'\n');
         let mut expected = self.meanings();
         expected.push((
-            Name::Exact(user.to_vec()),
+            Name::Exact(user.into()),
             server.clone(),
             secret.clone(),
             policy(addresses),
@@ -122,9 +129,8 @@ impl<'a> Editor<'a> {
     ) -> Result<Zeroizing<Vec<u8>>, Refused> {
         let records = self.of(user, server);
         // As at a login, a record for this very server counts before one for any.
-        let exact = records.iter().find(|record| record.server == *server);
-        let chosen = *exact.or(records.first()).ok_or(Refused::Absent)?;
-        let spans = &chosen.spans;
+        let exact = records.iter().find(|(record, _)| record.server == *server);
+        let (chosen, spans) = *exact.or(records.first()).ok_or(Refused::Absent)?;
         let mut out = Zeroizing::new(Vec::with_capacity(self.text.len().saturating_add(4096)));
         let piece = |from: usize, to: usize| self.text.get(from..to).unwrap_or_default();
         out.extend_from_slice(piece(0, spans.secret.start));
@@ -179,28 +185,28 @@ impl<'a> Editor<'a> {
         }
         let mut out = Zeroizing::new(Vec::with_capacity(self.text.len()));
         let mut from = 0;
-        for record in &records {
-            let span = &record.spans.record;
+        for (_, Spans { record: span, .. }) in &records {
             out.extend_from_slice(self.text.get(from..span.start).unwrap_or_default());
             from = span.end;
         }
         out.extend_from_slice(self.text.get(from..).unwrap_or_default());
-        let goes = |record: &&Record| records.iter().any(|gone| std::ptr::eq(*gone, *record));
+        let goes =
+            |record: &&Record| (records.iter()).any(|(gone, _)| std::ptr::eq(*gone, *record));
         let left = self.users.records().iter().filter(|record| !goes(record));
         let expected: Vec<Meaning> = left.map(meaning).collect();
         Ok((self.read_back(out, &expected)?, records.len()))
     }
 
     /// The records of exactly this user that count for `server`, in file order.
-    fn of(&self, user: &[u8], server: &Name) -> Vec<&Record> {
-        let counts = |record: &&Record| match server {
+    fn of(&self, user: &[u8], server: &Name) -> Vec<(&Record, &Spans)> {
+        let counts = |record: &Record| match server {
             Name::Any => record.server == Name::Any,
             Name::Exact(name) => record.server.admits(name),
         };
-        let records = self.users.records().iter();
+        let records = self.users.records().iter().zip(&self.spans);
         records
-            .filter(|record| matches!(&record.user, Name::Exact(name) if name == user))
-            .filter(counts)
+            .filter(|(record, _)| matches!(&record.user, Name::Exact(name) if **name == *user))
+            .filter(|(record, _)| counts(record))
             .collect()
     }
 
@@ -210,8 +216,7 @@ impl<'a> Editor<'a> {
             return Ok(());
         };
         let another = |record: &&Record| {
-            record.user != Name::Exact(user.to_vec())
-                && record.terms.addresses.fixed() == Some(fixed)
+            record.user != Name::Exact(user.into()) && record.terms.addresses.fixed() == Some(fixed)
         };
         match self.users.records().iter().find(another) {
             None => Ok(()),
@@ -231,7 +236,7 @@ impl<'a> Editor<'a> {
         text: Zeroizing<Vec<u8>>,
         expected: &[Meaning],
     ) -> Result<Zeroizing<Vec<u8>>, Refused> {
-        let users = read(&text, self.rules);
+        let (users, _) = read(&text, self.rules);
         let found: Vec<Meaning> = users.records().iter().map(meaning).collect();
         match found == expected {
             true => Ok(text),
@@ -252,8 +257,11 @@ fn meaning(record: &Record) -> Meaning {
     )
 }
 
-fn read(text: &[u8], rules: Rules) -> ChapSecrets {
-    parse(&Place::default(), text, rules, &mut Vec::new())
+fn read(text: &[u8], rules: Rules) -> (ChapSecrets, Vec<Spans>) {
+    let (place, mut spans) = (Place::default(), Vec::new());
+    let located = |found| spans.push(found);
+    let users = parse_and_locate(&place, text, rules, &mut Vec::new(), located);
+    (users, spans)
 }
 
 fn written(secret: &Stored) -> Zeroizing<Vec<u8>> {

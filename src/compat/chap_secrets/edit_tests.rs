@@ -14,7 +14,7 @@ const FILE: &str = "# the users\n\
     last l2tpd pw -";
 
 fn l2tpd() -> Name {
-    Name::Exact(b"l2tpd".to_vec())
+    Name::Exact(b"l2tpd"[..].into())
 }
 
 fn stored(password: &str) -> Stored {
@@ -251,14 +251,14 @@ proptest! {
             && write::check_name(&server).is_ok()
             && write::check_password(&password).is_ok();
         prop_assume!(writable);
-        let (user, server) = (user.as_slice(), Name::Exact(server));
+        let (user, server) = (user.as_slice(), Name::Exact(server.into()));
         let Name::Exact(server_name) = &server else { unreachable!() };
         let secret = Stored::Password(Secret::from(password.as_slice()));
         let before = "ann l2tpd pw *\n";
         let editor = Editor::new(before.as_bytes(), Rules::default());
         prop_assume!(user != b"ann");
         let text = editor.add(user, &server, &secret, &words("10.0.0.5 *")).unwrap();
-        let users = read(&text, Rules::default());
+        let (users, _) = read(&text, Rules::default());
         let record = users.lookup(user, server_name).unwrap();
         prop_assert!(record.secret == secret);
         let lines = pppd::lines(&text);

@@ -10,10 +10,12 @@ mod options;
 mod stored;
 pub mod write;
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use engine::{AddressPolicy, Terms};
 use ppp::UserName;
@@ -60,7 +62,7 @@ pub enum Name {
     /// `*`
     Any,
     /// Compared byte for byte, case included.
-    Exact(Vec<u8>),
+    Exact(Arc<[u8]>),
 }
 
 impl Name {
@@ -69,7 +71,7 @@ impl Name {
         if **word.bytes == *b"*" {
             Self::Any
         } else {
-            Self::Exact(word.bytes.to_vec())
+            Self::Exact(word.bytes.as_slice().into())
         }
     }
 
@@ -77,7 +79,7 @@ impl Name {
     pub fn admits(&self, name: &[u8]) -> bool {
         match self {
             Self::Any => true,
-            Self::Exact(own) => own == name,
+            Self::Exact(own) => **own == *name,
         }
     }
 }
@@ -105,15 +107,13 @@ pub struct Record {
     /// Third column.
     pub secret: Stored,
     /// The other columns: addresses, and the options after `--`.
-    pub terms: Terms,
+    pub terms: Arc<Terms>,
     /// Line of the record, from 1.
     pub line: u32,
-    /// Where its parts are in the file.
-    spans: Spans,
 }
 
 /// Where the parts of a record are, in bytes from the beginning of the file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 struct Spans {
     /// All of it, from the beginning of its first line to the end of its last one.
     record: Range<usize>,
@@ -129,16 +129,25 @@ impl Record {
             .saturating_mul(2)
             .saturating_add(explicit(&self.server))
     }
+
+    /// Has in common with `other` what is equal: mostly the users of a file differ only in name and
+    /// secret.
+    fn share_with(&mut self, other: &Self) {
+        if self.server == other.server {
+            self.server = other.server.clone();
+        }
+        if self.terms == other.terms {
+            self.terms = Arc::clone(&other.terms);
+        }
+    }
 }
 
 /// A file of users, ready to be asked.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct ChapSecrets {
     records: Vec<Record>,
-    /// Indices of the records of each explicit user, in file order.
-    by_user: BTreeMap<Vec<u8>, Vec<usize>>,
-    /// Indices of the records whose client is `*`.
-    of_anybody: Vec<usize>,
+    /// Indices of all records by user, those of `*` first; those of one user in file order.
+    by_user: Vec<u32>,
     /// The files it was read from, the ones named by secrets included.
     files: Vec<(PathBuf, Option<Stamp>)>,
 }
@@ -146,12 +155,9 @@ pub struct ChapSecrets {
 impl ChapSecrets {
     /// The record that counts for `user` at the server called `server`.
     pub fn lookup(&self, user: &[u8], server: &[u8]) -> Option<&Record> {
-        let explicit = self.by_user.get(user).into_iter().flatten();
+        let of_anybody = self.of(|name| name.cmp(&Name::Any));
         let mut best: Option<&Record> = None;
-        for record in explicit
-            .chain(&self.of_anybody)
-            .filter_map(|index| self.records.get(*index))
-        {
+        for record in self.of_exactly(user).chain(of_anybody) {
             if record.server.admits(server) && best.is_none_or(|b| record.rank() > b.rank()) {
                 best = Some(record);
             }
@@ -161,10 +167,27 @@ impl ChapSecrets {
 
     /// The first record of exactly this user, for whatever server: what a client looks up.
     pub fn lookup_user(&self, user: &[u8]) -> Option<&Record> {
-        self.by_user
-            .get(user)?
-            .first()
-            .and_then(|index| self.records.get(*index))
+        self.of_exactly(user).next()
+    }
+
+    /// The records of this very user, in file order.
+    fn of_exactly(&self, user: &[u8]) -> impl Iterator<Item = &Record> {
+        self.of(|name| match name {
+            Name::Any => Ordering::Less,
+            Name::Exact(name) => (**name).cmp(user),
+        })
+    }
+
+    /// The records of the user whose name is equal, in file order.
+    fn of(&self, compare: impl Fn(&Name) -> Ordering) -> impl Iterator<Item = &Record> {
+        let record = |index: &u32| self.records.get(usize::try_from(*index).ok()?);
+        let compare = move |index: &u32| {
+            record(index).map_or(Ordering::Greater, |record| compare(&record.user))
+        };
+        let begin = self.by_user.partition_point(|index| compare(index).is_lt());
+        let rest = self.by_user.get(begin..).unwrap_or_default();
+        let rest = rest.iter().take_while(move |index| compare(index).is_eq());
+        rest.filter_map(record)
     }
 
     /// All records, in file order.
@@ -185,13 +208,20 @@ impl ChapSecrets {
         }
     }
 
-    fn push(&mut self, record: Record) {
-        let index = self.records.len();
-        match &record.user {
-            Name::Any => self.of_anybody.push(index),
-            Name::Exact(name) => self.by_user.entry(name.clone()).or_default().push(index),
+    fn push(&mut self, mut record: Record) {
+        if let Some(last) = self.records.last() {
+            record.share_with(last);
         }
         self.records.push(record);
+    }
+
+    /// After the last record.
+    fn sort(&mut self) {
+        self.records.shrink_to_fit();
+        let mut indices: Vec<(&Name, u32)> =
+            self.records.iter().map(|r| &r.user).zip(0..).collect();
+        indices.sort_unstable();
+        self.by_user = indices.into_iter().map(|(_, index)| index).collect();
     }
 }
 
@@ -209,6 +239,17 @@ pub fn parse(
     text: &[u8],
     rules: Rules,
     findings: &mut Vec<Diagnostic>,
+) -> ChapSecrets {
+    parse_and_locate(file, text, rules, findings, |_| {})
+}
+
+/// The same; `located` learns where each record is, in their order.
+fn parse_and_locate(
+    file: &Place,
+    text: &[u8],
+    rules: Rules,
+    findings: &mut Vec<Diagnostic>,
+    mut located: impl FnMut(Spans),
 ) -> ChapSecrets {
     let mut users = ChapSecrets::default();
     let mut first_lines: BTreeMap<(Name, Name), u32> = BTreeMap::new();
@@ -228,7 +269,7 @@ pub fn parse(
                 findings: &mut *findings,
             },
         };
-        if let Some(record) = reader.record(&words) {
+        if let Some((record, spans)) = reader.record(&words) {
             let parties = (record.user.clone(), record.server.clone());
             let first = *first_lines.entry(parties).or_insert(record.line);
             if first != record.line {
@@ -237,8 +278,10 @@ pub fn parse(
                 findings.push(found.hint("remove one of the two"));
             }
             users.push(record);
+            located(spans);
         }
     }
+    users.sort();
     users
 }
 
@@ -265,7 +308,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn record(&mut self, words: &Words) -> Option<Record> {
+    fn record(&mut self, words: &Words) -> Option<(Record, Spans)> {
         self.slips(words);
         let [user, server, secret, rest @ ..] = &words.words[..] else {
             let number = words.words.len();
@@ -302,18 +345,19 @@ impl Reader<'_> {
             [first, .., last] => first.span.start..last.span.end,
             [only] => only.span.clone(),
         };
-        Some(Record {
+        let record = Record {
             server: Name::of(server),
             user: name,
             secret: stored,
-            terms,
+            terms: Arc::new(terms),
             line: words.line,
-            spans: Spans {
-                record: at(words.span.clone()),
-                secret: at(secret.span.clone()),
-                addresses: at(written),
-            },
-        })
+        };
+        let spans = Spans {
+            record: at(words.span.clone()),
+            secret: at(secret.span.clone()),
+            addresses: at(written),
+        };
+        Some((record, spans))
     }
 
     /// What is odd about the way a record is written.
@@ -424,7 +468,7 @@ impl Reader<'_> {
         };
         self.files.push((path.to_owned(), stamp));
         let first = read.as_ref().and_then(|(bytes, _)| {
-            let first = records(bytes).into_iter().next()?;
+            let first = records(bytes).next()?;
             first.words.into_iter().next()
         });
         // The other records count. A file that is not there is not named: perhaps it was never

@@ -506,7 +506,7 @@ fn options_of_a_user() {
         ],
         ..Terms::with_addresses(AddressPolicy::only([10, 0, 0, 5].into()))
     };
-    assert_eq!(*terms, expected);
+    assert_eq!(**terms, expected);
     for (options, words) in [
         (
             "lcp-echo-interval 30 mtu 1200",

@@ -406,7 +406,7 @@ fn has_pap_users(import: &Import) -> bool {
     );
     users.records().iter().any(|record| match &record.server {
         Name::Any => true,
-        Name::Exact(server) => server == name.as_bytes(),
+        Name::Exact(server) => **server == *name.as_bytes(),
     })
 }
 
