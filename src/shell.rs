@@ -89,6 +89,8 @@ pub struct Shell {
     answers: Answers,
     answered: mpsc::UnboundedReceiver<(RequestId, Answer)>,
     collected: Instant,
+    /// See [`Self::gather_deadlines`].
+    tick: Duration,
     /// The last input was something due or noticed: messages have their turn now.
     tended: bool,
     unanswered: u64,
@@ -154,6 +156,7 @@ impl Shell {
             answers,
             answered,
             collected,
+            tick: Duration::ZERO,
             tended: false,
             unanswered: 0,
         })
@@ -173,6 +176,13 @@ impl Shell {
     /// under way, of which each that finds no room has failed.
     pub fn queue_computations(&mut self, most: usize) {
         self.pool.accept(most);
+    }
+
+    /// Lets what is due wait for the next multiple of `tick`: the echoes, greetings and keep-alives of
+    /// ten thousand idle sessions would else be as many occasions to wake this thread and the packet
+    /// threads. Little against any timer of the protocols, it is nothing that a peer could notice.
+    pub const fn gather_deadlines(&mut self, tick: Duration) {
+        self.tick = tick;
     }
 
     /// Handshake messages that no thread had time for.
@@ -195,7 +205,8 @@ impl Shell {
     /// When all packet threads have ended, which they never do by themselves.
     pub async fn next(&mut self) -> anyhow::Result<Input> {
         let now = clock::now();
-        let due = self.engine.poll_timeout().map(|(at, _)| at - now);
+        let due = self.engine.poll_timeout();
+        let due = due.map(|(at, _)| round_up(at, self.tick) - now);
         let sleep = due.unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP);
         let tend = !self.tended;
         // Not left to the sleep below: a new one is never over at once, and each time that
@@ -433,6 +444,15 @@ impl Shell {
     }
 }
 
+/// The first multiple of `tick` from `at` on.
+fn round_up(at: Instant, tick: Duration) -> Instant {
+    let over = at.since_boot().as_nanos().checked_rem(tick.as_nanos());
+    match over.map(|over| u64::try_from(over).map(Duration::from_nanos)) {
+        Some(Ok(over)) if !over.is_zero() => at + tick.saturating_sub(over),
+        _ => at,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -444,6 +464,23 @@ mod tests {
     use crate::io::udp::ephemeral;
 
     const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    #[test]
+    fn deadlines_are_met_at_the_next_tick_and_never_early() {
+        let at = |ms| Instant::from_boot(Duration::from_millis(ms));
+        let tick = Duration::from_millis(20);
+        for (due, met) in [
+            (0, 0),
+            (1, 20),
+            (19, 20),
+            (20, 20),
+            (21, 40),
+            (90_001, 90_020),
+        ] {
+            assert_eq!(round_up(at(due), tick), at(met), "{due}");
+            assert_eq!(round_up(at(due), Duration::ZERO), at(due));
+        }
+    }
 
     /// More IKE messages wait than are read here, and a retransmission is overdue.
     #[tokio::test]

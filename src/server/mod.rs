@@ -43,6 +43,8 @@ use signals::{Signal, Signals};
 
 /// How long goodbyes may take.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// Deadlines are met at multiples of this.
+const TICK: Duration = Duration::from_millis(20);
 
 /// Runs a server until it is told to end.
 ///
@@ -177,13 +179,14 @@ impl Server {
         if let Err(error) = confinement::give_up_rights(needs, scripts) {
             warn!("{error}");
         }
-        let shell = Shell::start(
+        let mut shell = Shell::start(
             engine,
             plane,
             wirings,
             config.workers.pin,
             settings::worker_limits(&config),
         )?;
+        shell.gather_deadlines(TICK);
         let commands = shell.workers().first().cloned();
         let desk = Desk {
             journal: Journal::default(),
