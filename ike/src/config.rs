@@ -113,7 +113,8 @@ pub struct Timing {
     pub answer_memory: Duration,
     /// An IKE SA that we did not start and whose peer has no child SA ends after this.
     pub without_child: Duration,
-    /// Silence after which a peer that announced Dead Peer Detection is asked; zero never asks.
+    /// Silence after which a peer that announced Dead Peer Detection is asked, unless what the sessions
+    /// inside ask by then is answered within two seconds more; zero never asks.
     pub dpd_idle: Duration,
     /// Pause between two unanswered questions.
     pub dpd_interval: Duration,

@@ -265,6 +265,10 @@ impl Habits {
     }
 }
 
+/// What the sessions inside ask comes first: the echo of PPP, which is due after as long a silence by
+/// default, is answered within this time, and then an exchange of IKE has nothing left to find out.
+const PRECEDENCE: Duration = Duration::from_secs(2);
+
 /// How a peer is asked if it lives: silence before the first question, pause between questions,
 /// and their number. `None` never asks.
 pub(crate) fn asking(habits: Option<&Habits>, config: &Config) -> Option<(Duration, Duration, u8)> {
@@ -277,7 +281,11 @@ pub(crate) fn asking(habits: Option<&Habits>, config: &Config) -> Option<(Durati
         }) => (idle, interval, tries),
         Some(DeadPeers::AsConfigured) | None => {
             let timing = &config.timing;
-            (timing.dpd_idle, timing.dpd_interval, timing.dpd_tries)
+            let idle = match timing.dpd_idle {
+                Duration::ZERO => Duration::ZERO,
+                idle => idle.saturating_add(PRECEDENCE),
+            };
+            (idle, timing.dpd_interval, timing.dpd_tries)
         }
     };
     (!idle.is_zero()).then_some((idle, interval, tries))

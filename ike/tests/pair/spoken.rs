@@ -612,7 +612,7 @@ fn requests_follow_esp_to_another_address() {
     let mut elsewhere = client.path;
     elsewhere.remote = "203.0.113.77:61000".parse().expect("an address");
     host.server.follow(host.now, sa, elsewhere);
-    host.now = host.now + seconds(31);
+    host.now = host.now + seconds(33);
     host.server.handle_timeout(host.now);
     // A question, and a NAT keepalive, since the server is behind a NAT itself.
     let mut asked = Vec::new();
