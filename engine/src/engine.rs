@@ -6,10 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rand_core::SeedableRng;
-use wire::{Instant, Path, PeerId, Rng, Source};
+use wire::{Few, Instant, Path, PeerId, Rng, Source};
 
 use crate::ending::Ending;
-use crate::few::Few;
 use crate::guard::Guard;
 use crate::kin::Kindred;
 use crate::peer::Peer;

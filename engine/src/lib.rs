@@ -25,7 +25,6 @@ mod ending;
 mod engine;
 mod explanation;
 mod failing;
-mod few;
 mod guard;
 mod kin;
 mod limits;

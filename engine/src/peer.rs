@@ -7,11 +7,10 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use wire::{Instant, Path, PeerId};
+use wire::{Few, Instant, Path, PeerId};
 
 use crate::dial::Dialled;
 use crate::failing::Attempt;
-use crate::few::Few;
 use crate::status::PeerStatus;
 use crate::{Reason, SessionId};
 

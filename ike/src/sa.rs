@@ -1,11 +1,11 @@
 //! One IKE SA, from its first message on.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use wire::{Instant, Path};
+use wire::{Few, Instant, Path};
 
 use crate::codec::{
     Chain, ChainBuilder, Cookie, ExchangeType, Flags, Header, MessageId, NatTraversal,
@@ -189,7 +189,7 @@ pub(crate) struct Established {
     pub(crate) quick_modes: BTreeMap<MessageId, QuickMode>,
     /// Finished Quick Modes that are remembered, oldest first.
     pub(crate) finished: VecDeque<MessageId>,
-    pub(crate) children: BTreeSet<ChildId>,
+    pub(crate) children: Few<ChildId>,
     /// What we started it with, if we did.
     pub(crate) initiate: Option<Box<crate::Initiate>>,
     /// The IKE SA that is to replace it, under way.

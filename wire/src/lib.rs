@@ -6,12 +6,14 @@
 //! - [`Secret`]: bytes that are wiped, compared in constant time and never printed,
 //! - [`Rng`]: the one kind of generator, seeded at construction,
 //! - [`parse`] and [`emit`]: a thin layer over nom, and its counterpart for writing,
+//! - [`Few`]: sets of which most have one member,
 //! - [`is_printable`]: which characters of a peer's text may reach a terminal,
 //! - [`DecodeError`]: what is wrong with some bytes, and where.
 #![forbid(unsafe_code)]
 
 pub mod emit;
 mod error;
+mod few;
 pub mod parse;
 mod path;
 mod secret;
@@ -21,6 +23,7 @@ mod text;
 mod time;
 
 pub use error::DecodeError;
+pub use few::Few;
 pub use path::{Carrier, Path, PeerId, Ports};
 pub use rand_chacha::ChaCha20Rng as Rng;
 pub use secret::Secret;

@@ -87,7 +87,7 @@ impl Endpoint {
             first: Some(path.remote),
         };
         sa.move_to(Phase::Responding(state));
-        self.sas.insert(id, sa);
+        self.sas.insert(id, Box::new(sa));
     }
 
     /// A cookie for us that names no other IKE SA.
@@ -178,7 +178,7 @@ impl Endpoint {
             first: None,
         };
         sa.move_to(Phase::Initiating(Box::new(state)));
-        self.sas.insert(id, sa);
+        self.sas.insert(id, Box::new(sa));
         id
     }
 
@@ -436,7 +436,7 @@ impl Endpoint {
 
     /// Forgets an IKE SA and all that is under way on it, without a word to the peer. Its child
     /// SAs live on.
-    pub(super) fn remove_sa(&mut self, id: SaId) -> Option<Sa> {
+    pub(super) fn remove_sa(&mut self, id: SaId) -> Option<Box<Sa>> {
         let mut sa = self.sas.remove(&id)?;
         self.fragments.forget(Origin::Sa(id));
         self.context.timers.cancel_all(Owner::Sa(id));

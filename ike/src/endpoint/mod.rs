@@ -9,11 +9,11 @@ mod main_mode;
 mod quick_mode;
 mod timeouts;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use wire::{Instant, Path, Rng, Secret};
+use wire::{Few, Instant, Path, Rng, Secret};
 
 use crate::census::Census;
 use crate::codec::{Cookie, Identity, MessageId};
@@ -116,15 +116,16 @@ struct Child {
 /// What one party has.
 #[derive(Debug, Default)]
 struct Members {
-    sas: BTreeSet<SaId>,
-    children: BTreeSet<ChildId>,
+    sas: Few<SaId>,
+    children: Few<ChildId>,
 }
 
 /// All IKE SAs of a host.
 #[derive(Debug)]
 pub struct Endpoint {
     context: Context,
-    sas: BTreeMap<SaId, Sa>,
+    // Boxed: ids only grow, which leaves every node of such a map half empty.
+    sas: BTreeMap<SaId, Box<Sa>>,
     /// IKE SAs that others started, by our cookie.
     responding: BTreeMap<Cookie, SaId>,
     /// IKE SAs that we started, by our cookie.

@@ -70,7 +70,7 @@ impl Finished {
             quick_modes_begun: 0,
             quick_modes: std::collections::BTreeMap::new(),
             finished: std::collections::VecDeque::new(),
-            children: std::collections::BTreeSet::new(),
+            children: wire::Few::default(),
             initiate: self.initiate,
             successor: None,
             told: false,

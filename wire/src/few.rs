@@ -5,7 +5,7 @@ use std::slice;
 /// A set as a sorted vector, which takes no more memory than what is in it. A node of a
 /// [`std::collections::BTreeSet`] has room for eleven, and there are several sets for every peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Few<T>(Vec<T>);
+pub struct Few<T>(Vec<T>);
 
 impl<T> Default for Few<T> {
     fn default() -> Self {
@@ -14,7 +14,8 @@ impl<T> Default for Few<T> {
 }
 
 impl<T: Ord> Few<T> {
-    pub(crate) fn insert(&mut self, member: T) {
+    /// Takes a member up, if it is none yet.
+    pub fn insert(&mut self, member: T) {
         if let Err(place) = self.0.binary_search(&member) {
             self.0.reserve_exact(1);
             self.0.insert(place, member);
@@ -22,7 +23,7 @@ impl<T: Ord> Few<T> {
     }
 
     /// Returns whether it was one.
-    pub(crate) fn remove(&mut self, member: &T) -> bool {
+    pub fn remove(&mut self, member: &T) -> bool {
         let place = self.0.binary_search(member);
         if let Ok(place) = place {
             self.0.remove(place);
@@ -30,15 +31,38 @@ impl<T: Ord> Few<T> {
         place.is_ok()
     }
 
-    pub(crate) fn iter(&self) -> slice::Iter<'_, T> {
+    /// Keeps only those of which this is true.
+    pub fn retain(&mut self, keep: impl FnMut(&T) -> bool) {
+        self.0.retain(keep);
+    }
+
+    /// Whether it is a member.
+    pub fn contains(&self, member: &T) -> bool {
+        self.0.binary_search(member).is_ok()
+    }
+
+    /// The smallest one.
+    pub fn first(&self) -> Option<&T> {
+        self.0.first()
+    }
+
+    /// The largest one.
+    pub fn last(&self) -> Option<&T> {
+        self.0.last()
+    }
+
+    /// All members, the smallest first.
+    pub fn iter(&self) -> slice::Iter<'_, T> {
         self.0.iter()
     }
 
-    pub(crate) fn len(&self) -> usize {
+    /// How many there are.
+    pub const fn len(&self) -> usize {
         self.0.len()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Whether there are none.
+    pub const fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
@@ -87,6 +111,8 @@ mod tests {
                     prop_assert_eq!(few.remove(&member), set.remove(&member));
                 }
                 prop_assert!(few.iter().eq(set.iter()));
+                prop_assert_eq!((few.first(), few.last()), (set.first(), set.last()));
+                prop_assert_eq!(few.contains(&member), set.contains(&member));
                 prop_assert_eq!((few.len(), few.is_empty()), (set.len(), set.is_empty()));
             }
         }
