@@ -25,10 +25,15 @@ impl AddressRange {
     }
 }
 
+/// How many addresses have come back before one of them is given again, if there are fresh ones: what
+/// is remembered of each takes memory, and a large pool would be gone through to its end.
+const RESTING: usize = 4096;
+
 /// Hands out addresses, each to one session at a time.
 ///
-/// Fresh addresses come in ascending order; once all have been out, the one released longest ago
-/// comes first, so that a stray packet for a client that has left seldom reaches another.
+/// Fresh addresses come in ascending order; once all have been out, or [`RESTING`] have come back,
+/// the one released longest ago comes first, so that a stray packet for a client that has left
+/// seldom reaches another.
 /// Addresses that the secrets file fixes for somebody are never handed out to anyone else.
 #[derive(Debug, Default)]
 pub struct Pool {
@@ -67,6 +72,10 @@ impl Released {
         self.turns.contains_key(&address)
     }
 
+    fn len(&self) -> usize {
+        self.turns.len()
+    }
+
     /// The oldest first.
     fn iter(&self) -> impl Iterator<Item = IpAddr> {
         self.by_turn.values().copied()
@@ -101,7 +110,9 @@ impl Pool {
 
     /// Takes a free address that `policy` permits for `session`; `None` when all such are out.
     pub fn allocate(&mut self, session: SessionId, policy: &AddressPolicy) -> Option<IpAddr> {
-        let address = match self.next_fresh(policy) {
+        let rested = self.released.len() >= RESTING;
+        let rested = rested.then(|| self.next_released(policy)).flatten();
+        let address = match rested.or_else(|| self.next_fresh(policy)) {
             Some(address) => address,
             None => self.next_released(policy)?,
         };
@@ -261,6 +272,25 @@ mod tests {
         pool.release(ip("10.0.0.1"));
         pool.release(ip("10.0.0.1"));
         assert_eq!(take_all(&mut pool), ["10.0.0.2", "10.0.0.1"]);
+    }
+
+    #[test]
+    fn a_large_pool_is_not_gone_through_while_enough_addresses_have_rested() {
+        let mut pool = pool(&[("10.0.0.0", "10.255.255.255")], &[]);
+        let mut take = || {
+            let address = pool.allocate(SessionId(1), &AddressPolicy::any()).unwrap();
+            pool.release(address);
+            address
+        };
+        let first: Vec<_> = (0..RESTING).map(|_| take()).collect();
+        let then: Vec<_> = (0..RESTING).map(|_| take()).collect();
+        assert_eq!(first, then, "in the order in which they came back");
+        assert_eq!(pool.released.len(), RESTING);
+
+        // Whoever may have none of them gets a fresh one.
+        let policy = AddressPolicy::only([10, 9, 9, 9].into());
+        let other = pool.allocate(SessionId(2), &policy);
+        assert_eq!(other, Some(ip("10.9.9.9")));
     }
 
     #[test]
