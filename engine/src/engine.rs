@@ -218,7 +218,7 @@ impl Engine {
 
     /// The next thing to do. To be called until `None` after every other call.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        wire::pop_front(&mut self.outputs)
     }
 
     /// Ends a session, and its peer with it when nothing else lives there.

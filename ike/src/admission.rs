@@ -185,7 +185,7 @@ impl Admission {
     /// The first message that has waited longest, of those whose senders have not given up.
     pub(crate) fn next(&mut self, now: Instant) -> Option<Waiting> {
         loop {
-            let next = self.queue.pop_front()?;
+            let next = wire::pop_front(&mut self.queue)?;
             let heard = self.forget(&next);
             if heard.is_some_and(|heard| now - heard < GIVEN_UP) {
                 return Some(next);
@@ -200,7 +200,7 @@ impl Admission {
             if heard.is_some_and(|heard| now - *heard < GIVEN_UP) {
                 return;
             }
-            if let Some(gone) = self.queue.pop_front() {
+            if let Some(gone) = wire::pop_front(&mut self.queue) {
                 self.forget(&gone);
             }
         }

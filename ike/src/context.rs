@@ -153,7 +153,7 @@ impl Context {
 
     /// The next output.
     pub(crate) fn next_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        wire::pop_front(&mut self.outputs)
     }
 
     /// Reports a refusal, unless the same was reported lately.

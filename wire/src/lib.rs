@@ -3,6 +3,7 @@
 //! - [`Instant`]: time as an argument,
 //! - [`Path`], [`PeerId`], [`Ports`]: where a datagram travels and whose it is,
 //! - [`Source`]: what counts as one place where hosts are,
+//! - [`pop_front`]: of queues that give the memory of a burst back,
 //! - [`Secret`]: bytes that are wiped, compared in constant time and never printed,
 //! - [`Rng`]: the one kind of generator, seeded at construction,
 //! - [`parse`] and [`emit`]: a thin layer over nom, and its counterpart for writing,
@@ -16,6 +17,7 @@ mod error;
 mod few;
 pub mod parse;
 mod path;
+mod queue;
 mod secret;
 mod source;
 mod testing;
@@ -25,6 +27,7 @@ mod time;
 pub use error::DecodeError;
 pub use few::Few;
 pub use path::{Carrier, Path, PeerId, Ports};
+pub use queue::pop_front;
 pub use rand_chacha::ChaCha20Rng as Rng;
 pub use secret::Secret;
 pub use source::Source;
