@@ -3,11 +3,11 @@
 //! Behind a NAT ten thousand clients may be kin, and all of them come back at once. So what is asked
 //! of a kin is kept as an answer, and never found out by going through it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use ike::SaInfo;
-use wire::PeerId;
+use wire::{Counts, PeerId};
 
 use crate::Engine;
 
@@ -33,7 +33,7 @@ impl Kin {
 #[derive(Debug, Default)]
 pub(crate) struct Kindred {
     /// How many sessions the peers of a kin have, where there are any.
-    sessions: BTreeMap<Kin, usize>,
+    sessions: Counts<Kin>,
     /// Whose sessions have these numbers of ours: tunnel id, session id. They are random, so that
     /// there are few of each.
     calls: BTreeSet<(u16, u16, PeerId)>,
@@ -41,7 +41,7 @@ pub(crate) struct Kindred {
 
 impl Kindred {
     pub(crate) fn has_sessions(&self, kin: &Kin) -> bool {
-        self.sessions.contains_key(kin)
+        self.sessions.of(kin) > 0
     }
 
     /// The peers that have a tunnel and a session with these ids.
@@ -65,22 +65,6 @@ impl Kindred {
     pub(crate) fn len(&self) -> usize {
         self.sessions.len().saturating_add(self.calls.len())
     }
-
-    fn add(&mut self, kin: Kin, sessions: usize) {
-        if sessions > 0 {
-            let count = self.sessions.entry(kin).or_default();
-            *count = count.saturating_add(sessions);
-        }
-    }
-
-    fn subtract(&mut self, kin: &Kin, sessions: usize) {
-        if let Some(count) = self.sessions.get_mut(kin) {
-            *count = count.saturating_sub(sessions);
-            if *count == 0 {
-                self.sessions.remove(kin);
-            }
-        }
-    }
 }
 
 impl Engine {
@@ -90,7 +74,9 @@ impl Engine {
             return;
         };
         let Some(info) = &peer.info else { return };
-        self.kindred.add(Kin::of(info), peer.sessions.len());
+        self.kindred
+            .sessions
+            .add(Kin::of(info), peer.sessions.len());
         // Whom we dialled is at the same endpoint for every dial, and starts nothing anew by one.
         if peer.dialled.is_some() {
             return;
@@ -106,7 +92,7 @@ impl Engine {
         let Some(info) = info else { return };
         let peer = self.peers.get(&id);
         let sessions = peer.map_or(0, |peer| peer.sessions.len());
-        self.kindred.subtract(&Kin::of(info), sessions);
+        self.kindred.sessions.subtract(&Kin::of(info), sessions);
         if let Some(peers) = self.by_endpoint.get_mut(&info.path.remote) {
             peers.remove(&id);
             if peers.is_empty() {
@@ -118,14 +104,14 @@ impl Engine {
     /// A peer has a session more.
     pub(crate) fn kin_gains_session(&mut self, id: PeerId) {
         if let Some(kin) = self.kin(id) {
-            self.kindred.add(kin, 1);
+            self.kindred.sessions.add(kin, 1);
         }
     }
 
     /// A peer has a session less.
     pub(crate) fn kin_loses_session(&mut self, id: PeerId) {
         if let Some(kin) = self.kin(id) {
-            self.kindred.subtract(&kin, 1);
+            self.kindred.sessions.subtract(&kin, 1);
         }
     }
 

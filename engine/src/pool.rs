@@ -110,11 +110,12 @@ impl Pool {
 
     /// Takes a free address that `policy` permits for `session`; `None` when all such are out.
     pub fn allocate(&mut self, session: SessionId, policy: &AddressPolicy) -> Option<IpAddr> {
-        let rested = self.released.len() >= RESTING;
-        let rested = rested.then(|| self.next_released(policy)).flatten();
-        let address = match rested.or_else(|| self.next_fresh(policy)) {
-            Some(address) => address,
-            None => self.next_released(policy)?,
+        let address = if self.released.len() < RESTING {
+            let fresh = self.next_fresh(policy);
+            fresh.or_else(|| self.next_released(policy))?
+        } else {
+            let rested = self.next_released(policy);
+            rested.or_else(|| self.next_fresh(policy))?
         };
         self.in_use.insert(address, session);
         self.pass_taken();

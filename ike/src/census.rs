@@ -1,9 +1,8 @@
 //! How many IKE SAs are established, in all and with each source.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use wire::Source;
+use wire::{Counts, Source};
 
 use crate::{Limits, Refusal};
 
@@ -11,7 +10,7 @@ use crate::{Limits, Refusal};
 #[derive(Debug, Default)]
 pub(crate) struct Census {
     total: usize,
-    of: BTreeMap<Source, usize>,
+    of: Counts<Source>,
 }
 
 impl Census {
@@ -23,20 +22,13 @@ impl Census {
     /// One more, with a peer at `address`.
     pub(crate) fn add(&mut self, address: IpAddr) {
         self.total = self.total.saturating_add(1);
-        let count = self.of.entry(Source::of(address)).or_default();
-        *count = count.saturating_add(1);
+        self.of.add(Source::of(address), 1);
     }
 
     /// One less, with a peer that was at `address` when it was added or has moved there since.
     pub(crate) fn remove(&mut self, address: IpAddr) {
         self.total = self.total.saturating_sub(1);
-        let source = Source::of(address);
-        if let Some(count) = self.of.get_mut(&source) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                self.of.remove(&source);
-            }
-        }
+        self.of.subtract(&Source::of(address), 1);
     }
 
     /// A peer has another address now.
@@ -51,10 +43,10 @@ impl Census {
             return Some(Refusal::Full(limits.established_total));
         }
         let source = Source::of(address);
-        let count = self.of.get(&source).copied().unwrap_or_default();
-        (count >= limits.established_per_source).then_some(Refusal::SourceFull {
+        let limit = limits.established_per_source;
+        (self.of.of(&source) >= limit).then_some(Refusal::SourceFull {
             remote: source,
-            limit: limits.established_per_source,
+            limit,
         })
     }
 }

@@ -7,6 +7,8 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use wire::Counts;
+
 use crate::RequestId;
 
 /// Powers for one address: some milliseconds of computing to half a second, by group and processor.
@@ -16,33 +18,26 @@ const MOST: usize = 64;
 #[derive(Debug, Default)]
 pub(crate) struct Powers {
     sources: BTreeMap<RequestId, IpAddr>,
-    counts: BTreeMap<IpAddr, usize>,
+    counts: Counts<IpAddr>,
 }
 
 impl Powers {
     /// One is asked for, for an address that is known to get our answers.
     pub(crate) fn note_request(&mut self, request: RequestId, source: IpAddr) {
         self.sources.insert(request, source);
-        let count = self.counts.entry(source).or_default();
-        *count = count.saturating_add(1);
+        self.counts.add(source, 1);
     }
 
     /// A request is answered, whatever it was for.
     pub(crate) fn note_answer(&mut self, request: RequestId) {
-        let Some(source) = self.sources.remove(&request) else {
-            return;
-        };
-        if let Some(count) = self.counts.get_mut(&source) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                self.counts.remove(&source);
-            }
+        if let Some(source) = self.sources.remove(&request) {
+            self.counts.subtract(&source, 1);
         }
     }
 
     /// Whether an address has as many as it may.
     pub(crate) fn is_crowded(&self, source: IpAddr) -> bool {
-        self.counts.get(&source).is_some_and(|count| *count >= MOST)
+        self.counts.of(&source) >= MOST
     }
 }
 

@@ -7,11 +7,13 @@
 //! - [`Secret`]: bytes that are wiped, compared in constant time and never printed,
 //! - [`Rng`]: the one kind of generator, seeded at construction,
 //! - [`parse`] and [`emit`]: a thin layer over nom, and its counterpart for writing,
+//! - [`Counts`]: how many there are of each,
 //! - [`Few`]: sets of which most have one member,
 //! - [`is_printable`]: which characters of a peer's text may reach a terminal,
 //! - [`DecodeError`]: what is wrong with some bytes, and where.
 #![forbid(unsafe_code)]
 
+mod counts;
 pub mod emit;
 mod error;
 mod few;
@@ -24,6 +26,7 @@ mod testing;
 mod text;
 mod time;
 
+pub use counts::Counts;
 pub use error::DecodeError;
 pub use few::Few;
 pub use path::{Carrier, Path, PeerId, Ports};
