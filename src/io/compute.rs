@@ -271,18 +271,24 @@ mod tests {
         assert_eq!(seen, (0..100).map(|n| n * 2).collect::<Vec<_>>());
     }
 
+    /// Gives the only thread a job that it is inside of until somebody comes to the gate.
+    fn hold_up(pool: &Pool<u32>, urgency: Urgency, result: u32) -> Arc<Barrier> {
+        let gate = Arc::new(Barrier::new(2));
+        let inside = Arc::clone(&gate);
+        let job = move || {
+            inside.wait();
+            inside.wait();
+            result
+        };
+        pool.submit(urgency, job).unwrap();
+        gate.wait();
+        gate
+    }
+
     #[tokio::test]
     async fn a_full_queue_is_reported_and_does_not_block() {
         let (pool, mut done) = Pool::with_threads(1, 1).unwrap();
-        let gate = Arc::new(Barrier::new(2));
-        let inside = Arc::clone(&gate);
-        pool.submit(Finishing, move || {
-            inside.wait();
-            inside.wait();
-            1
-        })
-        .unwrap();
-        gate.wait(); // the thread is inside the first job
+        let gate = hold_up(&pool, Finishing, 1);
         pool.submit(Finishing, || 2).unwrap();
         assert_eq!(pool.submit(Finishing, || 3), Err(Full));
         gate.wait();
@@ -295,15 +301,7 @@ mod tests {
     #[tokio::test]
     async fn what_finishes_comes_before_what_begins_and_has_more_room() {
         let (pool, mut done) = Pool::with_threads(1, 3).unwrap();
-        let gate = Arc::new(Barrier::new(2));
-        let inside = Arc::clone(&gate);
-        pool.submit(Beginning, move || {
-            inside.wait();
-            inside.wait();
-            0
-        })
-        .unwrap();
-        gate.wait(); // the thread is inside the first job
+        let gate = hold_up(&pool, Beginning, 0);
         pool.submit(Beginning, || 3).unwrap();
         pool.submit(Beginning, || 4).unwrap();
         assert_eq!(pool.submit(Beginning, || 9), Err(Full));
@@ -318,15 +316,7 @@ mod tests {
     #[tokio::test]
     async fn what_begins_has_its_turn_however_much_there_is_to_finish() {
         let (pool, mut done) = Pool::with_threads(1, 100).unwrap();
-        let gate = Arc::new(Barrier::new(2));
-        let inside = Arc::clone(&gate);
-        pool.submit(Beginning, move || {
-            inside.wait();
-            inside.wait();
-            0
-        })
-        .unwrap();
-        gate.wait(); // the thread is inside the first job
+        let gate = hold_up(&pool, Beginning, 0);
         pool.submit(Beginning, || 100).unwrap();
         pool.submit(Beginning, || 200).unwrap();
         for n in 1..=10 {
