@@ -14,7 +14,8 @@ RETURN = 300
 # Seconds after the last client has come until nothing is left of its coming.
 SETTLE = 10
 FLOOD_INTERVAL = 10
-HALF_OPEN = 35
+# Seconds after a flood until its handshakes are over and the server has given their memory back.
+EBB = 60
 
 
 @dataclasses.dataclass
@@ -196,7 +197,7 @@ def flood(world, options, add, say):
         report = json.loads(output.read_text())
         add("flood-rate", report["rate"])
         add("flood-exchanges", report["exchanges"] / report["seconds"])
-        time.sleep(HALF_OPEN)
+        time.sleep(EBB)
         server.wait_until_empty()
         after = server.memory()
         add("flood-most", max([*memory, after]) / 2 ** 20)
@@ -256,6 +257,6 @@ def everything(options, say):
               ["flood-share", "flood-time", "flood-memory", "flood-later", "flood-most",
                "flood-rate", "flood-exchanges", "flood-time-normal", "flood-time-during"],
               lambda world, add: flood(world, options, add, say),
-              60 * options.flood_minutes + options.login_seconds + HALF_OPEN + 90),
+              60 * options.flood_minutes + options.login_seconds + EBB + 90),
     ]
     return stages

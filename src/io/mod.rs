@@ -14,6 +14,7 @@ pub mod firewall;
 pub mod forwarding;
 pub mod holders;
 pub mod links;
+pub mod memory;
 pub mod neighbour;
 pub mod netconf;
 pub mod netlink;

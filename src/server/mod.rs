@@ -22,13 +22,14 @@ use crate::io::capability::Needs;
 use crate::io::raw::{RawSocket, Share};
 use crate::io::udp::{self, ListenPorts};
 use crate::io::worker::Lost;
-use crate::io::{clock, confinement, prefix::Prefix};
+use crate::io::{clock, confinement, memory, prefix::Prefix};
 use crate::nat::Masquerade;
 use crate::settings;
 use crate::shell::{Host, Shell, Wiring};
 
 mod attendance;
 mod device;
+mod ebb;
 pub(crate) mod journal;
 mod limits;
 mod login;
@@ -37,6 +38,7 @@ mod status;
 
 use attendance::{Attendance, Plan};
 use device::{Interfaces, Need, SharedDevice};
+use ebb::Ebb;
 use journal::Journal;
 use login::Users;
 use signals::{Signal, Signals};
@@ -235,6 +237,8 @@ impl Server {
         let mut watchdog = watchdog();
         let mut look = tokio::time::interval(limits::PERIOD);
         let mut watch = limits::Watch::default();
+        let mut ebbing = tokio::time::interval(ebb::PERIOD);
+        let mut ebb = Ebb::default();
         notify(&[sd_notify::NotifyState::Ready]);
         let addresses: Vec<String> = self
             .desk
@@ -261,6 +265,12 @@ impl Server {
                     for (limit, more) in watch.look(&status::drops(&self.shell)) {
                         let seconds = limits::PERIOD.as_secs();
                         warn!(limit, more, seconds, "limit reached");
+                    }
+                }
+                _ = ebbing.tick() => {
+                    if ebb.look(&self.shell.engine.occupancy()) {
+                        let given_back = memory::give_back();
+                        debug!(given_back, "much less is held than was: memory is given back");
                     }
                 }
                 Some(call) = self.calls.recv() => self.on_call(call).await?,
