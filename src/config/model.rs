@@ -121,7 +121,8 @@ pub struct Ipsec {
     pub hashes: Vec<String>,
     /// Suites of phase 2, best first; empty: the built-in list.
     pub esp: Vec<String>,
-    /// Quiet time after which a peer is asked whether it lives (RFC 3706); `0s`: never.
+    /// Quiet time after which a peer is asked whether it lives (RFC 3706), two seconds later;
+    /// `0s`: never.
     #[serde(with = "duration")]
     pub dpd_interval: Duration,
     /// Time without an answer after which a peer is taken for dead.

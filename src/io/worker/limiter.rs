@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use wire::Instant;
+use wire::{Instant, Source};
 
 /// Sets in the table.
 const SETS: usize = 1024;
@@ -27,7 +27,7 @@ struct Bucket {
     filled: Instant,
 }
 
-/// Token buckets per source address; per /64 for IPv6, of which one host has plenty.
+/// Token buckets per [`Source`].
 ///
 /// The table never grows. A source that is not in it takes the fullest bucket of its set *with
 /// the tokens that are in it*, so that forged sources cannot make more of the work than the
@@ -57,7 +57,7 @@ impl Limiter {
 
     /// Whether `source` may speak now; if so, a token is taken.
     pub fn admit(&mut self, now: Instant, source: IpAddr) -> bool {
-        let hash = self.key.hash_one(scope(source));
+        let hash = self.key.hash_one(Source::of(source));
         let tag = u32::try_from(hash >> 32).unwrap_or(0);
         let index = usize::try_from(hash).unwrap_or(0) % SETS;
         let Some(set) = self.sets.get_mut(index) else {
@@ -97,13 +97,6 @@ fn refill(bucket: &mut Bucket, rate: Rate, now: Instant) {
         bucket.tokens = bucket.tokens.saturating_add(tokens).min(rate.burst);
         // What is left of the last interval counts for the next token.
         bucket.filled = bucket.filled + each.saturating_mul(tokens);
-    }
-}
-
-fn scope(source: IpAddr) -> u64 {
-    match source {
-        IpAddr::V4(v4) => v4.to_bits().into(),
-        IpAddr::V6(v6) => u64::try_from(v6.to_bits() >> 64).unwrap_or(0),
     }
 }
 
