@@ -83,7 +83,7 @@ def hold(world, options, clients, name, add):
 def load_ends(world):
     """Nobody is left, and nobody has said goodbye."""
     for process in list(world.lab.processes):
-        if process.name == "adit" and process.log.name.endswith("-load.log"):
+        if process.log.name.endswith("-load.log"):
             process.stop(0.1)
             world.lab.processes.remove(process)
 
