@@ -68,6 +68,11 @@ impl Header {
             return Err(DecodeError::new(2, "IPv4 total length beyond the packet"));
         }
         let fragment = u16::from_be_bytes([f0, f1]);
+        let fragment_offset = usize::from(fragment & 0x1fff).saturating_mul(8);
+        // Nobody could put it together, and pieces of it would begin again at 0.
+        if fragment_offset.saturating_add(total_len) > usize::from(u16::MAX) {
+            return Err(DecodeError::new(6, "IPv4 fragment beyond the longest packet"));
+        }
         Ok(Self {
             source: Ipv4Addr::new(s0, s1, s2, s3).into(),
             destination: Ipv4Addr::new(d0, d1, d2, d3).into(),
@@ -75,7 +80,7 @@ impl Header {
             header_len,
             total_len,
             dont_fragment: fragment & 0x4000 != 0,
-            fragment_offset: usize::from(fragment & 0x1fff).saturating_mul(8),
+            fragment_offset,
             more_fragments: fragment & 0x2000 != 0,
         })
     }
@@ -262,6 +267,22 @@ mod tests {
         let six = v6_header(Ipv6Addr::LOCALHOST, Ipv6Addr::LOCALHOST, UDP, 1);
         assert_eq!(what(&six), "IPv6 payload length beyond the packet");
         assert_eq!(what(&six[..39]), "IPv6 header");
+    }
+
+    #[test]
+    fn a_fragment_ends_within_the_longest_packet() {
+        // 65,504 bytes come before it.
+        let fragment = |payload: u16| {
+            let mut packet = v4_header(A, B, UDP, payload).to_vec();
+            packet[6..8].copy_from_slice(&8188_u16.to_be_bytes());
+            packet.resize(usize::from(payload) + V4_HEADER_LEN, 0);
+            Header::parse(&packet)
+        };
+        assert_eq!(fragment(11).unwrap().fragment_offset, 65_504);
+        assert_eq!(
+            fragment(12).unwrap_err().what,
+            "IPv4 fragment beyond the longest packet"
+        );
     }
 
     #[test]
