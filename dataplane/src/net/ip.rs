@@ -71,7 +71,10 @@ impl Header {
         let fragment_offset = usize::from(fragment & 0x1fff).saturating_mul(8);
         // Nobody could put it together, and pieces of it would begin again at 0.
         if fragment_offset.saturating_add(total_len) > usize::from(u16::MAX) {
-            return Err(DecodeError::new(6, "IPv4 fragment beyond the longest packet"));
+            return Err(DecodeError::new(
+                6,
+                "IPv4 fragment beyond the longest packet",
+            ));
         }
         Ok(Self {
             source: Ipv4Addr::new(s0, s1, s2, s3).into(),
