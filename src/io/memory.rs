@@ -5,20 +5,18 @@
 //! those in use.
 //!
 //! The one module of the program in which `unsafe` is permitted.
-#![expect(
-    unsafe_code,
-    reason = "no crate wraps malloc_trim, and there is no other way to ask for it"
-)]
 
 /// Gives the pages back of which nothing is in use, those of all threads. It takes time by how much
-/// is free and holds up who allocates meanwhile: a millisecond for ten MiB, or so. Whether there was
+/// is free and holds up who allocates meanwhile: a millisecond for ten MiB. Returns whether there was
 /// any; never, where the allocator is not the GNU C library's.
 pub fn give_back() -> bool {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
+        #[expect(unsafe_code, reason = "no crate wraps malloc_trim(3)")]
         // SAFETY: takes a number and touches nothing but the allocator's own state, under its own
         // locks, as any free(3) does; any thread may call it (malloc_trim(3): MT-Safe).
-        unsafe { libc::malloc_trim(0) == 1 }
+        let trimmed = unsafe { libc::malloc_trim(0) };
+        trimmed == 1
     }
     #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
     false
