@@ -30,7 +30,6 @@
 )]
 
 mod clients;
-mod memory;
 mod net;
 #[allow(
     dead_code,

@@ -6,10 +6,10 @@ use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use adit::io::memory::Memory;
 use indicatif::{ProgressBar, ProgressStyle};
 use ppp::Method;
 
-use crate::memory::Memory;
 use crate::net::{HostId, Network};
 use crate::party::{self, Party};
 use crate::pipe::{Frame, Pipe};
@@ -34,9 +34,9 @@ struct Server {
 pub fn run(first: u32, all: u32) {
     let (ours, theirs) = UnixStream::pair().expect("a socket pair");
     let mut child = start_clients(theirs);
-    let before = Memory::now();
+    let before = memory();
     let mut server = Server::new(ours, all);
-    let none = Memory::now();
+    let none = memory();
     let few = server.connect(first).expect("the clients are there");
     let many = server.connect(all).expect("the clients are there");
     server.bar.finish_and_clear();
@@ -97,7 +97,7 @@ impl Server {
         while Instant::now() < quiet {
             self.step(Duration::from_millis(5))?;
         }
-        Ok(Memory::now())
+        Ok(memory())
     }
 
     /// Deals with the next frame or timeout; whether all clients are connected.
@@ -124,6 +124,10 @@ impl Server {
         self.bar.set_position(self.up);
         Ok(done)
     }
+}
+
+fn memory() -> Memory {
+    Memory::now().expect("a Linux with /proc")
 }
 
 fn report(before: Memory, rows: [(u32, Memory); 3]) {

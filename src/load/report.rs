@@ -12,6 +12,7 @@ use wire::Instant;
 
 use super::plan::Plan;
 use super::tally::{Sentences, Tally, Times};
+use crate::io::memory::Memory;
 
 /// How it went, beside what is counted.
 #[derive(Debug, Clone)]
@@ -54,23 +55,18 @@ impl Outcome {
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 pub(super) struct Process {
     cpu_seconds: f64,
-    resident_kib: u64,
-    most_resident_kib: u64,
+    resident_kib: i64,
+    most_resident_kib: i64,
 }
 
 impl Process {
     pub(super) fn now() -> Self {
-        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let field = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name));
-            let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
-            number.unwrap_or(0)
-        };
+        let memory = Memory::now().unwrap_or_default();
         let cpu = clock_gettime(ClockId::ProcessCPUTime);
         Self {
             cpu_seconds: rounded(cpu.tv_sec as f64 + cpu.tv_nsec as f64 / 1e9),
-            resident_kib: field("VmRSS:"),
-            most_resident_kib: field("VmHWM:"),
+            resident_kib: memory.resident,
+            most_resident_kib: memory.most_resident,
         }
     }
 }
