@@ -27,7 +27,7 @@ use wire::{Instant, PeerId};
 use crate::io::clock;
 use crate::io::compute::{Pool, Results, Urgency};
 use crate::io::worker::{self, Command, FromPeer, Inside, Lost, Parts, Upcalls, Workers};
-use crate::io::{raw::RawSocket, tun::TunQueue, udp::UdpSocket};
+use crate::io::{raw::RawSocket, tun::TunQueues, udp::UdpSocket};
 
 /// The longest sleep: the runtime's clock stands still while the machine is suspended, ours does
 /// not.
@@ -375,11 +375,11 @@ impl Shell {
         Ok(())
     }
 
-    /// Gives each packet thread another queue of the TUN device.
+    /// Gives each packet thread other queues of the TUN device.
     ///
     /// # Errors
     /// When one of them has ended.
-    pub async fn renew(&self, queues: Vec<TunQueue>) -> anyhow::Result<()> {
+    pub async fn renew(&self, queues: Vec<TunQueues>) -> anyhow::Result<()> {
         Ok(self.workers.renew(queues).await?)
     }
 

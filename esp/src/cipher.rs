@@ -4,15 +4,14 @@ use std::ops::BitAnd;
 
 use aes::{Aes128Dec, Aes128Enc, Aes192Dec, Aes192Enc, Aes256Dec, Aes256Enc};
 use aws_lc_rs::aead::{AES_128_GCM, AES_192_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-use cbc::Encryptor;
-use cipher::array::{Array, ArraySize};
-use cipher::{BlockCipherEncrypt, BlockModeEncrypt, InnerIvInit, KeyInit};
+use cipher::KeyInit;
 use des::TdesEde3;
 use subtle::{Choice, ConstantTimeEq};
 use zeroize::Zeroizing;
 
-use crate::lanes;
-use crate::lanes::cbc::{Lane, Received};
+use crate::lanes::cbc;
+#[cfg(target_arch = "x86_64")]
+use crate::lanes::vaes;
 use crate::suite::{Cipher, KeyError};
 
 /// Something did not have the length its caller had promised.
@@ -87,16 +86,36 @@ impl Aead {
     }
 }
 
+/// Whether it is a key of AES for CBC, as long as it should be.
+#[cfg(target_arch = "x86_64")]
+fn is_of_aes(cipher: Cipher, key: &[u8]) -> bool {
+    use Cipher::{AesCbc128, AesCbc192, AesCbc256};
+    matches!(cipher, AesCbc128 | AesCbc192 | AesCbc256) && key.len() == cipher.key_len()
+}
+
 /// CBC, the sending direction.
 pub(crate) enum CbcEncrypt {
     Aes128(Aes128Enc),
     Aes192(Aes192Enc),
     Aes256(Aes256Enc),
+    #[cfg(target_arch = "x86_64")]
+    Wide(vaes::Encrypt),
     TripleDes(Box<TdesEde3>),
 }
 
 impl CbcEncrypt {
     pub(crate) fn new(cipher: Cipher, key: &[u8]) -> Result<Self, KeyError> {
+        #[cfg(target_arch = "x86_64")]
+        if is_of_aes(cipher, key)
+            && let Some(wide) = vaes::Encrypt::new(key)
+        {
+            return Ok(Self::Wide(wide));
+        }
+        Self::portable(cipher, key)
+    }
+
+    /// For any processor.
+    pub(crate) fn portable(cipher: Cipher, key: &[u8]) -> Result<Self, KeyError> {
         match cipher {
             Cipher::AesCbc128 => schedule(key).map(Self::Aes128),
             Cipher::AesCbc192 => schedule(key).map(Self::Aes192),
@@ -106,72 +125,23 @@ impl CbcEncrypt {
         }
     }
 
-    /// Writes the vector for packet `sequence` to `iv`.
+    /// Encrypts packets side by side: whole blocks, of which the first holds the packet's number
+    /// and becomes its vector.
     ///
-    /// It must be unpredictable to whoever chooses the plaintext, but need not be random: it is
-    /// the sequence number, which never repeats under one key, encrypted as one block under that
+    /// A vector must be unpredictable to whoever chooses the plaintext, but need not be random: it
+    /// is the sequence number, which never repeats under one key, encrypted as one block under that
     /// key (NIST SP 800-38A, appendix C, first method). So no generator is in the path of a
     /// packet, and sealing is a pure function.
-    pub(crate) fn vector(&self, sequence: u32, iv: &mut [u8]) -> Result<(), LengthError> {
+    pub(crate) fn encrypt(&self, packets: &mut [&mut [u8]]) -> Result<(), LengthError> {
         match self {
-            Self::Aes128(cipher) => vector(cipher, sequence, iv),
-            Self::Aes192(cipher) => vector(cipher, sequence, iv),
-            Self::Aes256(cipher) => vector(cipher, sequence, iv),
-            Self::TripleDes(cipher) => vector(&**cipher, sequence, iv),
+            Self::Aes128(cipher) => cbc::encrypt(cipher, packets),
+            Self::Aes192(cipher) => cbc::encrypt(cipher, packets),
+            Self::Aes256(cipher) => cbc::encrypt(cipher, packets),
+            #[cfg(target_arch = "x86_64")]
+            Self::Wide(cipher) => cipher.encrypt(packets),
+            Self::TripleDes(cipher) => cbc::encrypt(&**cipher, packets),
         }
     }
-
-    /// Writes the vectors of packets with these numbers and encrypts their bodies, side by side.
-    pub(crate) fn encrypt_lanes(&self, lanes: &mut [Lane<'_>]) -> Result<(), LengthError> {
-        match self {
-            Self::Aes128(cipher) => lanes::cbc::encrypt(cipher, lanes),
-            Self::Aes192(cipher) => lanes::cbc::encrypt(cipher, lanes),
-            Self::Aes256(cipher) => lanes::cbc::encrypt(cipher, lanes),
-            Self::TripleDes(cipher) => lanes::cbc::encrypt(&**cipher, lanes),
-        }
-    }
-
-    /// Encrypts `body`, whole blocks.
-    pub(crate) fn encrypt(&self, iv: &[u8], body: &mut [u8]) -> Result<(), LengthError> {
-        match self {
-            Self::Aes128(cipher) => cbc_encrypt(cipher, iv, body),
-            Self::Aes192(cipher) => cbc_encrypt(cipher, iv, body),
-            Self::Aes256(cipher) => cbc_encrypt(cipher, iv, body),
-            Self::TripleDes(cipher) => cbc_encrypt(&**cipher, iv, body),
-        }
-    }
-}
-
-fn vector<C: BlockCipherEncrypt>(
-    cipher: &C,
-    sequence: u32,
-    iv: &mut [u8],
-) -> Result<(), LengthError> {
-    let block = <&mut Array<u8, C::BlockSize>>::try_from(iv).map_err(|_| LengthError)?;
-    number(block, sequence)?;
-    cipher.encrypt_block(block);
-    Ok(())
-}
-
-/// What the vector of packet `sequence` is before it is encrypted.
-pub(crate) fn number<B: ArraySize>(
-    block: &mut Array<u8, B>,
-    sequence: u32,
-) -> Result<(), LengthError> {
-    block.fill(0);
-    *block.last_chunk_mut::<4>().ok_or(LengthError)? = sequence.to_be_bytes();
-    Ok(())
-}
-
-fn cbc_encrypt<C: BlockCipherEncrypt>(
-    cipher: &C,
-    iv: &[u8],
-    body: &mut [u8],
-) -> Result<(), LengthError> {
-    let iv = <&Array<u8, C::BlockSize>>::try_from(iv).map_err(|_| LengthError)?;
-    let blocks = whole_blocks(body)?;
-    Encryptor::inner_iv_init(cipher, iv).encrypt_blocks(blocks);
-    Ok(())
 }
 
 /// CBC, the receiving direction.
@@ -179,11 +149,24 @@ pub(crate) enum CbcDecrypt {
     Aes128(Aes128Dec),
     Aes192(Aes192Dec),
     Aes256(Aes256Dec),
+    #[cfg(target_arch = "x86_64")]
+    Wide(vaes::Decrypt),
     TripleDes(Box<TdesEde3>),
 }
 
 impl CbcDecrypt {
     pub(crate) fn new(cipher: Cipher, key: &[u8]) -> Result<Self, KeyError> {
+        #[cfg(target_arch = "x86_64")]
+        if is_of_aes(cipher, key)
+            && let Some(wide) = vaes::Decrypt::new(key)
+        {
+            return Ok(Self::Wide(wide));
+        }
+        Self::portable(cipher, key)
+    }
+
+    /// For any processor.
+    pub(crate) fn portable(cipher: Cipher, key: &[u8]) -> Result<Self, KeyError> {
         match cipher {
             Cipher::AesCbc128 => schedule(key).map(Self::Aes128),
             Cipher::AesCbc192 => schedule(key).map(Self::Aes192),
@@ -193,26 +176,16 @@ impl CbcDecrypt {
         }
     }
 
-    /// Decrypts `body`, whole blocks.
-    pub(crate) fn decrypt(&self, iv: &[u8], body: &mut [u8]) -> Result<(), LengthError> {
-        self.decrypt_lanes(&mut [Received { iv, body }])
-    }
-
-    /// Decrypts the bodies of packets, whole blocks.
-    pub(crate) fn decrypt_lanes(&self, packets: &mut [Received<'_>]) -> Result<(), LengthError> {
+    /// Decrypts packets: whole blocks, of which the first is the vector and stays as it is.
+    pub(crate) fn decrypt(&self, packets: &mut [&mut [u8]]) -> Result<(), LengthError> {
         match self {
-            Self::Aes128(cipher) => lanes::cbc::decrypt(cipher, packets),
-            Self::Aes192(cipher) => lanes::cbc::decrypt(cipher, packets),
-            Self::Aes256(cipher) => lanes::cbc::decrypt(cipher, packets),
-            Self::TripleDes(cipher) => lanes::cbc::decrypt(&**cipher, packets),
+            Self::Aes128(cipher) => cbc::decrypt(cipher, packets),
+            Self::Aes192(cipher) => cbc::decrypt(cipher, packets),
+            Self::Aes256(cipher) => cbc::decrypt(cipher, packets),
+            #[cfg(target_arch = "x86_64")]
+            Self::Wide(cipher) => cipher.decrypt(packets),
+            Self::TripleDes(cipher) => cbc::decrypt(&**cipher, packets),
         }
-    }
-}
-
-fn whole_blocks<B: ArraySize>(body: &mut [u8]) -> Result<&mut [Array<u8, B>], LengthError> {
-    match Array::slice_as_chunks_mut(body) {
-        (blocks, []) => Ok(blocks),
-        _ => Err(LengthError),
     }
 }
 

@@ -6,7 +6,6 @@ use crate::HEADER_LEN;
 use crate::cipher::{Aead, CbcDecrypt, equal};
 use crate::integrity::Authenticator;
 use crate::lanes::LANES;
-use crate::lanes::cbc::Received;
 use crate::suite::{KeyError, Keys, Suite};
 
 /// Opens the packets of one inbound security association.
@@ -166,14 +165,14 @@ impl Opener {
 
         // Decrypted together, without the packets that are not authentic.
         let mut checked = [Err(OpenError::Length); LANES];
-        let mut authentic: [Received<'_>; LANES] = std::array::from_fn(|_| Received::default());
+        let mut authentic: [&mut [u8]; LANES] = std::array::from_fn(|_| &mut [][..]);
         let mut free = authentic.iter_mut();
         for ((incoming, sum), checked) in group.iter_mut().zip(icvs).zip(&mut checked) {
             *checked = cut(suite, incoming.packet)
-                .and_then(|sealed| authenticate(suite, sealed, &sum))
-                .map(|(sequence, received)| {
+                .and_then(|sealed| authenticate(sealed, &sum))
+                .map(|(sequence, blocks)| {
                     if let Some(place) = free.next() {
-                        *place = received;
+                        *place = blocks;
                     }
                     sequence
                 });
@@ -181,7 +180,7 @@ impl Opener {
         let left = free.len();
         let count = LANES.saturating_sub(left);
         if cipher
-            .decrypt_lanes(authentic.get_mut(..count).unwrap_or_default())
+            .decrypt(authentic.get_mut(..count).unwrap_or_default())
             .is_err()
         {
             checked = [Err(OpenError::Length); LANES];
@@ -200,9 +199,11 @@ impl Opener {
             Transform::Cbc(keys) => {
                 let (cipher, authenticator) = &**keys;
                 let sum = authenticator.icv(sealed.message);
-                let (sequence, Received { iv, body }) = authenticate(suite, sealed, &sum)?;
-                cipher.decrypt(iv, body).map_err(|_| OpenError::Length)?;
-                opened(suite, sequence, body)
+                let (sequence, blocks) = authenticate(sealed, &sum)?;
+                let opening = cipher.decrypt(&mut [&mut *blocks]);
+                opening.map_err(|_| OpenError::Length)?;
+                let body = blocks.get(suite.cipher.iv_len()..);
+                opened(suite, sequence, body.unwrap_or_default())
             }
             Transform::Aead(aead) => open_aead(suite, sealed, aead),
         }
@@ -240,22 +241,15 @@ fn cut(suite: Suite, packet: &mut [u8]) -> Result<Sealed<'_>, OpenError> {
     })
 }
 
-/// Number, vector and body of a packet, if its check value is the front of `sum`.
-fn authenticate<'a>(
-    suite: Suite,
-    sealed: Sealed<'a>,
-    sum: &[u8],
-) -> Result<(u32, Received<'a>), OpenError> {
+/// A packet's number, and its vector with what is encrypted behind it, if its check value is the
+/// front of `sum`.
+fn authenticate<'a>(sealed: Sealed<'a>, sum: &[u8]) -> Result<(u32, &'a mut [u8]), OpenError> {
     let sum = sum.get(..sealed.icv.len()).ok_or(OpenError::Length)?;
     if !equal(sum, sealed.icv) {
         return Err(OpenError::Integrity);
     }
-    let (head, body) = sealed
-        .message
-        .split_at_mut_checked(suite.header_len())
-        .ok_or(OpenError::Length)?;
-    let iv = head.get(HEADER_LEN..).ok_or(OpenError::Length)?;
-    Ok((sealed.sequence, Received { iv, body }))
+    let blocks = sealed.message.get_mut(HEADER_LEN..);
+    Ok((sealed.sequence, blocks.ok_or(OpenError::Length)?))
 }
 
 fn open_aead(suite: Suite, sealed: Sealed<'_>, aead: &Aead) -> Result<Opened, OpenError> {

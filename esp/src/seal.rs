@@ -6,7 +6,6 @@ use crate::HEADER_LEN;
 use crate::cipher::{Aead, CbcEncrypt, LengthError};
 use crate::integrity::Authenticator;
 use crate::lanes::LANES;
-use crate::lanes::cbc::Lane;
 use crate::suite::{KeyError, Keys, Suite};
 
 /// Seals the packets of one outbound security association.
@@ -189,18 +188,14 @@ impl Sealer {
         next_header: u8,
         group: &mut [Unsealed<'_>],
     ) -> Result<(), SealError> {
-        let mut lanes: [Lane<'_>; LANES] = std::array::from_fn(|_| Lane::default());
-        let lanes = lanes.get_mut(..group.len()).ok_or(SealError::Payload)?;
-        for ((lane, packet), sequence) in lanes.iter_mut().zip(group.iter_mut()).zip(numbers) {
+        let mut chains: [&mut [u8]; LANES] = std::array::from_fn(|_| &mut [][..]);
+        let chains = chains.get_mut(..group.len()).ok_or(SealError::Payload)?;
+        for ((chain, packet), sequence) in chains.iter_mut().zip(group.iter_mut()).zip(numbers) {
             let payload = packet.payload;
             let frame = self.frame(self.suite, sequence, next_header, packet.room, payload)?;
-            *lane = Lane {
-                sequence,
-                iv: frame.iv,
-                body: frame.body,
-            };
+            *chain = frame.sealed;
         }
-        cipher.encrypt_lanes(lanes)?;
+        cipher.encrypt(chains)?;
 
         let icv_len = self.suite.icv_len();
         let mut messages = [&[][..]; LANES];
@@ -256,8 +251,7 @@ impl Sealer {
         match &self.transform {
             Transform::Cbc(keys) => {
                 let (cipher, authenticator) = &**keys;
-                cipher.vector(sequence, frame.iv)?;
-                cipher.encrypt(frame.iv, frame.body)?;
+                cipher.encrypt(&mut [frame.sealed])?;
                 let at = packet.len().saturating_sub(suite.icv_len());
                 let (message, icv) = packet.split_at_mut_checked(at).ok_or(SealError::Tailroom)?;
                 let sum = authenticator.icv(message);
@@ -265,9 +259,11 @@ impl Sealer {
             }
             Transform::Aead(aead) => {
                 // RFC 4106 §3.1: the vector must never repeat under one key; a counter will do.
-                let vector = u64::from(sequence).to_be_bytes();
-                frame.iv.copy_from_slice(&vector);
-                let sum = aead.encrypt(&vector, frame.head, frame.body)?;
+                let (iv, body) = frame
+                    .sealed
+                    .split_first_chunk_mut::<8>()
+                    .ok_or(SealError::Headroom)?;
+                let sum = aead.encrypt(iv, frame.head, body)?;
                 frame.icv.copy_from_slice(&sum);
             }
         }
@@ -291,22 +287,19 @@ impl Sealer {
             .checked_sub(suite.icv_len())
             .ok_or(SealError::Tailroom)?;
         let (message, icv) = packet.split_at_mut_checked(at).ok_or(SealError::Tailroom)?;
-        let (head, body) = message
-            .split_at_mut_checked(suite.header_len())
-            .ok_or(SealError::Headroom)?;
-        write_trailer(body, suite.padding_len(payload), next_header)?;
-        let (head, iv) = head
+        let (head, sealed) = message
             .split_at_mut_checked(HEADER_LEN)
             .ok_or(SealError::Headroom)?;
+        let (iv, body) = sealed
+            .split_at_mut_checked(suite.cipher.iv_len())
+            .ok_or(SealError::Headroom)?;
+        write_trailer(body, suite.padding_len(payload), next_header)?;
+        iv.fill(0);
+        *iv.last_chunk_mut().ok_or(SealError::Headroom)? = sequence.to_be_bytes();
         let (spi, number) = head.split_at_mut_checked(4).ok_or(SealError::Headroom)?;
         spi.copy_from_slice(&self.spi.to_be_bytes());
         number.copy_from_slice(&sequence.to_be_bytes());
-        Ok(Frame {
-            head,
-            iv,
-            body,
-            icv,
-        })
+        Ok(Frame { head, sealed, icv })
     }
 }
 
@@ -314,9 +307,9 @@ impl Sealer {
 struct Frame<'a> {
     /// SPI and sequence number.
     head: &'a [u8],
-    iv: &'a mut [u8],
-    /// What is encrypted.
-    body: &'a mut [u8],
+    /// The packet's number, in the place and the length of the vector, and behind it what is to
+    /// be encrypted.
+    sealed: &'a mut [u8],
     icv: &'a mut [u8],
 }
 

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use dataplane::DataPlane;
 use engine::{Cause, Dial, Engine, Event, Login, Profile, Reason, SessionInfo, Stage, Verdict};
 use l2tp::reliable::Backoff;
@@ -20,7 +20,7 @@ use crate::io::{
     clock,
     prefix::Prefix,
     raw::{RawSocket, Share},
-    tun::Tun,
+    tun::{Tun, TunQueues},
 };
 use crate::server::generator;
 use crate::shell::{Host, Shell, Wiring};
@@ -296,15 +296,14 @@ impl Client {
 
 /// Connects with a TUN device, and stays until a signal comes or the server ends it.
 async fn stay(arguments: &Connect, server: IpAddr, secrets: Secrets) -> Result<(), Failure> {
-    let (tun, mut queues) = Tun::create(&arguments.tun, 1, true).map_err(anyhow::Error::from)?;
-    let queue = queues
-        .pop()
-        .ok_or_else(|| anyhow!("the TUN device has no queue"))?;
-    queue.offload().tell_shortfall(tun.name(), true);
+    let (tun, queues) =
+        Tun::create(&arguments.tun, TunQueues::wanted(1), true).map_err(anyhow::Error::from)?;
+    let queues = TunQueues::from(queues);
+    queues.offload().tell_shortfall(tun.name(), true);
     let outside = Outside::open(arguments, server, true)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(anyhow::Error::from)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(anyhow::Error::from)?;
-    let mut client = Client::dial(arguments, outside, secrets, Inside::Tun(queue))?;
+    let mut client = Client::dial(arguments, outside, secrets, Inside::Tun(queues))?;
 
     let connected = tokio::select! {
         connected = client.up(arguments.timeout) => connected,

@@ -14,7 +14,7 @@ use crate::config::{self, Config, TunMode};
 use crate::io::links::{LinkWatch, Turn};
 use crate::io::prefix::Prefix;
 use crate::io::session_device::SessionDevices;
-use crate::io::tun::{Tun, TunQueue};
+use crate::io::tun::{Tun, TunQueues};
 use crate::io::worker::{Devices, Inside};
 
 /// Between two times that the interface is made: somebody else may have made it a habit to remove it.
@@ -99,8 +99,12 @@ impl SharedDevice {
         config: &Config,
         users: &config::Users,
         threads: usize,
-    ) -> anyhow::Result<(Self, Vec<TunQueue>)> {
-        let (tun, queues) = Tun::create(&config.tun.name, threads, config.tun.offload)?;
+    ) -> anyhow::Result<(Self, Vec<TunQueues>)> {
+        let (tun, queues) = Tun::create(
+            &config.tun.name,
+            TunQueues::wanted(threads),
+            config.tun.offload,
+        )?;
         if let Some(queue) = queues.first() {
             queue
                 .offload()
@@ -118,7 +122,7 @@ impl SharedDevice {
         device.tun.up(u32::from(config.tun.mtu))?;
         device.watch();
         device.route(config, users)?;
-        Ok((device, queues))
+        Ok((device, TunQueues::shared(queues, threads)))
     }
 
     fn watch(&mut self) {
@@ -209,7 +213,7 @@ impl SharedDevice {
         &mut self,
         config: &Config,
         users: &config::Users,
-    ) -> anyhow::Result<Vec<TunQueue>> {
+    ) -> anyhow::Result<Vec<TunQueues>> {
         let made = Self::make(config, users, self.threads);
         let (device, queues) = made.with_context(|| {
             format!(

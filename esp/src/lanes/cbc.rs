@@ -10,47 +10,30 @@ use cipher::{
 };
 
 use super::LANES;
-use crate::cipher::{LengthError, number};
+use crate::cipher::LengthError;
 
-/// One packet among several.
-#[derive(Debug, Default)]
-pub(crate) struct Lane<'a> {
-    /// Its number, of which the vector is made.
-    pub(crate) sequence: u32,
-    /// Room for the vector.
-    pub(crate) iv: &'a mut [u8],
-    /// Whole blocks.
-    pub(crate) body: &'a mut [u8],
-}
-
-/// Writes the vectors of at most [`LANES`] packets and encrypts their bodies.
+/// Encrypts at most [`LANES`] packets, whole blocks each. What their first blocks become is
+/// their vectors: they are chained to nothing.
 pub(crate) fn encrypt<C: BlockCipherEncrypt>(
     cipher: &C,
-    lanes: &mut [Lane<'_>],
+    packets: &mut [&mut [u8]],
 ) -> Result<(), LengthError> {
     // The long ones in front: what still runs is then always at the beginning.
-    lanes.sort_unstable_by_key(|lane| std::cmp::Reverse(lane.body.len()));
+    packets.sort_unstable_by_key(|packet| std::cmp::Reverse(packet.len()));
     let mut chain: [Array<u8, C::BlockSize>; LANES] = std::array::from_fn(|_| Array::default());
-    let mut bodies: [&mut [Array<u8, C::BlockSize>]; LANES] = std::array::from_fn(|_| &mut [][..]);
-    let count = lanes.len();
-    let chain = chain.get_mut(..count).ok_or(LengthError)?;
-    for (block, lane) in chain.iter_mut().zip(&*lanes) {
-        number(block, lane.sequence)?;
-    }
-    cipher.encrypt_blocks(chain);
-    for ((block, body), lane) in chain.iter().zip(&mut bodies).zip(lanes) {
-        let iv = <&mut Array<u8, C::BlockSize>>::try_from(&mut *lane.iv);
-        iv.map_err(|_| LengthError)?.clone_from(block);
-        let (blocks, []) = Array::slice_as_chunks_mut(lane.body) else {
+    let mut lanes: [&mut [Array<u8, C::BlockSize>]; LANES] = std::array::from_fn(|_| &mut [][..]);
+    let chain = chain.get_mut(..packets.len()).ok_or(LengthError)?;
+    for (lane, packet) in lanes.iter_mut().zip(packets) {
+        let (blocks, []) = Array::slice_as_chunks_mut(packet) else {
             return Err(LengthError);
         };
-        *body = blocks;
+        *lane = blocks;
     }
     // Inside, the cipher's instructions are inlined: without a call for every step, the chains
     // overlap as far as the processor can look ahead.
     cipher.encrypt_with_backend(Lockstep {
         chain,
-        bodies: &mut bodies,
+        lanes: &mut lanes,
     });
     Ok(())
 }
@@ -60,7 +43,7 @@ struct Lockstep<'a, 'b, B: ArraySize> {
     /// The ciphertext before, of each lane.
     chain: &'a mut [Array<u8, B>],
     /// The longest first.
-    bodies: &'a mut [&'b mut [Array<u8, B>]],
+    lanes: &'a mut [&'b mut [Array<u8, B>]],
 }
 
 impl<B: ArraySize> BlockSizeUser for Lockstep<'_, '_, B> {
@@ -70,10 +53,12 @@ impl<B: ArraySize> BlockSizeUser for Lockstep<'_, '_, B> {
 impl<B: ArraySize> BlockCipherEncClosure for Lockstep<'_, '_, B> {
     #[inline(always)]
     fn call<E: BlockCipherEncBackend<BlockSize = B>>(self, backend: &E) {
-        let longest = self.bodies.first().map_or(0, |body| body.len());
+        let longest = self.lanes.first().map_or(0, |blocks| blocks.len());
         for at in 0..longest {
-            for (chain, body) in self.chain.iter_mut().zip(self.bodies.iter_mut()) {
-                let Some(block) = body.get_mut(at) else { break };
+            for (chain, blocks) in self.chain.iter_mut().zip(self.lanes.iter_mut()) {
+                let Some(block) = blocks.get_mut(at) else {
+                    break;
+                };
                 // In a variable of its own, which lives in a register: written back byte by byte
                 // and read as a whole, it would make every lane wait for the one before.
                 let mut mixed = block.clone();
@@ -86,19 +71,10 @@ impl<B: ArraySize> BlockCipherEncClosure for Lockstep<'_, '_, B> {
     }
 }
 
-/// A packet to be decrypted.
-#[derive(Debug, Default)]
-pub(crate) struct Received<'a> {
-    /// Its vector.
-    pub(crate) iv: &'a [u8],
-    /// Whole blocks.
-    pub(crate) body: &'a mut [u8],
-}
-
-/// Decrypts the bodies of packets.
+/// Decrypts packets, whole blocks each, of which the first is the vector and stays as it is.
 pub(crate) fn decrypt<C: BlockCipherDecrypt>(
     cipher: &C,
-    packets: &mut [Received<'_>],
+    packets: &mut [&mut [u8]],
 ) -> Result<(), LengthError> {
     let mut wrong = false;
     cipher.decrypt_with_backend(Unchain {
@@ -111,7 +87,7 @@ pub(crate) fn decrypt<C: BlockCipherDecrypt>(
 
 /// The work, for whatever instructions the cipher has chosen.
 struct Unchain<'a, 'b, C> {
-    packets: &'a mut [Received<'b>],
+    packets: &'a mut [&'b mut [u8]],
     /// Set if something did not have the length it should have.
     wrong: &'a mut bool,
     cipher: PhantomData<C>,
@@ -124,9 +100,8 @@ impl<C: BlockSizeUser> BlockSizeUser for Unchain<'_, '_, C> {
 impl<C: BlockSizeUser> BlockCipherDecClosure for Unchain<'_, '_, C> {
     #[inline(always)]
     fn call<E: BlockCipherDecBackend<BlockSize = C::BlockSize>>(self, backend: &E) {
-        for Received { iv, body } in self.packets {
-            let vector = <&Array<u8, C::BlockSize>>::try_from(*iv);
-            let (Ok(vector), (blocks, [])) = (vector, Array::slice_as_chunks_mut(body)) else {
+        for packet in self.packets {
+            let ([vector, blocks @ ..], []) = Array::slice_as_chunks_mut(packet) else {
                 *self.wrong = true;
                 continue;
             };

@@ -7,6 +7,8 @@
 
 pub(crate) mod cbc;
 pub(crate) mod sha1;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod vaes;
 
 /// Packets side by side: the 32-bit lanes of an AVX-512 register. Half as many gained less for
 /// SHA-1 and as much for AES.

@@ -48,7 +48,7 @@ impl LaneHmac {
         // A pass costs the same however many of its lanes are in use. Measured against the SHA
         // instructions, which processors with such vectors mostly have.
         let threshold = if level.as_avx512().is_some() {
-            6
+            5
         } else if level.as_avx2().is_some() {
             12
         } else {
@@ -93,7 +93,7 @@ fn absorb(level: Level, key: &[u8], pad: u8) -> Option<State> {
     let mut states = [[0; LANES]; 5];
     dispatch!(level, simd => {
         let mut lanes = INITIAL.map(|word| u32x16::splat(simd, word));
-        compress(&mut lanes, load(simd, blocks));
+        turn(simd, &mut lanes, &blocks);
         states = lanes.map(|lanes| *lanes);
     });
     let state = states.map(|[first, ..]| first);
@@ -129,7 +129,7 @@ fn hash<S: Simd>(
     let common = whole.into_iter().min().unwrap_or(0);
     for at in 0..common {
         let blocks = bodies.map(|(blocks, _)| blocks.get(at).unwrap_or(&[0; BLOCK]));
-        compress(&mut states, load(simd, blocks));
+        turn(simd, &mut states, &blocks);
     }
 
     // From here on lanes end one after another, and what has ended must not change any more.
@@ -151,7 +151,7 @@ fn hash<S: Simd>(
                 .unwrap_or(&[0; BLOCK]);
         }
         let before = states;
-        compress(&mut states, load(simd, blocks));
+        turn(simd, &mut states, &blocks);
         let running = ends.map(|end| if at < end { u32::MAX } else { 0 });
         let running: u32x16<S> = running.simd_into(simd);
         for (state, before) in states.iter_mut().zip(before) {
@@ -166,6 +166,15 @@ fn hash<S: Simd>(
             }
         }
     }
+}
+
+/// Hashes a block of each lane: in one place for each kind of vectors, since it is long.
+#[inline(always)]
+fn turn<S: Simd>(simd: S, states: &mut States<S>, blocks: &[&[u8; BLOCK]; LANES]) {
+    simd.vectorize(
+        #[inline(always)]
+        || compress(states, load(simd, *blocks)),
+    );
 }
 
 /// The last one or two blocks of a message of `length` bytes that ends in `rest`; how many.
@@ -229,30 +238,43 @@ fn rotate<S: Simd>(value: u32x16<S>, left: u32) -> u32x16<S> {
 
 /// FIPS 180-4 §6.1.2 in all lanes, with the message schedule of §6.1.3 in a ring.
 #[inline(always)]
-#[expect(
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    reason = "indices into a ring of 16 are taken modulo 16, and lanes add modulo 2^32"
-)]
+#[expect(clippy::arithmetic_side_effects, reason = "lanes add modulo 2^32")]
 fn compress<S: Simd>(states: &mut States<S>, mut words: [u32x16<S>; 16]) {
     let [mut a, mut b, mut c, mut d, mut e] = *states;
-    for t in 0..80 {
-        if t >= 16 {
-            let mixed = words[(t + 13) % 16] ^ words[(t + 8) % 16];
-            let mixed = mixed ^ words[(t + 2) % 16] ^ words[t % 16];
-            words[t % 16] = rotate(mixed, 1);
-        }
-        let (f, k) = match t {
-            0..20 => (d ^ (b & (c ^ d)), 0x5a82_7999),
-            20..40 => (b ^ c ^ d, 0x6ed9_eba1),
-            40..60 => ((b & c) | (d & (b | c)), 0x8f1b_bcdc),
-            _ => (b ^ c ^ d, 0xca62_c1d6),
-        };
-        let next = rotate(a, 5) + f + e + words[t % 16] + k;
-        (e, d, c, b, a) = (d, c, rotate(b, 30), a, next);
+    // Written out: the compiler would make a loop of them, and keep the ring in memory.
+    macro_rules! rounds {
+        ($k:literal, $f:expr, $($t:literal)*) => {$(
+            if $t >= 16 {
+                let mixed = words[($t + 13) % 16] ^ words[($t + 8) % 16];
+                let mixed = mixed ^ words[($t + 2) % 16] ^ words[$t % 16];
+                words[$t % 16] = rotate(mixed, 1);
+            }
+            let next = rotate(a, 5) + $f(b, c, d) + (e + (words[$t % 16] + $k));
+            (e, d, c, b, a) = (d, c, rotate(b, 30), a, next);
+        )*};
     }
+    rounds!(0x5a82_7999, choose, 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19);
+    rounds!(0x6ed9_eba1, parity, 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39);
+    rounds!(0x8f1b_bcdc, majority, 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59);
+    rounds!(0xca62_c1d6, parity, 60 61 62 63 64 65 66 67 68 69 70 71 72 73 74 75 76 77 78 79);
     let [s0, s1, s2, s3, s4] = states;
     (*s0, *s1, *s2, *s3, *s4) = (*s0 + a, *s1 + b, *s2 + c, *s3 + d, *s4 + e);
+}
+
+/// Ch, Parity and Maj of FIPS 180-4 §4.1.1.
+#[inline(always)]
+fn choose<S: Simd>(x: u32x16<S>, y: u32x16<S>, z: u32x16<S>) -> u32x16<S> {
+    z ^ (x & (y ^ z))
+}
+
+#[inline(always)]
+fn parity<S: Simd>(x: u32x16<S>, y: u32x16<S>, z: u32x16<S>) -> u32x16<S> {
+    x ^ y ^ z
+}
+
+#[inline(always)]
+fn majority<S: Simd>(x: u32x16<S>, y: u32x16<S>, z: u32x16<S>) -> u32x16<S> {
+    (x & y) | (z & (x | y))
 }
 
 #[cfg(test)]
@@ -274,7 +296,7 @@ mod tests {
             inner: absorb(level, key, 0x36).unwrap(),
             outer: absorb(level, key, 0x5c).unwrap(),
             level,
-            threshold: 6,
+            threshold: 5,
         }
     }
 
@@ -296,8 +318,8 @@ mod tests {
         let hmac = lanes(&[1; 20]);
         let worthwhile = |lengths: &[usize]| hmac.is_worthwhile(lengths.iter().copied());
         assert!(worthwhile(&[1400; 16]));
-        assert!(worthwhile(&[1400; 6]));
-        assert!(!worthwhile(&[1400; 5]));
+        assert!(worthwhile(&[1400; 5]));
+        assert!(!worthwhile(&[1400; 4]));
         assert!(!worthwhile(&[1400, 64, 64, 64, 64, 64, 64]));
     }
 

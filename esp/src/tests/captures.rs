@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::*;
-use crate::cipher::CbcDecrypt;
 use crate::open::read_trailer;
-use crate::{HEADER_LEN, OpenError, Opener};
+use crate::{OpenError, Opener};
 
 /// One line of a `.decrypted.txt`.
 #[derive(Debug, PartialEq, Eq, Clone)]
@@ -75,9 +74,7 @@ fn decode(captured: &Captured, suite: Suite, key: &[u8], auth: Option<(&[u8], us
             let icv = other.map_or(0, |(_, icv)| icv);
             packet.truncate(packet.len() - icv);
             let (_, sequence) = crate::peek(&packet).unwrap();
-            let (head, body) = packet.split_at_mut(suite.header_len());
-            let cipher = CbcDecrypt::new(suite.cipher, key).unwrap();
-            cipher.decrypt(&head[HEADER_LEN..], body).unwrap();
+            let body = decrypted(suite.cipher, key, &mut packet);
             let (len, next_header) = read_trailer(body).unwrap();
             (
                 sequence,
@@ -251,9 +248,7 @@ fn nested_tunnels_of_freeswan() {
             }
             let mut outer = captured.packet.clone();
             let len = outer.len() - 12;
-            let cipher = CbcDecrypt::new(Cipher::TripleDesCbc, SUNRISE_FIRST).unwrap();
-            let (head, body) = outer[..len].split_at_mut(16);
-            cipher.decrypt(&head[8..], body).unwrap();
+            let body = decrypted(Cipher::TripleDesCbc, SUNRISE_FIRST, &mut outer[..len]);
             let (len, next_header) = read_trailer(body).unwrap();
             assert_eq!(next_header, 4);
             let inner = body[20..len].to_vec();

@@ -10,7 +10,8 @@ mod vectors;
 
 use std::path::{Path, PathBuf};
 
-use crate::{Cipher, Integrity, Keys, Suite};
+use crate::cipher::CbcDecrypt;
+use crate::{Cipher, HEADER_LEN, Integrity, Keys, Suite};
 
 /// A path below the shared data, or `None` (and a word about it) if there is no such data.
 fn shared(path: &str) -> Option<PathBuf> {
@@ -51,6 +52,14 @@ fn some_keys(suite: Suite, seed: u8) -> Keys {
         .map(|n| (n as u8).wrapping_mul(7).wrapping_add(seed))
         .collect();
     Keys::from_material(suite, &material).unwrap()
+}
+
+/// Decrypts what is behind the header of a packet without its check value, and returns the body.
+fn decrypted<'a>(cipher: Cipher, key: &[u8], packet: &'a mut [u8]) -> &'a mut [u8] {
+    let sealed = &mut packet[HEADER_LEN..];
+    let keyed = CbcDecrypt::new(cipher, key).unwrap();
+    keyed.decrypt(&mut [&mut *sealed]).unwrap();
+    &mut sealed[cipher.iv_len()..]
 }
 
 fn cbc(bits: usize) -> Cipher {

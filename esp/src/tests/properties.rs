@@ -3,11 +3,16 @@
 use aes_gcm::AesGcm;
 use aes_gcm::aead::{AeadInOut, KeyInit};
 use aes_gcm::aes::Aes192;
+use cipher::array::Array;
 use cipher::consts::{U12, U16};
+use cipher::{BlockModeEncrypt, InnerIvInit};
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Incoming, MAX_HEADROOM, MAX_TAILROOM, OpenError, Opener, SealError, Sealer, Unsealed};
+use crate::cipher::{CbcDecrypt, CbcEncrypt};
+use crate::{
+    BATCH, Incoming, MAX_HEADROOM, MAX_TAILROOM, OpenError, Opener, SealError, Sealer, Unsealed,
+};
 
 fn suites() -> impl Strategy<Value = Suite> {
     proptest::sample::select(Suite::all().collect::<Vec<_>>())
@@ -67,7 +72,54 @@ fn all_sizes_of_all_suites_come_back() {
     }
 }
 
+/// Packets of whole blocks: at most as many as are worked on side by side.
+fn packets() -> impl Strategy<Value = Vec<Vec<u8>>> {
+    let packet =
+        (1_usize..100).prop_flat_map(|blocks| proptest::collection::vec(any::<u8>(), blocks * 16));
+    proptest::collection::vec(packet, 1..=BATCH)
+}
+
+fn slices(packets: &mut [Vec<u8>]) -> Vec<&mut [u8]> {
+    packets.iter_mut().map(Vec::as_mut_slice).collect()
+}
+
+/// CBC of the library: one packet after another, chained to nothing.
+fn chained<C: cipher::BlockCipherEncrypt + KeyInit>(key: &[u8], packets: &mut [Vec<u8>]) {
+    let keyed = C::new_from_slice(key).unwrap();
+    for packet in packets {
+        let (blocks, _) = Array::slice_as_chunks_mut(packet);
+        cbc::Encryptor::inner_iv_init(&keyed, &Array::default()).encrypt_blocks(blocks);
+    }
+}
+
 proptest! {
+    #[test]
+    fn cbc_of_many_packets_is_that_of_each(
+        packets in packets(), key: [u8; 32], cipher in proptest::sample::select(vec![
+            Cipher::AesCbc128, Cipher::AesCbc192, Cipher::AesCbc256]),
+    ) {
+        let key = &key[..cipher.key_len()];
+        let mut expected = packets.clone();
+        match cipher {
+            Cipher::AesCbc128 => chained::<aes::Aes128>(key, &mut expected),
+            Cipher::AesCbc192 => chained::<Aes192>(key, &mut expected),
+            _ => chained::<aes::Aes256>(key, &mut expected),
+        }
+        for sending in [CbcEncrypt::new, CbcEncrypt::portable] {
+            let mut sealed = packets.clone();
+            sending(cipher, key).unwrap().encrypt(&mut slices(&mut sealed)).unwrap();
+            prop_assert_eq!(&sealed, &expected);
+        }
+        for receiving in [CbcDecrypt::new, CbcDecrypt::portable] {
+            let mut opened = expected.clone();
+            receiving(cipher, key).unwrap().decrypt(&mut slices(&mut opened)).unwrap();
+            for ((opened, packet), expected) in opened.iter().zip(&packets).zip(&expected) {
+                prop_assert_eq!(&opened[..16], &expected[..16], "the vector stays");
+                prop_assert_eq!(&opened[16..], &packet[16..]);
+            }
+        }
+    }
+
     #[test]
     fn what_is_sealed_opens(
         suite in suites(), sequence in 1_u32.., payload in proptest::collection::vec(any::<u8>(), 0..1500),

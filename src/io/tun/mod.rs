@@ -6,6 +6,7 @@
 
 mod offload;
 mod queue;
+mod queues;
 
 use std::io;
 use std::net::IpAddr;
@@ -19,6 +20,7 @@ use super::prefix::Prefix;
 
 pub use offload::Offload;
 pub use queue::TunQueue;
+pub use queues::TunQueues;
 
 /// Longest name of an interface, in bytes (IFNAMSIZ without the zero).
 const NAME_LENGTH: usize = 15;

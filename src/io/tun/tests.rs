@@ -147,6 +147,40 @@ fn a_burst_waits_for_its_reader() {
     });
 }
 
+/// The kernel puts what the host sends within a connection into the queue through which we write
+/// what is for the host.
+#[test]
+fn a_connection_stays_in_its_queue() {
+    in_a_namespace("io::tun::tests::a_connection_stays_in_its_queue", || {
+        let (mut tun, queues) = Tun::create("adit-t6", TunQueues::wanted(1), false).unwrap();
+        tun.up(1400).unwrap();
+        tun.add_address(ip("10.10.1.1")).unwrap();
+        tun.add_range(ip("10.10.1.2"), ip("10.10.1.100")).unwrap();
+        let queues = TunQueues::from(queues);
+        let mut used = std::collections::BTreeSet::new();
+        for port in 40_000..40_040 {
+            let socket = UdpSocket::bind("10.10.1.1:0").unwrap();
+            let mut question = Vec::new();
+            etherparse::PacketBuilder::ipv4([10, 10, 1, 7], [10, 10, 1, 1], 64)
+                .udp(port, socket.local_addr().unwrap().port())
+                .write(&mut question, b"?")
+                .unwrap();
+            let plain = VnetHeader::PLAIN.encode();
+            queues
+                .send(&[&plain[..], &question].map(IoSlice::new))
+                .unwrap();
+            let from = ("10.10.1.7", port);
+            assert_eq!(socket.send_to(b"!", from).unwrap(), 1);
+
+            let place = queues.place(&question);
+            let (_, answer) = next_ipv4(&queues.all()[place..=place]);
+            assert_eq!(answer[22..24], port.to_be_bytes());
+            used.insert(place);
+        }
+        assert_eq!(used.len(), TunQueues::MOST, "all of them have been tried");
+    });
+}
+
 #[test]
 fn super_packets_pass_both_ways() {
     in_a_namespace("io::tun::tests::super_packets_pass_both_ways", || {

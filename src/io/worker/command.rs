@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use wire::{Path, PeerId, Ports};
 
 use super::bell::Bell;
-use crate::io::tun::TunQueue;
+use crate::io::tun::{TunQueue, TunQueues};
 
 /// Commands that may wait. The control plane makes a handful per message it handles.
 const QUEUE: usize = 4096;
@@ -79,7 +79,7 @@ pub enum Command {
         to: std::sync::mpsc::Sender<TunQueue>,
     },
     /// Use another queue of the TUN device of all clients, whose former one is gone.
-    Renew(TunQueue),
+    Renew(TunQueues),
     /// Treat an IP packet as if it had been read from the TUN device.
     Inject(Vec<u8>),
     /// Say that everything before this is done.

@@ -1,6 +1,6 @@
 //! The packet threads.
 //!
-//! A worker owns a set of sockets and one queue of the TUN device, and nobody else touches them.
+//! A worker owns a set of sockets and some queues of the TUN device, and nobody else touches them.
 //! It sleeps in `epoll_wait`, and on waking serves in short rounds whatever is ready: commands of the
 //! control plane first, then the sockets, then the TUN device. A small packet waits for the whole
 //! round in front of it, so rounds are one system call per source.
@@ -37,7 +37,7 @@ use tokio::sync::{Notify, mpsc};
 
 use super::SetupError;
 use super::raw::RawSocket;
-use super::tun::TunQueue;
+use super::tun::TunQueues;
 use super::udp::UdpSocket;
 
 pub use command::{Command, Commands, Gone, Refused};
@@ -52,8 +52,8 @@ pub use workers::Workers;
 
 /// Where IP packets come from and go to.
 pub enum Inside {
-    /// A queue of the TUN device.
-    Tun(TunQueue),
+    /// Queues of the TUN device.
+    Tun(TunQueues),
     /// Queues of TUN devices, one for each session ([`Command::Attach`]).
     PerSession(Devices),
     /// No device: what arrives goes into this queue, or is dropped when it is full; what is to be

@@ -27,7 +27,7 @@ use super::upcall::UpcallSender;
 use super::workers::Handovers;
 use super::{FromPeer, Inside, Lost, Parts};
 use crate::io::clock;
-use crate::io::tun::{Offload, TunQueue};
+use crate::io::tun::{Offload, TunQueue, TunQueues};
 
 /// Messages per system call, where each is one packet.
 const MESSAGES: usize = 32;
@@ -54,7 +54,8 @@ enum Source {
     Commands,
     /// Packets of its peers that other workers have read.
     Handover,
-    Tun,
+    /// One of our queues of the TUN device, by its place.
+    Tun(usize),
     Udp(usize),
     Raw(usize),
     /// The TUN device of a session, by its place.
@@ -65,7 +66,7 @@ impl Source {
     fn token(self) -> u64 {
         let (kind, index) = match self {
             Self::Commands => (0, 0),
-            Self::Tun => (1, 0),
+            Self::Tun(index) => (1, index),
             Self::Udp(index) => (2, index),
             Self::Raw(index) => (3, index),
             Self::Device(index) => (4, index),
@@ -78,7 +79,7 @@ impl Source {
         let index = usize::try_from(token >> 3).unwrap_or(usize::MAX);
         match token & 7 {
             0 => Self::Commands,
-            1 => Self::Tun,
+            1 => Self::Tun(index),
             2 => Self::Udp(index),
             3 => Self::Raw(index),
             4 => Self::Device(index),
@@ -144,6 +145,8 @@ struct Core {
     known: Limiter,
     /// What the host hands over is read into this.
     read: Box<[u8]>,
+    /// The queue of the TUN device whose turn it is.
+    turn: usize,
     /// Packets on their way out.
     outbox: Outbox,
     /// What every device takes; `None` before the first is there.
@@ -181,9 +184,11 @@ impl Run {
             watch(socket, Source::Raw(index))?;
         }
         let mut offload = None;
-        if let Inside::Tun(queue) = &parts.inside {
-            watch(queue, Source::Tun)?;
-            offload = Some(queue.offload());
+        if let Inside::Tun(queues) = &parts.inside {
+            for (place, queue) in queues.all().iter().enumerate() {
+                watch(queue, Source::Tun(place))?;
+            }
+            offload = Some(queues.offload());
         }
         if let Some(handover) = handovers.get(parts.number) {
             watch(handover, Source::Handover)?;
@@ -212,6 +217,7 @@ impl Run {
                 unknown: Limiter::new(parts.limits.first_rate(threads)),
                 known: Limiter::new(parts.limits.rate(threads)),
                 read: vec![0; TunQueue::ROOM].into(),
+                turn: 0,
                 outbox: Outbox::new(),
                 message: Buffer::with_capacity(PACKET),
                 marked: Vec::with_capacity(MESSAGE),
@@ -239,15 +245,16 @@ impl Run {
             {
                 self.obey();
             }
+            let mut readable = [false; TunQueues::MOST];
             for event in &events {
                 match Source::of(event.data.u64()) {
                     Source::Commands => {}
                     Source::Handover => self.core.take_over(),
                     Source::Udp(index) => self.core.read_udp(now, index, &mut self.inbox),
                     Source::Raw(index) => self.core.read_raw(now, index, &mut self.inbox),
-                    Source::Tun => {
-                        if let Err(error) = self.core.read_tun() {
-                            self.forget_tun(&error);
+                    Source::Tun(place) => {
+                        if let Some(readable) = readable.get_mut(place) {
+                            *readable = true;
                         }
                     }
                     Source::Device(place) => {
@@ -256,6 +263,12 @@ impl Run {
                         }
                     }
                 }
+            }
+            // However many they are, they have one round in all: no more than any socket.
+            if readable.contains(&true)
+                && let Err(error) = self.core.read_tun(readable)
+            {
+                self.forget_tun(&error);
             }
             if self.core.plane.take_urgent() {
                 self.core.notices.notify_one();
@@ -306,17 +319,21 @@ impl Run {
         }
     }
 
-    fn renew(&mut self, queue: TunQueue) {
+    fn renew(&mut self, queues: TunQueues) {
         let Inside::Tun(former) = &mut self.core.inside else {
             return warn!("a device for all sessions where each has one of its own");
         };
-        let _ = epoll::delete(&self.epoll, &*former);
-        let offload = queue.offload();
-        *former = queue;
-        let token = EventData::new_u64(Source::Tun.token());
-        if let Err(error) = epoll::add(&self.epoll, former, token, EventFlags::IN) {
-            warn!(%error, "the new TUN device cannot be waited for");
+        for queue in former.all() {
+            let _ = epoll::delete(&self.epoll, queue);
         }
+        for (place, queue) in queues.all().iter().enumerate() {
+            let token = EventData::new_u64(Source::Tun(place).token());
+            if let Err(error) = epoll::add(&self.epoll, queue, token, EventFlags::IN) {
+                warn!(%error, "the new TUN device cannot be waited for");
+            }
+        }
+        let offload = queues.offload();
+        *former = queues;
         self.core.merge_for(offload);
     }
 
@@ -335,8 +352,10 @@ impl Run {
     /// The device is gone or broken. Without this the loop would spin on it.
     fn forget_tun(&self, error: &io::Error) {
         debug!(%error, "the TUN device cannot be read any more");
-        if let Inside::Tun(queue) = &self.core.inside {
-            let _ = epoll::delete(&self.epoll, queue);
+        if let Inside::Tun(queues) = &self.core.inside {
+            for queue in queues.all() {
+                let _ = epoll::delete(&self.epoll, queue);
+            }
             let _ = self.core.lost.send(Lost::Tun);
         }
     }

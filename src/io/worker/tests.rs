@@ -2,6 +2,7 @@
 
 mod limits;
 mod offload;
+mod queues;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -16,8 +17,8 @@ use wire::{Carrier, Path, PeerId, Ports, Rng};
 use super::*;
 use crate::io::netlink::Netlink;
 use crate::io::raw::Share;
-use crate::io::tun::Tun;
 use crate::io::tun::tests::in_a_namespace;
+use crate::io::tun::{Tun, TunQueues};
 use crate::io::udp::ephemeral;
 
 const PEER: PeerId = PeerId(5);
@@ -49,11 +50,11 @@ impl End {
         Self::start_with(address, raw, None)
     }
 
-    fn start_with(address: &str, raw: bool, tun: Option<TunQueue>) -> Self {
+    fn start_with(address: &str, raw: bool, tun: Option<TunQueues>) -> Self {
         Self::start_limited(address, raw, tun, Limits::default())
     }
 
-    fn start_limited(address: &str, raw: bool, tun: Option<TunQueue>, limits: Limits) -> Self {
+    fn start_limited(address: &str, raw: bool, tun: Option<TunQueues>, limits: Limits) -> Self {
         let address: IpAddr = address.parse().unwrap();
         let udp = ephemeral(address).unwrap();
         let (ike, natt) = (udp[0].local(), udp[1].local());
@@ -202,7 +203,7 @@ async fn connected(carrier: Carrier) -> (End, End) {
 }
 
 /// Server with or without a TUN device, and client without.
-async fn connected_with(carrier: Carrier, tun: Option<TunQueue>) -> (End, End) {
+async fn connected_with(carrier: Carrier, tun: Option<TunQueues>) -> (End, End) {
     // Addresses of their own: raw ESP has no ports to tell tests apart by.
     let (server, client) = match carrier {
         Carrier::Raw => ("127.0.0.61", "127.0.0.62"),
@@ -644,16 +645,16 @@ fn run(test: impl Future<Output = ()>) {
 
 /// In a namespace of its own: the server's device `adit-t5`, and the loopback, which is what lies
 /// between server and client, with an MTU.
-fn devices(offload: bool, loopback: Option<u32>) -> (Tun, TunQueue) {
+fn devices(offload: bool, loopback: Option<u32>) -> (Tun, TunQueues) {
     let mut netlink = Netlink::open().unwrap();
     netlink
         .set_link(netlink.index_of("lo").unwrap(), loopback, true)
         .unwrap();
-    let (mut tun, mut queues) = Tun::create("adit-t5", 1, offload).unwrap();
+    let (mut tun, queues) = Tun::create("adit-t5", TunQueues::wanted(1), offload).unwrap();
     tun.up(MTU.into()).unwrap();
     tun.add_address(SERVER.into()).unwrap();
     tun.add_range(CLIENT.into(), CLIENT.into()).unwrap();
-    (tun, queues.pop().unwrap())
+    (tun, queues.into())
 }
 
 /// The kernel of the server answers the client's ping.
@@ -672,8 +673,8 @@ async fn ping_the_kernel(client: &mut End, words: &[u8]) {
 }
 
 async fn through_a_tun_device() {
-    let (tun, queue) = devices(true, None);
-    let (mut server, mut client) = connected_with(Carrier::NatT, Some(queue)).await;
+    let (tun, queues) = devices(true, None);
+    let (mut server, mut client) = connected_with(Carrier::NatT, Some(queues)).await;
     ping_the_kernel(&mut client, b"through all of it").await;
 
     // Somebody removes the device. The worker says so and goes on with what does not need it, and
@@ -699,9 +700,9 @@ async fn through_a_tun_device() {
     assert!(used < 100_000_000, "{used} ns of 300 ms");
 
     // It gets another one.
-    let (another, queue) = devices(true, None);
+    let (another, queues) = devices(true, None);
     assert!(another.is_there() && !tun.is_there());
-    server.command(Command::Renew(queue)).await;
+    server.command(Command::Renew(queues)).await;
     ping_the_kernel(&mut client, b"through another").await;
     assert!(server.lost.try_recv().is_err(), "told once");
     assert!(server.worker.finish());

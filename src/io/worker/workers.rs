@@ -12,7 +12,7 @@ use super::handover::Handover;
 use super::owners::Owners;
 use super::{Parts, Worker};
 use crate::io::SetupError;
-use crate::io::tun::TunQueue;
+use crate::io::tun::TunQueues;
 
 /// The queues of all workers, by their number; none where there is one worker only.
 pub(super) type Handovers = Arc<[Arc<Handover>]>;
@@ -88,11 +88,11 @@ impl Workers {
         }
     }
 
-    /// Gives each worker another queue of the TUN device.
+    /// Gives each worker other queues of the TUN device.
     ///
     /// # Errors
     /// [`Gone`] when there is one of them no more.
-    pub async fn renew(&self, queues: Vec<TunQueue>) -> Result<(), Gone> {
+    pub async fn renew(&self, queues: Vec<TunQueues>) -> Result<(), Gone> {
         for (worker, queue) in self.workers.iter().zip(queues) {
             worker.commands().send(Command::Renew(queue)).await?;
         }

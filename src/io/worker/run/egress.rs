@@ -10,7 +10,7 @@ use rustix::io::Errno;
 
 use super::Core;
 use super::delivery::deliver_alone;
-use crate::io::tun::TunQueue;
+use crate::io::tun::{TunQueue, TunQueues};
 use crate::io::worker::Inside;
 use crate::io::worker::handover::Full;
 
@@ -41,43 +41,60 @@ impl Round {
 }
 
 impl Core {
-    /// Reads what the host sends to all clients. Errors are those of a broken TUN device only.
-    pub(super) fn read_tun(&mut self) -> io::Result<()> {
-        self.read_round(|inside| match inside {
-            Inside::Tun(queue) => Some((None, queue)),
-            _ => None,
-        })
+    /// Reads what the host sends to all clients, from those of our queues that have something. Each
+    /// begins a round in its turn, so that none waits for more than a round of every other. Errors
+    /// are those of a broken TUN device only.
+    pub(super) fn read_tun(&mut self, readable: [bool; TunQueues::MOST]) -> io::Result<()> {
+        let (before, behind) = readable.split_at_checked(self.turn).unwrap_or_default();
+        let places = (self.turn..).zip(behind).chain((0..).zip(before));
+        let mut round = ROUND;
+        let mut result = Ok(());
+        for (place, _) in places.filter(|(_, readable)| **readable) {
+            self.turn = place.saturating_add(1);
+            result = self.read_queue(&mut round, |inside| match inside {
+                Inside::Tun(queues) => Some((None, queues.all().get(place)?)),
+                _ => None,
+            });
+            if result.is_err() || round.packets == 0 {
+                break;
+            }
+        }
+        self.flush();
+        result
     }
 
     /// Reads what goes into the device of a session. As where there is one device for all, it goes
     /// to whom its destination says. Errors are those of a broken device only.
     pub(super) fn read_device(&mut self, place: usize) -> io::Result<()> {
-        self.read_round(|inside| match inside {
+        let mut round = ROUND;
+        let result = self.read_queue(&mut round, |inside| match inside {
             // It may have gone a moment ago.
             Inside::PerSession(devices) => devices
                 .at(place)
                 .map(|(session, queue)| (Some(session), queue)),
             _ => None,
-        })
+        });
+        self.flush();
+        result
     }
 
-    fn read_round(
+    fn read_queue(
         &mut self,
+        round: &mut Round,
         queue: impl Fn(&Inside) -> Option<(Option<SessionId>, &TunQueue)>,
     ) -> io::Result<()> {
         let mut room = std::mem::take(&mut self.read);
-        let result = self.read_packets(queue, &mut room);
+        let result = self.read_packets(round, queue, &mut room);
         self.read = room;
-        self.flush();
         result
     }
 
     fn read_packets(
         &mut self,
+        round: &mut Round,
         queue: impl Fn(&Inside) -> Option<(Option<SessionId>, &TunQueue)>,
         room: &mut [u8],
     ) -> io::Result<()> {
-        let mut round = ROUND;
         while round.packets > 0 {
             let Some((from, queue)) = queue(&self.inside) else {
                 return Ok(());
@@ -85,7 +102,7 @@ impl Core {
             match queue.recv(room) {
                 Ok((_, [])) => return Err(ErrorKind::UnexpectedEof.into()),
                 Ok((header, packet)) => {
-                    round = round.after(packet.len());
+                    *round = round.after(packet.len());
                     self.counters.tun_read.count();
                     self.on_read(from, header, packet);
                 }

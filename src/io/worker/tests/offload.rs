@@ -62,9 +62,9 @@ fn datagram(packet: &[u8]) -> &[u8] {
 
 /// Sends super-packets of UDP into the device, and returns what reaches the client.
 async fn leaves(means: &Means) -> Vec<Vec<u8>> {
-    let (tun, queue) = devices(means.offload, means.mtu);
-    let granted = queue.offload();
-    let (server, mut client) = connected_with(Carrier::NatT, Some(queue)).await;
+    let (tun, queues) = devices(means.offload, means.mtu);
+    let granted = queues.offload();
+    let (server, mut client) = connected_with(Carrier::NatT, Some(queues)).await;
     let [socket, _] = ephemeral(SERVER.into()).unwrap();
     let path = Path {
         local: socket.local(),
@@ -123,9 +123,9 @@ fn super_packets_leave_as_their_segments() {
 
 /// Datagrams of the client to a socket of the server's host, as they come out of that.
 async fn arrives(means: &Means) -> Vec<Vec<u8>> {
-    let (tun, queue) = devices(means.offload, means.mtu);
-    let granted = queue.offload();
-    let (server, client) = connected_with(Carrier::NatT, Some(queue)).await;
+    let (tun, queues) = devices(means.offload, means.mtu);
+    let granted = queues.offload();
+    let (server, client) = connected_with(Carrier::NatT, Some(queues)).await;
     let [socket, _] = ephemeral(SERVER.into()).unwrap();
     let mut arrived = Vec::new();
     let mut storage = vec![0; 65_535];
