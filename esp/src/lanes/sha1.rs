@@ -14,6 +14,14 @@ const DIGEST: usize = 20;
 /// Bytes that padding adds at least: a one bit, and the length in bits (FIPS 180-4 §5.1.1).
 const PADDING: usize = 9;
 
+/// A digest, of zeros, after a block and before nothing: one block with its padding.
+const PADDED_DIGEST: [u8; BLOCK] = {
+    let [.., high, low] = (BLOCK + DIGEST).wrapping_mul(8).to_be_bytes();
+    let mut block = [0; BLOCK];
+    (block[DIGEST], block[BLOCK - 2], block[BLOCK - 1]) = (0x80, high, low);
+    block
+};
+
 /// The initial hash value (FIPS 180-4 §5.3.1).
 const INITIAL: State = [
     0x6745_2301,
@@ -109,20 +117,30 @@ fn hmac<S: Simd>(
     messages: &[&[u8]; LANES],
     digests: &mut [[u8; DIGEST]; LANES],
 ) {
-    hash(simd, inner, messages, digests);
-    let inner_digests = *digests;
-    let messages = inner_digests.each_ref().map(<[u8; DIGEST]>::as_slice);
-    hash(simd, outer, &messages, digests);
+    let inner = hash(simd, inner, messages);
+    let mut blocks = [PADDED_DIGEST; LANES];
+    let places = blocks
+        .iter_mut()
+        .filter_map(|block| block.first_chunk_mut());
+    write(&inner, places);
+    let mut outer = outer.map(|word| u32x16::splat(simd, word));
+    turn(simd, &mut outer, &blocks.each_ref());
+    write(&outer, digests.iter_mut());
+}
+
+/// The digest of each lane.
+#[inline(always)]
+fn write<'a, S: Simd>(states: &States<S>, digests: impl Iterator<Item = &'a mut [u8; DIGEST]>) {
+    for (lane, digest) in digests.enumerate() {
+        for (bytes, word) in digest.as_chunks_mut().0.iter_mut().zip(states) {
+            *bytes = word.get(lane).copied().unwrap_or(0).to_be_bytes();
+        }
+    }
 }
 
 /// Goes on hashing, from a state that has taken in one block.
 #[inline(always)]
-fn hash<S: Simd>(
-    simd: S,
-    state: &State,
-    messages: &[&[u8]; LANES],
-    digests: &mut [[u8; DIGEST]; LANES],
-) {
+fn hash<S: Simd>(simd: S, state: &State, messages: &[&[u8]; LANES]) -> States<S> {
     let mut states = state.map(|word| u32x16::splat(simd, word));
     let bodies = messages.map(|message| message.as_chunks::<BLOCK>());
     let whole = bodies.map(|(blocks, _)| blocks.len());
@@ -158,14 +176,7 @@ fn hash<S: Simd>(
             *state = (*state & running) | (before & !running);
         }
     }
-
-    for (word, lanes) in states.iter().enumerate() {
-        for (digest, value) in digests.iter_mut().zip(lanes.iter()) {
-            if let Some(bytes) = digest.as_chunks_mut::<4>().0.get_mut(word) {
-                *bytes = value.to_be_bytes();
-            }
-        }
-    }
+    states
 }
 
 /// Hashes a block of each lane: in one place for each kind of vectors, since it is long.
