@@ -12,9 +12,9 @@ from tools import ROOT, TARGET
 # Gbit/s: {"bare": …, "classic": …, "adit": …}. "cipher_share" is what the ciphers, which are emulated
 # there, take of the server's CPU, by server and direction in words, where it is known.
 TRIO = TARGET / "bench" / "trio.json"
-IDLE_COMMAND = ["cargo", "bench", "--locked", "-p", "dataplane", "--bench", "packets"]
+IDLE_COMMAND = ["cargo", "bench", "--locked", "-p", "dataplane", "--bench", "sessions"]
 # What it prints for each suite and direction.
-IDLE = re.compile(r"^ratio idle-sessions/.+ ([0-9.]+)$", re.MULTILINE)
+IDLE = re.compile(r"^10,000 idle sessions, .+: ([0-9.]+)$", re.MULTILINE)
 
 
 class Elsewhere:
