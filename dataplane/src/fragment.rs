@@ -74,9 +74,12 @@ fn write_later_header(head: &[u8], space: &mut [u8]) -> Option<usize> {
         let option_len = match kind {
             0 => break,
             1 => 1,
-            _ => usize::from(*options.get(1)?).max(2),
+            _ => options.get(1).map_or(0, |len| usize::from(*len)).max(2),
         };
-        let (option, rest) = options.split_at_checked(option_len)?;
+        // An option that is longer than the header ends the options; the packet goes on.
+        let Some((option, rest)) = options.split_at_checked(option_len) else {
+            break;
+        };
         options = rest;
         if kind & COPIED != 0 {
             let end = len.checked_add(option_len)?;
@@ -160,6 +163,19 @@ mod tests {
         assert_eq!(fragments[0][20..28], [0x94, 4, 0, 0, 7, 3, 4, 0]);
         assert_eq!(fragments[1][..1], [0x46]);
         assert_eq!(fragments[1][20..24], [0x94, 4, 0, 0]);
+    }
+
+    #[test]
+    fn an_option_that_is_too_long_stops_no_fragment() {
+        // Router alert, then a security option that claims more than there is.
+        for options in [
+            [0x94, 4, 0, 0, 0x82, 11, 0, 0],
+            [0x94, 4, 0, 0, 1, 1, 1, 0x82],
+        ] {
+            let fragments = cut(&packet(&options, &[5; 200]), 100);
+            assert_eq!(reassemble(&fragments), [5; 200]);
+            assert_eq!(fragments[1][..1], [0x46]);
+        }
     }
 
     #[test]
