@@ -23,6 +23,8 @@ SCRIPT
     : >"$etc/ppp/chap-secrets"
     if [[ $2 == strongswan ]]; then
         echo 'config setup' >"$etc/ipsec.conf"
+        echo "charon { plugins { stroke { socket = unix:///nodes/$node/run/charon.ctl } } }" \
+            >"/nodes/$node/stroke.conf"
         cat >"$etc/strongswan.conf" <<'CONF'
 charon {
     load_modular = yes
@@ -88,8 +90,13 @@ connection() { # node name server phase1 phase2 [line]…
 
 # --- IPsec --------------------------------------------------------------------------------------
 
-stroke() { on "$1" /usr/lib/ipsec/stroke "${@:2}"; }             # node argument…
-whack() { on "$1" /usr/libexec/ipsec/whack "${@:2}"; }           # node argument…
+# Both talk to their daemon through a socket in its /run, and need not be on its host for that.
+stroke() { # node argument…
+    STRONGSWAN_CONF=/nodes/$1/stroke.conf timeout "$patience" /usr/lib/ipsec/stroke "${@:2}"
+}
+whack() { # node argument…
+    timeout "$patience" /usr/libexec/ipsec/whack --rundir "/nodes/$1/run/pluto" "${@:2}"
+}
 is_strongswan() { [[ $(<"/nodes/$1/kind") == strongswan ]]; }    # node
 
 knows() { # node connection
@@ -127,13 +134,11 @@ whack_knows() { whack "$1" --status | grep -q "\"$2\""; }
 secure() { # node connection
     local text
     if is_strongswan "$1"; then
-        text=$(timeout "$patience" ip netns exec "$1" /interop/guest/enter "$1" \
-            /usr/lib/ipsec/stroke up "$2" 2>&1)
+        text=$(stroke "$1" up "$2" 2>&1)
         echo "$text"
         [[ $text == *"established successfully"* ]]
     else
-        text=$(timeout "$patience" ip netns exec "$1" /interop/guest/enter "$1" \
-            /usr/libexec/ipsec/whack --name "$2" --initiate 2>&1)
+        text=$(whack "$1" --name "$2" --initiate 2>&1)
         echo "$text"
         [[ $text == *"IPsec SA established"* ]]
     fi
@@ -165,9 +170,9 @@ sealed() { # node raw|udp word…
 # --- L2TP and PPP -------------------------------------------------------------------------------
 
 up_count() { # node: how often pppd came up
-    local count=0
-    [[ -s /nodes/$1/run/ppp-up ]] && count=$(wc -l <"/nodes/$1/run/ppp-up")
-    echo "$count"
+    local lines=()
+    [[ ! -s /nodes/$1/run/ppp-up ]] || mapfile -t lines <"/nodes/$1/run/ppp-up"
+    echo "${#lines[@]}"
 }
 
 up_more_than() { (($(up_count "$1") > $2)); } # node count
@@ -199,7 +204,7 @@ dial() { # node server [option]…
 hang_up() { # node
     local control=/nodes/$1/run/xl2tpd/l2tp-control
     [[ -p $control ]] && timeout 5 sh -c "echo 'd vpn' >'$control'"
-    within 15 none_left "$1" pppd
+    within 15 gone $(processes "$1" pppd)
     # Its goodbye is a message that the server acknowledges.
     sleep 1
     end "$1" xl2tpd pppd

@@ -2,7 +2,8 @@
 # Hosts, networks and verdicts inside the virtual machine. Sourced by the machines' scripts.
 #
 # Everything is emulated and several cases run at once, so waiting is bounded generously, and no test
-# depends on how long something took.
+# depends on how long something took. Starting a process takes the emulator some 30 ms, and whoever
+# waits looks often: what it looks with is the shell's own, as far as that goes.
 # shellcheck disable=SC2154 # `users` is the machine's.
 
 logs=/interop/logs
@@ -37,13 +38,16 @@ because() { printf '%s' "$*" >"$why"; }
 
 note() { [[ -s $1 ]] && printf ' (%s)' "$(<"$1")"; }
 
+# Nothing is ever written into it: to read from it with a timeout is to sleep.
+exec {never}<> <(:)
+
 # Repeats a command until it succeeds.
 within() { # seconds command [argument…]
     local end=$((SECONDS + $1))
     shift
     until "$@" >/dev/null 2>&1; do
         ((SECONDS < end)) || return 1
-        sleep 0.2
+        read -r -t 0.3 -u "$never" || continue
     done
 }
 
@@ -95,9 +99,10 @@ start() { # node log command [argument…]
 processes() { # node name…
     local node=$1 process name
     shift
-    for process in $(ip netns pids "$node"); do
-        name=$(cat "/proc/$process/comm" 2>/dev/null) || continue
-        [[ " $* " == *" $name "* ]] && printf '%s\n' "$process"
+    for process in /proc/[0-9]*; do
+        { read -r name <"$process/comm"; } 2>/dev/null || continue
+        [[ " $* " == *" $name "* && $process/ns/net -ef /run/netns/$node ]] &&
+            printf '%s\n' "${process#/proc/}"
     done
     return 0
 }
@@ -109,9 +114,21 @@ signal() { # node signal name…
 
 none_left() { [[ -z $(processes "$@") ]]; } # node name…
 
+# As `none_left`, of processes that are known.
+gone() { # process…
+    local process
+    for process; do [[ ! -e /proc/$process ]] || return 1; done
+}
+
 end() { # node name…
-    signal "$1" TERM "${@:2}"
-    within 10 none_left "$@" || signal "$1" KILL "${@:2}"
+    local ending
+    ending=$(processes "$@")
+    # shellcheck disable=SC2086
+    if [[ -n $ending ]]; then
+        kill $ending 2>/dev/null
+        within 10 gone $ending || kill -KILL $ending 2>/dev/null
+    fi
+    return 0
 }
 
 # --- networks -----------------------------------------------------------------------------------
@@ -174,6 +191,8 @@ adit_server() { # node pool-prefix [line of the section ipsec]…
         printf '[ppp]\nsecrets = "chap-secrets"\nauthentication = ["mschap-v2", "chap"]\n'
         printf 'dns = ["%s.1"]\n' "$pool"
         printf '[pool]\nlocal = "%s.1"\nranges = ["%s.10-%s.200"]\n' "$pool" "$pool" "$pool"
+        # As on a machine with two cores.
+        printf '[workers]\nthreads = 2\n'
         printf '[log]\nlevel = "debug"\n'
     } >"$folder/adit.toml"
     printf '%%any %%any : PSK "%s"\n' "$secret" >"$folder/ipsec.secrets"
