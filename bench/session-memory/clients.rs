@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use engine::Config;
 
+use crate::echo;
 use crate::net::{HostId, Network};
 use crate::party::{self, Party};
 use crate::pipe::{Frame, Pipe};
@@ -144,10 +145,10 @@ impl Clients {
                 party.endings()
             );
             if *progress == Progress::Pinged {
-                return party::pings(&party.received, true).is_empty();
+                return echo::pings(&party.received, true).is_empty();
             }
             if let Some(info) = party.sessions().first() {
-                let ping = party::ping(info.local_address, info.remote_address, 1);
+                let ping = echo::ping(info.local_address, info.remote_address, 1);
                 if party.send_ip(now, net, &ping) {
                     *progress = Progress::Pinged;
                 }

@@ -30,6 +30,12 @@
 )]
 
 mod clients;
+#[allow(
+    dead_code,
+    reason = "the benchmark needs a part of what the simulation needs"
+)]
+#[path = "../../tests/simulation/echo.rs"]
+mod echo;
 mod net;
 #[allow(
     dead_code,

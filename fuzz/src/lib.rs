@@ -11,6 +11,9 @@
     reason = "a panic is how a target says that something is wrong"
 )]
 
+#[allow(dead_code, reason = "the simulation needs more of it")]
+#[path = "../../tests/simulation/echo.rs"]
+mod echo;
 mod input;
 #[allow(dead_code, reason = "the simulation needs more of it")]
 #[path = "../../tests/simulation/mutator.rs"]

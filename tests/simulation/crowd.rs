@@ -8,10 +8,11 @@ use ppp::Method;
 use rand_core::{Rng as _, SeedableRng};
 use wire::Rng;
 
+use crate::echo::{ping, pings};
 use crate::link::Conditions;
 use crate::matrix::{affordable, dial};
 use crate::nat::Behaviour;
-use crate::party::{client_config, ping, pings, server_config};
+use crate::party::{client_config, server_config};
 use crate::world::{Index, World, ip};
 
 const WAN: Conditions = Conditions::delayed(Duration::from_millis(15));

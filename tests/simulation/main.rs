@@ -3,6 +3,7 @@
 //! - [`link`]: one direction of a link: delay, loss, duplication, reordering, corruption, MTU;
 //! - [`nat`]: address translators in the terms of RFC 4787;
 //! - [`net`]: hosts, links and translators joined to a network;
+//! - [`echo`]: echo requests and their replies;
 //! - [`party`]: the engine and the data plane of one host;
 //! - [`world`]: a network with parties in it, and their clock;
 //! - [`seeds`]: runs a scenario with many seeds and names those that fail.
@@ -40,6 +41,7 @@ mod captures;
 mod connecting;
 mod crowd;
 mod day;
+mod echo;
 mod explanations;
 mod hostile;
 mod informing;

@@ -12,10 +12,11 @@ use ike::LegacyOption;
 use ppp::Method;
 use wire::Carrier;
 
+use crate::echo::{ping, pings};
 use crate::link::Conditions;
 use crate::nat::Behaviour;
 use crate::net::Realm;
-use crate::party::{client_config, ping, pings, server_config};
+use crate::party::{client_config, server_config};
 use crate::world::{Index, SERVER, World, ip};
 
 const WAN: Conditions = Conditions::delayed(Duration::from_millis(15));

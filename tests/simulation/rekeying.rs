@@ -6,10 +6,11 @@ use std::time::Duration;
 use ppp::Method;
 use wire::Secret;
 
+use crate::echo::pings;
 use crate::link::Conditions;
 use crate::nat::{Behaviour, Rebind};
 use crate::net::Realm;
-use crate::party::{KEY, client_config, pings, server_config};
+use crate::party::{KEY, client_config, server_config};
 use crate::world::{Index, World};
 
 const WAN: Conditions = Conditions::delayed(Duration::from_millis(20));
@@ -28,10 +29,10 @@ fn ping_all_along(world: &mut World, client: Index, span: Duration) -> (Vec<u32>
     let (inside, server) = (info.local_address, info.remote_address);
     let rounds = u32::try_from(span.as_millis() / 100).expect("a short test");
     for number in 0..rounds {
-        world.send_ip(client, &crate::party::ping(inside, server, number));
+        world.send_ip(client, &crate::echo::ping(inside, server, number));
         world.send_ip(
             crate::world::SERVER,
-            &crate::party::ping(server, inside, number),
+            &crate::echo::ping(server, inside, number),
         );
         world.run_for(Duration::from_millis(100));
     }

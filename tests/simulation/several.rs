@@ -7,9 +7,10 @@ use engine::Reason;
 use ppp::Method;
 use wire::PeerId;
 
+use crate::echo::{ping, pings};
 use crate::link::Conditions;
 use crate::net::Realm;
-use crate::party::{SECOND_IKE, SECOND_NATT, client_config, ping, pings, server_config};
+use crate::party::{SECOND_IKE, SECOND_NATT, client_config, server_config};
 use crate::world::{Index, SERVER, World};
 
 const WAN: Conditions = Conditions::delayed(Duration::from_millis(15));

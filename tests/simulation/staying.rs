@@ -7,11 +7,12 @@ use engine::{Engine, Habits, Profile};
 use ike::habits::OldSa;
 use ppp::Method;
 
+use crate::echo::{long_ping, pings};
 use crate::link::Conditions;
 use crate::matrix::{affordable, dial};
 use crate::nat::{Behaviour, Rebind};
 use crate::net::{NatId, Realm};
-use crate::party::{Layer, client_config, long_ping, pings, server_config};
+use crate::party::{Layer, client_config, server_config};
 use crate::world::{Index, SERVER, World, ip};
 
 const WAN: Conditions = Conditions::delayed(Duration::from_millis(20));

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use ike::{LegacyOption, Policy};
 
+use crate::echo::{ping, pings};
 use crate::link::Conditions;
 use crate::net::Realm;
-use crate::party::{SERVER_INSIDE, client_config, ping, pings, server_config};
+use crate::party::{SERVER_INSIDE, client_config, server_config};
 use crate::world::{Index, World};
 
 /// A server with some options, and a phone that offers nothing but SHA-256 and is wrong about it.

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use wire::{Instant, PeerId};
 
+use crate::echo;
 use crate::link::Conditions;
 use crate::nat::Behaviour;
 use crate::net::{HostId, NatId, Network, Realm};
-use crate::party::{self, Party};
+use crate::party::Party;
 
 /// Names a party of a [`World`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -247,12 +248,12 @@ impl World {
         let Some(info) = self.party(index).sessions().into_iter().next() else {
             return false;
         };
-        let packet = party::ping(info.local_address, info.remote_address, number);
+        let packet = echo::ping(info.local_address, info.remote_address, number);
         let before = self.party(index).received.len();
         self.send_ip(index, &packet);
         self.run_until(Duration::from_secs(2), |world| {
             let new = world.party(index).received.get(before..);
-            party::pings(new.unwrap_or_default(), true).contains(&number)
+            echo::pings(new.unwrap_or_default(), true).contains(&number)
         })
     }
 

@@ -22,6 +22,7 @@ use engine::{AddressRange, Config, Reason};
 use ppp::Method;
 use wire::{Carrier, Instant, PeerId, Ports, Secret};
 
+use crate::echo;
 use crate::input::Input;
 use crate::mutator::Mutator;
 use crate::net::{Datagram, HostId, Network, Protocol};
@@ -374,7 +375,7 @@ impl World {
             return;
         };
         let packet = match bytes.is_empty() {
-            true => party::ping(session.local_address, session.remote_address, 1),
+            true => echo::ping(session.local_address, session.remote_address, 1),
             false => bytes.to_vec(),
         };
         if packet.len() <= 1_400 {

@@ -1,8 +1,10 @@
 //! Two workers that talk over loopback, with keys that nobody negotiated.
 
+mod device;
 mod limits;
 mod offload;
 mod queues;
+mod upcalls;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -292,102 +294,6 @@ async fn packets_pass_both_ways_in_protocol_50() {
     }
 }
 
-#[tokio::test]
-async fn the_first_packet_rings_the_bell() {
-    let (server, client) = connected(Carrier::NatT).await;
-    client
-        .command(Command::Inject(ip_packet(CLIENT, SERVER, 50, true)))
-        .await;
-    timeout(Duration::from_secs(5), server.notices.notified())
-        .await
-        .expect("a ring");
-    let first = Notice::FirstPacket {
-        spi: 0x1001,
-        peer: PEER,
-        truncated: false,
-    };
-    assert!(server.plane.notices().contains(&first));
-}
-
-#[tokio::test]
-async fn control_messages_come_up_with_their_peer() {
-    let (mut server, client) = connected(Carrier::NatT).await;
-    let bytes = b"\xc8\x02\x00\x0c\x00\x01\x00\x00\x00\x00\x00\x01".to_vec();
-    let control = Command::SealControl {
-        peer: PEER,
-        ports: PORTS,
-        bytes: bytes.clone(),
-    };
-    client.command(control).await;
-    let expected = FromPeer::Control {
-        peer: PEER,
-        ports: PORTS,
-        bytes,
-    };
-    assert_eq!(server.upcall().await, Upcall::Authenticated(expected));
-
-    let frame = b"\xff\x03\xc0\x21\x01\x01\x00\x04".to_vec();
-    client
-        .command(Command::SealPpp {
-            session: SESSION,
-            frame: frame.clone(),
-        })
-        .await;
-    let Upcall::Authenticated(FromPeer::Ppp {
-        session,
-        frame: seen,
-    }) = server.upcall().await
-    else {
-        panic!("no PPP frame");
-    };
-    assert_eq!(session, SESSION);
-    assert!(
-        frame.ends_with(&seen) && seen.ends_with(b"\xc0\x21\x01\x01\x00\x04"),
-        "{seen:x?}"
-    );
-}
-
-#[tokio::test]
-async fn strays_can_be_delivered_once_their_peer_is_known() {
-    let (mut server, client) = connected(Carrier::NatT).await;
-    // A data message for tunnel 1, session 7: not the server's.
-    let bytes = b"\x00\x02\x00\x01\x00\x07\xff\x03\xc0\x21\x09\x01\x00\x08abcd".to_vec();
-    client
-        .command(Command::SealControl {
-            peer: PEER,
-            ports: PORTS,
-            bytes: bytes.clone(),
-        })
-        .await;
-    let Upcall::Authenticated(FromPeer::Stray {
-        peer,
-        ports,
-        ids,
-        bytes: mut stray,
-    }) = server.upcall().await
-    else {
-        panic!("no stray");
-    };
-    assert_eq!((peer, ports, ids, &stray), (PEER, PORTS, (1, 7), &bytes));
-    // As if it had turned out to be for session 1.
-    stray[5] = 1;
-    server
-        .command(Command::Deliver {
-            peer,
-            ports,
-            bytes: stray,
-        })
-        .await;
-    assert!(matches!(
-        server.upcall().await,
-        Upcall::Authenticated(FromPeer::Ppp {
-            session: SESSION,
-            ..
-        })
-    ));
-}
-
-/// An ISAKMP header that says of itself how long it is.
 /// The initiator's cookie of all IKE messages here.
 const INITIATOR: ike::Cookie = ike::Cookie([0x11; 8]);
 
@@ -396,66 +302,13 @@ fn ike_message(length: u8) -> Vec<u8> {
     ike_message_to(ike::Cookie::ZERO, length)
 }
 
+/// An ISAKMP header that says of itself how long it is, and what is behind it.
 fn ike_message_to(responder: ike::Cookie, length: u8) -> Vec<u8> {
     let mut message = INITIATOR.0.to_vec();
     message.extend(responder.0);
     message.extend([1, 0x10, 2, 0, 0, 0, 0, 0, 0, 0, 0, length]);
     message.resize(length.into(), 0x77);
     message
-}
-
-#[tokio::test]
-async fn ike_comes_up_without_its_marker_and_in_order_of_trust() {
-    let (mut server, client) = (
-        End::start("127.0.0.1", false),
-        End::start("127.0.0.1", false),
-    );
-    let path = Path {
-        local: client.ike,
-        remote: server.ike,
-        carrier: Carrier::Ike,
-    };
-    let floated = Path {
-        local: client.natt,
-        remote: server.natt,
-        carrier: Carrier::NatT,
-    };
-    client
-        .command(Command::Send {
-            path,
-            bytes: ike_message(100),
-        })
-        .await;
-    client
-        .command(Command::Send {
-            path: floated,
-            bytes: server.known_message(60),
-        })
-        .await;
-    client
-        .command(Command::Send {
-            path: floated,
-            bytes: vec![0xff],
-        })
-        .await;
-    server.counted("received", 3).await;
-    server.counted("keepalives", 1).await;
-
-    let back = |path: Path| Path {
-        local: path.remote,
-        remote: path.local,
-        ..path
-    };
-    let known = IkeMessage {
-        path: back(floated),
-        bytes: server.known_message(60),
-    };
-    let unknown = IkeMessage {
-        path: back(path),
-        bytes: ike_message(100),
-    };
-    assert_eq!(server.upcall().await, Upcall::Ike(known));
-    assert_eq!(server.upcall().await, Upcall::Ike(unknown));
 }
 
 #[tokio::test]
@@ -625,16 +478,6 @@ async fn what_no_socket_serves_is_counted() {
     end.counted("no-socket", 2).await;
 }
 
-#[test]
-fn packets_pass_through_a_tun_device() {
-    in_a_namespace(
-        "io::worker::tests::packets_pass_through_a_tun_device",
-        || {
-            run(through_a_tun_device());
-        },
-    );
-}
-
 fn run(test: impl Future<Output = ()>) {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -670,40 +513,4 @@ async fn ping_the_kernel(client: &mut End, words: &[u8]) {
     assert_eq!(answer[12..20], [SERVER, CLIENT].concat());
     assert_eq!(answer[20..22], [0, 0], "echo reply");
     assert!(answer.ends_with(words));
-}
-
-async fn through_a_tun_device() {
-    let (tun, queues) = devices(true, None);
-    let (mut server, mut client) = connected_with(Carrier::NatT, Some(queues)).await;
-    ping_the_kernel(&mut client, b"through all of it").await;
-
-    // Somebody removes the device. The worker says so and goes on with what does not need it, and
-    // the thread sleeps instead of asking for packets again and again.
-    let removed = std::process::Command::new("ip")
-        .args(["link", "delete", "adit-t5"])
-        .status();
-    if !removed.is_ok_and(|status| status.success()) {
-        println!("skipped: removing the device (no `ip`)");
-        return;
-    }
-    let lost = timeout(Duration::from_secs(5), server.lost.recv()).await;
-    assert_eq!(lost, Ok(Some(Lost::Tun)));
-    assert!(!tun.is_there());
-    client
-        .command(Command::Inject(ip_packet(CLIENT, SERVER, 60, true)))
-        .await;
-    server.counted("tun-dropped", 1).await;
-    let before = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    let after = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    let used = (after.tv_sec - before.tv_sec) * 1_000_000_000 + after.tv_nsec - before.tv_nsec;
-    assert!(used < 100_000_000, "{used} ns of 300 ms");
-
-    // It gets another one.
-    let (another, queues) = devices(true, None);
-    assert!(another.is_there() && !tun.is_there());
-    server.command(Command::Renew(queues)).await;
-    ping_the_kernel(&mut client, b"through another").await;
-    assert!(server.lost.try_recv().is_err(), "told once");
-    assert!(server.worker.finish());
 }
