@@ -8,16 +8,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, anyhow};
 use dataplane::DataPlane;
 use engine::{Engine, Event, Login, RequestId, SessionInfo, Verdict};
-use ppp::UserName;
 use rand_core::SeedableRng;
 use tokio::sync::mpsc;
 use tracing::{debug, error, info, warn};
-use wire::{Instant, Source};
+use wire::Instant;
 
 use crate::cli::Failure;
 use crate::config::{Bundle, Config, Encapsulation, Sources};
-use crate::control::{self, Call, ControlSocket, Operator, Whom};
-use crate::diagnostic::{Diagnostic, any_error};
+use crate::control::{self, Call, ControlSocket, Operator};
 use crate::io::capability::Needs;
 use crate::io::raw::{RawSocket, Share};
 use crate::io::udp::{self, ListenPorts};
@@ -33,6 +31,7 @@ mod ebb;
 pub(crate) mod journal;
 mod limits;
 mod login;
+mod operator;
 mod signals;
 mod status;
 
@@ -382,111 +381,6 @@ impl Server {
             debug!("whoever asked did not wait for the answer");
         }
         self.shell.drain(&mut self.desk).await
-    }
-}
-
-impl Operator for Server {
-    fn status(&mut self) -> control::StatusReport {
-        status::report(
-            &self.shell,
-            &self.desk.config,
-            &self.desk.journal,
-            &self.desk.config.tun.pattern(),
-            self.started,
-        )
-    }
-
-    fn totals(&mut self) -> control::StatusReport {
-        status::totals(
-            &self.shell,
-            &self.desk.config,
-            &self.desk.journal,
-            &self.desk.config.tun.pattern(),
-            self.started,
-        )
-    }
-
-    fn sessions(&mut self) -> Vec<control::SessionRow> {
-        status::sessions(&self.shell)
-    }
-
-    fn close_session(&mut self, session: u64) -> Result<String, String> {
-        let id = dataplane::SessionId(session);
-        if !self.shell.engine.sessions().any(|info| info.session == id) {
-            return Err(format!("there is no session {session}"));
-        }
-        self.shell.engine.close_session(clock::now(), id);
-        Ok(format!("session {session} is being closed"))
-    }
-
-    fn unlock(&mut self, whom: Whom<'_>) -> String {
-        let engine = &mut self.shell.engine;
-        let (of, forgotten) = match whom {
-            Whom::Everybody => ("everybody".to_owned(), engine.forgive_all()),
-            Whom::User(user) => {
-                let user = UserName::from(user);
-                (user.to_string(), engine.forgive_user(&user))
-            }
-            Whom::Source(source) => {
-                let source = Source::of(source);
-                (source.to_string(), engine.forgive_source(source))
-            }
-            Whom::Both(user, source) => {
-                let (user, source) = (UserName::from(user), Source::of(source));
-                let of_user = engine.forgive_user(&user);
-                let of_source = engine.forgive_source(source);
-                (format!("{user} and {source}"), of_user + of_source)
-            }
-        };
-        match forgotten {
-            0 => format!("nothing to forgive {of}: no failure is remembered"),
-            _ => {
-                info!(of, "failures forgiven");
-                format!("the failures of {of} are forgotten")
-            }
-        }
-    }
-
-    /// Keys and users are replaced as a whole or not at all. Who is connected stays connected.
-    fn reload(&mut self) -> Result<String, Vec<Diagnostic>> {
-        let (bundle, findings) = Bundle::load(&self.sources);
-        let Some(bundle) = bundle else {
-            return Err(findings);
-        };
-        debug_assert!(!any_error(&findings));
-        findings.iter().for_each(login::log);
-        let before = self.desk.users.all().fixed_addresses();
-        let fixed = bundle.users.fixed_addresses();
-        self.desk.unrouted.extend(fixed.difference(&before));
-        self.route();
-        self.shell
-            .engine
-            .set_keys(Arc::new(settings::keyring(&bundle)));
-        self.shell.engine.set_reserved(fixed);
-        self.desk.config.nat.clone_from(&bundle.config.nat);
-        match self.nat.follow(&self.desk.config, &bundle.users) {
-            Ok(()) => {
-                let forwarding = bundle.config.nat.masquerade;
-                self.desk.attendance.set_forwarding(forwarding);
-            }
-            Err(error) => warn!("{error}"),
-        }
-        let keys = bundle.keys.len() + bundle.named_keys.len();
-        let users = bundle.users.records().count();
-        // What is a matter of keys and users has taken effect.
-        let settings = &mut self.desk.config;
-        settings.psk.clone_from(&bundle.config.psk);
-        settings.ipsec.own_key_only = bundle.config.ipsec.own_key_only;
-        settings.ipsec.key_choice = bundle.config.ipsec.key_choice;
-        settings.secrets.clone_from(&bundle.config.secrets);
-        let restart = if bundle.config == self.desk.config {
-            ""
-        } else {
-            "; the other settings have changed too, and take effect at the next start"
-        };
-        // The server has the name it was started with until it is started again.
-        self.desk.users = Users::new(bundle, &self.desk.config.ppp.name);
-        Ok(format!("reloaded {keys} keys and {users} users{restart}"))
     }
 }
 
