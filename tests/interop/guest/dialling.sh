@@ -170,9 +170,9 @@ sealed() { # node raw|udp word…
 # --- L2TP and PPP -------------------------------------------------------------------------------
 
 up_count() { # node: how often pppd came up
-    local lines=()
-    [[ ! -s /nodes/$1/run/ppp-up ]] || mapfile -t lines <"/nodes/$1/run/ppp-up"
-    echo "${#lines[@]}"
+    local ups=()
+    [[ ! -s /nodes/$1/run/ppp-up ]] || mapfile -t ups <"/nodes/$1/run/ppp-up"
+    echo "${#ups[@]}"
 }
 
 up_more_than() { (($(up_count "$1") > $2)); } # node count
@@ -204,6 +204,7 @@ dial() { # node server [option]…
 hang_up() { # node
     local control=/nodes/$1/run/xl2tpd/l2tp-control
     [[ -p $control ]] && timeout 5 sh -c "echo 'd vpn' >'$control'"
+    # shellcheck disable=SC2046
     within 15 gone $(processes "$1" pppd)
     # Its goodbye is a message that the server acknowledges.
     sleep 1
