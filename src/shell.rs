@@ -461,7 +461,7 @@ mod tests {
     use wire::{Carrier, Path, Rng, Secret};
 
     use super::*;
-    use crate::io::udp::ephemeral;
+    use crate::io::ports::ephemeral;
 
     const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 

@@ -14,7 +14,8 @@ use wire::{Carrier, Instant, Path, PeerId};
 
 use crate::cli::secrets::{self, Secrets, Surroundings};
 use crate::cli::{Connect, Failure, Route};
-use crate::io::udp::{self, UdpSocket};
+use crate::io::ports;
+use crate::io::udp::UdpSocket;
 use crate::io::worker::{self, Inside, Lost};
 use crate::io::{
     clock,
@@ -153,9 +154,9 @@ impl Outside {
     /// Ephemeral ports, so that neither rights nor a free port 500 are needed; with the right to
     /// open raw sockets, protocol 50 as well.
     fn open(arguments: &Connect, server: IpAddr, may_use_raw: bool) -> anyhow::Result<Self> {
-        let local = udp::source_towards(server)
+        let local = ports::source_towards(server)
             .with_context(|| format!("there is no route to {server}"))?;
-        let sockets = udp::ephemeral(local)?;
+        let sockets = ports::ephemeral(local)?;
         let path = |socket: &UdpSocket, port, carrier| Path {
             local: socket.local(),
             remote: SocketAddr::new(server, port),

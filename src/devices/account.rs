@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use crate::cli::Failure;
 use crate::compat::ipsec_secrets::Selector;
 use crate::config::{Authentication, Bundle, Config, NamedKey, Network};
-use crate::io::udp::source_towards;
+use crate::io::ports::source_towards;
 use wire::Secret;
 
 /// What a device has to know to connect.

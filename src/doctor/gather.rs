@@ -14,7 +14,7 @@ use crate::io::firewall::Firewall;
 use crate::io::holders::{holders, processes};
 use crate::io::netconf::Scope;
 use crate::io::netlink::Netlink;
-use crate::io::udp::source_towards;
+use crate::io::ports::source_towards;
 use crate::io::xfrm::Xfrm;
 
 /// How long a running server may take to answer.

@@ -19,6 +19,7 @@ pub mod neighbour;
 pub mod netconf;
 pub mod netlink;
 pub mod nftables;
+pub mod ports;
 pub mod prefix;
 pub mod raw;
 pub mod sending;

@@ -145,8 +145,9 @@ mod tests {
     use wire::Path;
 
     use crate::io::SetupError;
+    use crate::io::ports::{ListenPorts, ephemeral, listen};
     use crate::io::raw::{RawSocket, Share};
-    use crate::io::udp::{ListenPorts, UdpSocket, ephemeral, listen};
+    use crate::io::udp::UdpSocket;
 
     use super::*;
 

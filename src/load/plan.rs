@@ -14,8 +14,9 @@ use super::aim;
 use crate::cli::secrets::{self, Surroundings, Wanted};
 use crate::cli::{Failure, Load};
 use crate::client::{RETRANSMIT, resolve};
+use crate::io::ports;
 use crate::io::prefix::Prefix;
-use crate::io::udp::{self, UdpSocket};
+use crate::io::udp::UdpSocket;
 
 /// The most clients that one address may have, each on ports of its own: a packet's socket is
 /// searched for.
@@ -51,7 +52,7 @@ impl Plan {
     /// As a sentence that says what to do.
     pub(super) fn new(arguments: &Load, from: Surroundings<'_>) -> Result<Self, Failure> {
         let server = resolve(&arguments.server)?;
-        let here = udp::source_towards(server)
+        let here = ports::source_towards(server)
             .map_err(|error| Failure::Failed(format!("there is no route to {server}: {error}")))?;
         aim::check(server, here, arguments.my_server)?;
         let networks = match arguments.from.as_slice() {
@@ -122,7 +123,7 @@ impl Plan {
         };
         let mut opened = Vec::new();
         for _ in 0..self.ports {
-            let pair = udp::ephemeral(any)?;
+            let pair = ports::ephemeral(any)?;
             self.sockets.push(pair.each_ref().map(UdpSocket::local));
             opened.extend(pair);
         }

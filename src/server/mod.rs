@@ -17,8 +17,8 @@ use crate::cli::Failure;
 use crate::config::{Bundle, Config, Encapsulation, Sources};
 use crate::control::{self, Call, ControlSocket, Operator};
 use crate::io::capability::Needs;
+use crate::io::ports::{self, ListenPorts};
 use crate::io::raw::{RawSocket, Share};
-use crate::io::udp::{self, ListenPorts};
 use crate::io::worker::Lost;
 use crate::io::{clock, confinement, memory, prefix::Prefix};
 use crate::nat::Masquerade;
@@ -79,7 +79,7 @@ struct Server {
     tun: Option<SharedDevice>,
     /// Removed likewise.
     nat: Masquerade,
-    _claims: udp::Claims,
+    _claims: ports::Claims,
 }
 
 /// What the engine asks and tells a server: users, and the log.
@@ -143,7 +143,7 @@ impl Server {
             natt: config.listen.natt_port,
         };
         let threads = config.packet_threads();
-        let listeners = udp::listen(&config.listen.addresses, ports, threads)?;
+        let listeners = ports::listen(&config.listen.addresses, ports, threads)?;
         let calls = control_socket(&config)?;
         let Interfaces {
             shared: tun,

@@ -10,7 +10,7 @@ use quinn_udp::RecvMeta;
 use wire::{Carrier, Path};
 
 use super::*;
-use crate::io::udp::ephemeral;
+use crate::io::ports::ephemeral;
 
 /// Set in the process that runs in a namespace of its own.
 const INSIDE: &str = "ADIT_TEST_IN_NAMESPACE";

@@ -18,10 +18,10 @@ use wire::{Carrier, Path, PeerId, Ports, Rng};
 
 use super::*;
 use crate::io::netlink::Netlink;
+use crate::io::ports::ephemeral;
 use crate::io::raw::Share;
 use crate::io::tun::tests::in_a_namespace;
 use crate::io::tun::{Tun, TunQueues};
-use crate::io::udp::ephemeral;
 
 const PEER: PeerId = PeerId(5);
 const SESSION: SessionId = SessionId(9);
