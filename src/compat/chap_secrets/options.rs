@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use engine::Terms;
 
-use super::Notes;
+use super::reader::Notes;
 use crate::compat::words::Word;
 
 /// The smallest MTU and MRU that pppd takes, in bytes.

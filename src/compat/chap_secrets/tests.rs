@@ -3,10 +3,11 @@ use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
-use engine::AddressRule;
+use engine::{AddressPolicy, AddressRule};
 use ppp::auth::Check;
 use ppp::mschapv2::{self, NtHash};
 use ppp::{Exchange, UserName};
+use wire::Secret;
 
 use super::*;
 
