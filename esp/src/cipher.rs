@@ -1,12 +1,10 @@
 //! Ciphers with their key schedules.
 
-use std::ops::BitAnd;
-
 use aes::{Aes128Dec, Aes128Enc, Aes192Dec, Aes192Enc, Aes256Dec, Aes256Enc};
 use aws_lc_rs::aead::{AES_128_GCM, AES_192_GCM, AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use cipher::KeyInit;
 use des::TdesEde3;
-use subtle::{Choice, ConstantTimeEq};
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use crate::lanes::cbc;
@@ -195,10 +193,9 @@ pub(crate) fn equal(a: &[u8], b: &[u8]) -> bool {
     let ((a, []), (b, [])) = (a.as_chunks::<4>(), b.as_chunks::<4>()) else {
         return a.ct_eq(b).into();
     };
-    let words = a.iter().zip(b).map(|(a, b)| {
-        let (a, b) = (u32::from_ne_bytes(*a), u32::from_ne_bytes(*b));
-        a.ct_eq(&b)
+    // And one comparison in constant time, which is a call, of what all of them differ in.
+    let difference = a.iter().zip(b).fold(0, |difference, (a, b)| {
+        difference | (u32::from_ne_bytes(*a) ^ u32::from_ne_bytes(*b))
     });
-    let all = words.fold(Choice::from(1), BitAnd::bitand);
-    a.len() == b.len() && all.into()
+    a.len() == b.len() && difference.ct_eq(&0).into()
 }

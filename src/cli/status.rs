@@ -1,5 +1,6 @@
 //! `adit status`: asks the running server, and shows its answer.
 
+use std::cmp::Reverse;
 use std::io::Write;
 
 use clap::Args;
@@ -114,13 +115,13 @@ fn totals(report: &StatusReport, sessions: u64, peers: u64) -> String {
         ("dropped", &counters.drops),
         ("refused", &counters.refusals),
     ] {
-        let sums: Vec<String> = sums
-            .iter()
-            .filter(|(_, number)| **number > 0)
-            .map(|(reason, number)| format!("{number} {reason}"))
-            .collect();
+        let mut sums: Vec<_> = sums.iter().filter(|(_, number)| **number > 0).collect();
+        sums.sort_by_key(|(_, number)| Reverse(**number));
         if !sums.is_empty() {
-            text.push_str(&format!("{what}: {}\n", sums.join(", ")));
+            text.push_str(&format!("{what}:\n"));
+        }
+        for (reason, number) in sums {
+            text.push_str(&format!("{number:>6} × {reason}\n"));
         }
     }
     text
@@ -276,7 +277,11 @@ mod tests {
                 half_open: 1,
                 bytes_in: 5_000_000,
                 bytes_out: 1 << 33,
-                drops: BTreeMap::from([("replayed".into(), 4), ("no session".into(), 0)]),
+                drops: BTreeMap::from([
+                    ("IKE message out of place".into(), 4),
+                    ("an ESP packet came a second time".into(), 1_203),
+                    ("an ESP packet was a dummy".into(), 0),
+                ]),
                 refusals: BTreeMap::from([("wrong-password".into(), 2)]),
                 guard: GuardCounts {
                     slowed_users: 1,

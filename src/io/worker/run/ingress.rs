@@ -64,8 +64,9 @@ impl Core {
                 self.counters.received.count();
                 self.counters.runts.count();
             }
-            for datagram in message.chunks_mut(meta.stride.max(1)) {
-                self.counters.received.count();
+            let datagrams = message.chunks_mut(meta.stride.max(1));
+            self.counters.received.add(datagrams.len());
+            for datagram in datagrams {
                 self.on_datagram(now, path, datagram);
             }
         }
