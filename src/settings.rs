@@ -5,10 +5,12 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use engine::AddressRange;
+use esp::SideBySide;
+use tracing::debug;
 
 use crate::compat::ipsec_secrets::Entry;
 use crate::config::{Authentication, Bundle, Config, Encapsulation, OnLimit};
-use crate::io::{prefix::Prefix, worker};
+use crate::io::{clock, prefix::Prefix, worker};
 use crate::scripts::Scripts;
 use crate::scripts::environment::Words;
 
@@ -45,6 +47,19 @@ pub fn engine_config(bundle: &Bundle) -> engine::Config {
         guard: config.guard.policy(),
         esp_sas: number(config.limits.esp_sas),
         ..engine::Config::default()
+    }
+}
+
+/// The tables of so many peers, and what they hold for all of them.
+pub fn plane_config(peers: usize) -> dataplane::Config {
+    let side_by_side = SideBySide::measured(clock::now);
+    match side_by_side.packets() {
+        Some(count) => debug!("HMAC-SHA1 of {count} packets or more is computed side by side"),
+        None => debug!("HMAC-SHA1 is computed for one packet after another"),
+    }
+    dataplane::Config {
+        side_by_side,
+        ..dataplane::Config::for_peers(peers)
     }
 }
 

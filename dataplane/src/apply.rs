@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use esp::{Keys, Suite};
+use esp::{Keys, Opener, Sealer, Suite};
 use wire::{Carrier, Path, PeerId};
 
 use crate::owner::owner;
@@ -58,9 +58,8 @@ impl DataPlane {
                 if entry.outbound.iter().any(|sa| sa.sealer.spi() == spi) {
                     return Err(UpdateError::SpiTaken(spi));
                 }
-                entry
-                    .outbound
-                    .push(Arc::new(OutboundSa::new(spi, suite, &keys)?));
+                let sealer = Sealer::new(suite, spi, &keys)?.side_by_side(self.config.side_by_side);
+                entry.outbound.push(Arc::new(OutboundSa::new(sealer)));
                 entry.use_newest();
                 Ok(())
             }
@@ -181,7 +180,8 @@ impl DataPlane {
             .inbound_slot(spi)
             .filter(|slot| spi >= 256 && slot.load().is_none())
             .ok_or(UpdateError::SpiTaken(spi))?;
-        let sa = InboundSa::new(spi, Arc::clone(&entry.peer), suite, keys, carrier)?;
+        let opener = Opener::new(suite, keys)?.side_by_side(self.config.side_by_side);
+        let sa = InboundSa::new(spi, Arc::clone(&entry.peer), opener, carrier);
         slot.store(Some(Arc::new(sa)));
         entry.inbound.insert(spi);
         Ok(())

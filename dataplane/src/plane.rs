@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwapOption;
+use esp::SideBySide;
 use wire::PeerId;
 
 use crate::directory::Directory;
@@ -28,6 +29,8 @@ pub struct Config {
     /// How many packet threads there are, each of which owns some of the peers
     /// ([`crate::owner`]).
     pub threads: usize,
+    /// What this processor is quick at.
+    pub side_by_side: SideBySide,
 }
 
 impl Config {
@@ -38,6 +41,7 @@ impl Config {
             slots: SlotCount::for_peers(peers),
             isolate_clients: false,
             threads: 1,
+            side_by_side: SideBySide::default(),
         }
     }
 }

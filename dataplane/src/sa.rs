@@ -6,8 +6,8 @@ use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use esp::{
-    Incoming, KeyError, Keys, OpenError, Opened, Opener, ReplayWindow, SealError, Sealer,
-    SequenceCounter, Suite, Unsealed,
+    Incoming, OpenError, Opened, Opener, ReplayWindow, SealError, Sealer, SequenceCounter, Suite,
+    Unsealed,
 };
 use wire::Carrier;
 
@@ -84,23 +84,17 @@ pub(crate) struct InboundSa {
 }
 
 impl InboundSa {
-    pub(crate) fn new(
-        spi: u32,
-        peer: Arc<Peer>,
-        suite: Suite,
-        keys: &Keys,
-        carrier: Carrier,
-    ) -> Result<Self, KeyError> {
-        Ok(Self {
+    pub(crate) fn new(spi: u32, peer: Arc<Peer>, opener: Opener, carrier: Carrier) -> Self {
+        Self {
             spi,
-            opener: Opener::new(suite, keys)?,
+            opener,
             truncation: OnceLock::new(),
             window: ReplayWindow::new(),
             peer: ArcSwap::new(peer),
             carrier,
             used: AtomicBool::new(false),
             meter: Meter::default(),
-        })
+        }
     }
 
     /// Opens a packet in place.
@@ -159,14 +153,14 @@ pub(crate) struct OutboundSa {
 }
 
 impl OutboundSa {
-    pub(crate) fn new(spi: u32, suite: Suite, keys: &Keys) -> Result<Self, KeyError> {
-        Ok(Self {
-            sealer: Sealer::new(suite, spi, keys)?,
+    pub(crate) fn new(sealer: Sealer) -> Self {
+        Self {
+            sealer,
             truncation: OnceLock::new(),
             sequence: SequenceCounter::new(),
             low: AtomicBool::new(false),
             meter: Meter::default(),
-        })
+        }
     }
 
     /// How packets are sealed now.

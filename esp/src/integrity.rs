@@ -6,15 +6,15 @@ use sha1::Sha1;
 use sha2::{Sha256, Sha384, Sha512};
 
 use crate::MAX_ICV_LEN;
-use crate::lanes::LANES;
 use crate::lanes::sha1::LaneHmac;
+use crate::lanes::{LANES, SideBySide};
 use crate::suite::{Integrity, KeyError};
 
 /// HMAC states that have taken in the two padded keys; each packet works on a copy, which saves
 /// two of the compressions.
 pub(crate) enum Authenticator {
     Md5(Hmac<Md5>),
-    Sha1(Hmac<Sha1>, Option<LaneHmac>),
+    Sha1(Hmac<Sha1>, LaneHmac, SideBySide),
     Sha256(Hmac<Sha256>),
     Sha384(Box<Hmac<Sha384>>),
     Sha512(Box<Hmac<Sha512>>),
@@ -32,7 +32,8 @@ impl Authenticator {
         match integrity {
             Integrity::HmacMd5_96 => absorb(key).map(Self::Md5),
             Integrity::HmacSha1_96 => {
-                absorb(key).map(|state| Self::Sha1(state, LaneHmac::new(key)))
+                let lanes = LaneHmac::new(key).ok_or(KeyError::IntegrityKeyLength)?;
+                absorb(key).map(|state| Self::Sha1(state, lanes, SideBySide::default()))
             }
             Integrity::HmacSha256_128 | Integrity::HmacSha256_96 => absorb(key).map(Self::Sha256),
             Integrity::HmacSha384_192 => absorb(key).map(Box::new).map(Self::Sha384),
@@ -40,11 +41,18 @@ impl Authenticator {
         }
     }
 
+    /// From how many messages on they are worth a pass; only HMAC-SHA1 has passes.
+    pub(crate) const fn side_by_side(&mut self, from: SideBySide) {
+        if let Self::Sha1(_, _, present) = self {
+            *present = from;
+        }
+    }
+
     /// The check value over `message`, in front; the caller knows how much of it counts.
     pub(crate) fn icv(&self, message: &[u8]) -> [u8; MAX_ICV_LEN] {
         match self {
             Self::Md5(state) => sum(state, message),
-            Self::Sha1(state, _) => sum(state, message),
+            Self::Sha1(state, ..) => sum(state, message),
             Self::Sha256(state) => sum(state, message),
             Self::Sha384(state) => sum(&**state, message),
             Self::Sha512(state) => sum(&**state, message),
@@ -55,8 +63,8 @@ impl Authenticator {
     pub(crate) fn icvs(&self, messages: &[&[u8]]) -> [[u8; MAX_ICV_LEN]; LANES] {
         let mut icvs = [[0; MAX_ICV_LEN]; LANES];
         match self {
-            Self::Sha1(_, Some(lanes))
-                if lanes.is_worthwhile(messages.iter().map(|message| message.len())) =>
+            Self::Sha1(_, lanes, from)
+                if from.is_worth(messages.iter().map(|message| message.len())) =>
             {
                 let mut all = [&[][..]; LANES];
                 all.iter_mut()
@@ -81,4 +89,18 @@ fn sum<M: Mac + Clone>(state: &M, message: &[u8]) -> [u8; MAX_ICV_LEN] {
     let mut icv = [0; MAX_ICV_LEN];
     icv.iter_mut().zip(full).for_each(|(to, from)| *to = from);
     icv
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_goes_by_what_it_was_told() {
+        let mut sha1 = Authenticator::new(Integrity::HmacSha1_96, &[1; 20]).unwrap();
+        for from in [2, LANES, LANES + 1].map(SideBySide::from) {
+            sha1.side_by_side(from);
+            assert!(matches!(sha1, Authenticator::Sha1(_, _, told) if told == from));
+        }
+    }
 }

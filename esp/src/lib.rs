@@ -48,6 +48,7 @@ mod suite;
 #[cfg(test)]
 mod tests;
 
+pub use lanes::SideBySide;
 pub use open::{Incoming, OpenError, Opened, Opener, peek};
 pub use replay::{Acceptance, ReplayError, ReplayWindow};
 pub use seal::{SealError, Sealer, Unsealed};

@@ -24,6 +24,7 @@ use crate::io::{
     tun::{Tun, TunQueues},
 };
 use crate::server::generator;
+use crate::settings::plane_config;
 use crate::shell::{Host, Shell, Wiring};
 
 mod check;
@@ -188,7 +189,7 @@ impl Client {
         secrets: Secrets,
         inside: Inside,
     ) -> anyhow::Result<Self> {
-        let plane = DataPlane::new(dataplane::Config::for_peers(1));
+        let plane = DataPlane::new(plane_config(1));
         let config = engine::Config {
             ike: ike::Config {
                 respond: false,

@@ -21,6 +21,7 @@ use crate::cli::load::Leave;
 use crate::io::clock;
 use crate::io::worker::{self, Command, Inside};
 use crate::server::generator;
+use crate::settings::plane_config;
 use crate::shell::{Shell, Wiring};
 
 /// Clients that connect at a time, if nothing else is said.
@@ -86,7 +87,7 @@ impl Run {
     pub(super) fn start(mut plan: Plan) -> Result<Self, Failure> {
         let most = usize::try_from(plan.clients).unwrap_or(usize::MAX);
         // Those that vanish are still in the tables while others take their places.
-        let plane = DataPlane::new(dataplane::Config::for_peers(most.saturating_add(1_024)));
+        let plane = DataPlane::new(plane_config(most.saturating_add(1_024)));
         let mut rng = generator()?;
         let engine = Engine::new(plan.engine_config(), plane.config().slots, generator()?);
         let (inside, packets) = mpsc::channel(INSIDE_QUEUE);

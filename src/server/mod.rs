@@ -155,7 +155,7 @@ impl Server {
         let plane = DataPlane::new(dataplane::Config {
             isolate_clients: config.clients.isolation,
             threads,
-            ..dataplane::Config::for_peers(settings::PEERS)
+            ..settings::plane_config(settings::PEERS)
         });
         let mut engine = Engine::new(
             settings::engine_config(&bundle),

@@ -203,7 +203,7 @@ fn every_reason() {
 
     let exhausted = OutboundSa {
         sequence: esp::SequenceCounter::resume(u32::MAX.into()),
-        ..OutboundSa::new(CLIENT_SPI, GCM, &keys(GCM, TO_CLIENT)).unwrap()
+        ..OutboundSa::new(esp::Sealer::new(GCM, CLIENT_SPI, &keys(GCM, TO_CLIENT)).unwrap())
     };
     watch
         .plane

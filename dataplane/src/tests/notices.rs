@@ -137,7 +137,7 @@ fn running_low_of_sequence_numbers_is_told_once() {
     let server = server(CBC, Carrier::NatT);
     let low = OutboundSa {
         sequence: esp::SequenceCounter::resume((1 << 31) - 2),
-        ..OutboundSa::new(CLIENT_SPI, CBC, &keys(CBC, TO_CLIENT)).unwrap()
+        ..OutboundSa::new(esp::Sealer::new(CBC, CLIENT_SPI, &keys(CBC, TO_CLIENT)).unwrap())
     };
     server
         .by_peer

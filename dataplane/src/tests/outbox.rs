@@ -128,7 +128,7 @@ fn numbers_that_end_in_the_middle_of_a_batch() {
     let server = server(CBC, Carrier::NatT);
     let exhausted = OutboundSa {
         sequence: esp::SequenceCounter::resume(u64::from(u32::MAX) - 20),
-        ..OutboundSa::new(CLIENT_SPI, CBC, &keys(CBC, TO_CLIENT)).unwrap()
+        ..OutboundSa::new(esp::Sealer::new(CBC, CLIENT_SPI, &keys(CBC, TO_CLIENT)).unwrap())
     };
     server
         .by_peer

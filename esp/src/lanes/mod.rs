@@ -5,10 +5,13 @@
 //! other. So a batch is cut into groups of [`LANES`] packets, and each step is done for the whole
 //! group: one AES block of each packet, or one round of SHA-1 in the 16 lanes of a vector.
 
+mod break_even;
 pub(crate) mod cbc;
 pub(crate) mod sha1;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod vaes;
+
+pub use break_even::SideBySide;
 
 /// Packets side by side: the 32-bit lanes of an AVX-512 register. Half as many gained less for
 /// SHA-1 and as much for AES.

@@ -1,6 +1,6 @@
 //! HMAC-SHA1 (RFC 2104, FIPS 180-4 §6.1) of up to [`LANES`] messages side by side, in the lanes of
-//! vectors. Where the processor has no wide ones, the `sha1` crate with one message after another
-//! is faster: [`LaneHmac::new`] says so.
+//! vectors. Where the `sha1` crate with one message after another is quicker,
+//! [`SideBySide`](super::SideBySide) says so.
 
 use fearless_simd::{Level, Simd, dispatch, prelude::*, u8x64, u32x16};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
@@ -44,41 +44,17 @@ pub(crate) struct LaneHmac {
     outer: State,
     #[zeroize(skip)]
     level: Level,
-    /// So many messages are worth a pass: fewer are quicker one after another.
-    #[zeroize(skip)]
-    threshold: usize,
 }
 
 impl LaneHmac {
-    /// Absorbs a key of at most a block; `None` where lanes would be no faster.
+    /// Absorbs a key of at most a block; `None` if it is longer.
     pub(crate) fn new(key: &[u8]) -> Option<Self> {
         let level = Level::new();
-        // A pass costs the same however many of its lanes are in use. Measured against the SHA
-        // instructions, which processors with such vectors mostly have.
-        let threshold = if level.as_avx512().is_some() {
-            5
-        } else if level.as_avx2().is_some() {
-            12
-        } else {
-            return None;
-        };
         Some(Self {
             inner: absorb(level, key, 0x36)?,
             outer: absorb(level, key, 0x5c)?,
             level,
-            threshold,
         })
-    }
-
-    /// Whether messages of these lengths are worth a pass: so many that the lanes are filled, and
-    /// not one long message beside short ones.
-    pub(crate) fn is_worthwhile(&self, lengths: impl Iterator<Item = usize>) -> bool {
-        let (mut longest, mut sum) = (0_usize, 0_usize);
-        for length in lengths {
-            longest = longest.max(length);
-            sum = sum.saturating_add(length);
-        }
-        sum >= longest.saturating_mul(self.threshold)
     }
 
     /// The check values of the messages; those of lanes that are not used mean nothing.
@@ -300,38 +276,17 @@ mod tests {
         state.chain_update(message).finalize().into_bytes().into()
     }
 
-    /// As on a processor that has the wide vectors, whatever this one has.
-    fn lanes(key: &[u8]) -> LaneHmac {
-        let level = Level::new();
-        LaneHmac {
-            inner: absorb(level, key, 0x36).unwrap(),
-            outer: absorb(level, key, 0x5c).unwrap(),
-            level,
-            threshold: 5,
-        }
-    }
-
     #[test]
     fn every_length_up_to_three_blocks() {
         let key = [0x0b; 20];
         let text: Vec<u8> = (0..=255).collect();
         for start in (0..=192).step_by(LANES) {
             let messages = std::array::from_fn(|lane| &text[..start + lane]);
-            let sums = lanes(&key).sum(&messages);
+            let sums = LaneHmac::new(&key).unwrap().sum(&messages);
             for (message, sum) in messages.iter().zip(sums) {
                 assert_eq!(sum, reference(&key, message), "{} bytes", message.len());
             }
         }
-    }
-
-    #[test]
-    fn a_pass_wants_filled_lanes() {
-        let hmac = lanes(&[1; 20]);
-        let worthwhile = |lengths: &[usize]| hmac.is_worthwhile(lengths.iter().copied());
-        assert!(worthwhile(&[1400; 16]));
-        assert!(worthwhile(&[1400; 5]));
-        assert!(!worthwhile(&[1400; 4]));
-        assert!(!worthwhile(&[1400, 64, 64, 64, 64, 64, 64]));
     }
 
     proptest! {
@@ -342,7 +297,7 @@ mod tests {
                 proptest::collection::vec(any::<u8>(), 0..400), LANES),
         ) {
             let slices = std::array::from_fn(|lane| messages[lane].as_slice());
-            let sums = lanes(&key).sum(&slices);
+            let sums = LaneHmac::new(&key).unwrap().sum(&slices);
             for (message, sum) in messages.iter().zip(sums) {
                 prop_assert_eq!(sum, reference(&key, message));
             }

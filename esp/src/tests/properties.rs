@@ -11,7 +11,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::cipher::{CbcDecrypt, CbcEncrypt};
 use crate::{
-    BATCH, Incoming, MAX_HEADROOM, MAX_TAILROOM, OpenError, Opener, SealError, Sealer, Unsealed,
+    BATCH, Incoming, MAX_HEADROOM, MAX_TAILROOM, OpenError, Opener, SealError, Sealer, SideBySide,
+    Unsealed,
 };
 
 fn suites() -> impl Strategy<Value = Suite> {
@@ -182,7 +183,8 @@ proptest! {
         prop_assert!(opener.open(&mut packet).is_err());
     }
 
-    /// Batches of all sizes, of packets of one length and of mixed ones.
+    /// Batches of all sizes, of packets of one length and of mixed ones, from whatever number on
+    /// they go side by side.
     #[test]
     fn a_batch_is_what_its_packets_are(
         suite in suites(), first in 1_u32..1_000_000,
@@ -190,7 +192,7 @@ proptest! {
             (0_usize..1500, 1_usize..70).prop_map(|(len, count)| vec![len; count]),
             proptest::collection::vec(0_usize..1500, 0..40),
         ],
-        damaged: proptest::sample::Index,
+        damaged: proptest::sample::Index, from in (2_usize..=17).prop_map(SideBySide::from),
     ) {
         let payloads: Vec<Vec<u8>> = lengths
             .iter()
@@ -218,6 +220,7 @@ proptest! {
             .map(|(room, payload)| Unsealed { room, payload: payload.len() })
             .collect();
         let sealer = Sealer::new(suite, 0x8000_0001, &some_keys(suite, 1)).unwrap();
+        let sealer = sealer.side_by_side(from);
         sealer.seal_batch(first, 17, &mut batch).unwrap();
         prop_assert_eq!(&rooms, &expected);
 
@@ -226,7 +229,7 @@ proptest! {
         if let Some(damaged) = damaged {
             rooms[damaged][9] ^= 1;
         }
-        let opener = Opener::new(suite, &some_keys(suite, 1)).unwrap();
+        let opener = Opener::new(suite, &some_keys(suite, 1)).unwrap().side_by_side(from);
         let mut batch: Vec<_> = rooms.iter_mut().map(|room| Incoming::new(room)).collect();
         opener.open_batch(&mut batch);
         for (number, ((incoming, payload), sequence)) in
