@@ -144,10 +144,15 @@ impl Opener {
     pub fn open_batch(&self, packets: &mut [Incoming<'_>]) {
         for group in packets.chunks_mut(LANES) {
             match &self.transform {
-                Transform::Cbc(keys) if group.len() > 1 => {
+                Transform::Cbc(keys)
+                    if keys
+                        .1
+                        .is_quicker(group.iter().map(|incoming| incoming.packet.len())) =>
+                {
                     let (cipher, authenticator) = &**keys;
                     self.open_lanes(cipher, authenticator, group);
                 }
+                // Else each is decrypted while it is still near.
                 _ => {
                     for incoming in group {
                         incoming.outcome = self.open(incoming.packet);
