@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use engine::AddressRange;
-use esp::SideBySide;
+use esp::{Integrity, SideBySide};
 use tracing::debug;
 
 use crate::compat::ipsec_secrets::Entry;
@@ -53,9 +53,14 @@ pub fn engine_config(bundle: &Bundle) -> engine::Config {
 /// The tables of so many peers, and what they hold for all of them.
 pub fn plane_config(peers: usize) -> dataplane::Config {
     let side_by_side = SideBySide::measured(clock::now);
-    match side_by_side.packets() {
-        Some(count) => debug!("HMAC-SHA1 of {count} packets or more is computed side by side"),
-        None => debug!("HMAC-SHA1 is computed for one packet after another"),
+    for (hash, integrity) in [
+        ("SHA-1", Integrity::HmacSha1_96),
+        ("SHA-256", Integrity::HmacSha256_128),
+    ] {
+        match side_by_side.packets(integrity) {
+            Some(count) => debug!("HMAC of {hash}: {count} packets or more side by side"),
+            None => debug!("HMAC of {hash}: one packet after another"),
+        }
     }
     dataplane::Config {
         side_by_side,

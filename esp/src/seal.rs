@@ -145,9 +145,9 @@ impl Sealer {
         self.seal_as(suite, sequence, next_header, buffer, payload)
     }
 
-    /// Seals packets with the numbers `first`, `first + 1` …, side by side: with CBC and with
-    /// HMAC-SHA1 that is much faster than one after another, from a handful of packets of about
-    /// the same length on. The result is the same, byte for byte.
+    /// Seals packets with the numbers `first`, `first + 1` …, side by side: with CBC, and with
+    /// HMAC-SHA1 and HMAC-SHA256, that is much faster than one after another, from a handful of
+    /// packets of about the same length on. The result is the same, byte for byte.
     ///
     /// # Errors
     /// If the room of a packet is not what its payload takes, or the numbers do not suffice:

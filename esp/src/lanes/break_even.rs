@@ -7,13 +7,14 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use fearless_simd::Level;
-use hmac::{Hmac, KeyInit, Mac};
-use sha1::Sha1;
+use ::hmac::digest::block_api::EagerHash;
+use ::hmac::{Hmac, KeyInit, Mac};
 use wire::Instant;
 
-use super::LANES;
-use super::sha1::LaneHmac;
+use super::hmac::{Hash, LaneHmac};
+use super::wide::Wide;
+use super::{LANES, sha1, sha256};
+use crate::suite::Integrity;
 
 /// More than there are lanes.
 const NEVER: usize = LANES + 1;
@@ -22,33 +23,72 @@ const LENGTH: usize = 1440;
 /// How often it is measured. The shortest time counts: whatever else runs makes them longer.
 const ROUNDS: usize = 8;
 
-/// From how many packets on HMAC-SHA1 is computed side by side: where that is quicker. The result
-/// is the same either way.
+/// From how many packets on HMAC-SHA1 and HMAC-SHA256 are computed side by side: where that is
+/// quicker. The result is the same either way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SideBySide(usize);
+pub struct SideBySide {
+    pub(crate) sha1: BreakEven,
+    pub(crate) sha256: BreakEven,
+}
 
 impl SideBySide {
-    /// What is quicker on this processor by the clock, within some 0.2 ms; where processors are
-    /// emulated, some 20 ms.
-    pub fn measured(now: impl FnMut() -> Instant) -> Self {
-        measure(now).map_or_else(Self::default, Self)
+    /// What is quicker on this processor by the clock, within some 0.5 ms; where processors are
+    /// emulated, some 50 ms.
+    pub fn measured(mut now: impl FnMut() -> Instant) -> Self {
+        let guess = Self::default();
+        Self {
+            sha1: measure::<sha1::Sha1, ::sha1::Sha1, 5>(&mut now).unwrap_or(guess.sha1),
+            sha256: measure::<sha256::Sha256, sha2::Sha256, 8>(&mut now).unwrap_or(guess.sha256),
+        }
+    }
+
+    /// So many packets, all about as long; `None` if one after another is quicker however many
+    /// they are, or always, as with other hashes.
+    pub fn packets(self, integrity: Integrity) -> Option<usize> {
+        let BreakEven(count) = match integrity {
+            Integrity::HmacSha1_96 => self.sha1,
+            Integrity::HmacSha256_128 | Integrity::HmacSha256_96 => self.sha256,
+            _ => return None,
+        };
+        (count <= LANES).then_some(count)
     }
 
     /// From so many, whatever the processor.
     #[cfg(test)]
     pub(crate) const fn from(packets: usize) -> Self {
-        Self(packets)
+        Self {
+            sha1: BreakEven(packets),
+            sha256: BreakEven(packets),
+        }
     }
+}
 
-    /// So many packets, all about as long; `None` if one after another is quicker, however many
-    /// they are.
-    pub fn packets(self) -> Option<usize> {
-        (self.0 <= LANES).then_some(self.0)
+impl Default for SideBySide {
+    /// By what the processor offers: as measured against the SHA instructions, which those with
+    /// such vectors mostly have.
+    fn default() -> Self {
+        let (sha1, sha256) = match Wide::new() {
+            #[cfg(target_arch = "x86_64")]
+            Some(Wide::Avx512(_)) => (5, 9),
+            #[cfg(target_arch = "x86_64")]
+            Some(Wide::Avx2(_)) => (12, NEVER),
+            None => (NEVER, NEVER),
+        };
+        Self {
+            sha1: BreakEven(sha1),
+            sha256: BreakEven(sha256),
+        }
     }
+}
 
-    /// Whether messages of these lengths are worth a pass: so many that the lanes are filled, and
-    /// not one long message beside short ones.
-    pub(crate) fn is_worth(self, lengths: impl Iterator<Item = usize>) -> bool {
+/// So many messages are worth a pass of one hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BreakEven(usize);
+
+impl BreakEven {
+    /// Whether messages of these lengths are: so many that the lanes are filled, and not one long
+    /// message beside short ones.
+    pub(crate) fn is_reached(self, lengths: impl Iterator<Item = usize>) -> bool {
         let (mut longest, mut sum) = (0_usize, 0_usize);
         for length in lengths {
             longest = longest.max(length);
@@ -58,25 +98,15 @@ impl SideBySide {
     }
 }
 
-impl Default for SideBySide {
-    /// By what the processor offers: as measured against the SHA instructions, which those with
-    /// such vectors mostly have.
-    fn default() -> Self {
-        let level = Level::new();
-        Self(match () {
-            () if level.as_avx512().is_some() => 5,
-            () if level.as_avx2().is_some() => 12,
-            () => NEVER,
-        })
-    }
-}
-
-/// `None` if the clock does not move.
-fn measure(mut now: impl FnMut() -> Instant) -> Option<usize> {
+/// A hash in lanes against one of the library. `None` if there are no lanes, or the clock does not
+/// move.
+fn measure<H: Hash<WORDS>, L: EagerHash, const WORDS: usize>(
+    mut now: impl FnMut() -> Instant,
+) -> Option<BreakEven> {
     let key = [0x0b; 20];
     let message = [0x5a; LENGTH];
-    let lanes = LaneHmac::new(&key)?;
-    let single = Hmac::<Sha1>::new_from_slice(&key).ok()?;
+    let lanes = LaneHmac::<H, WORDS>::new(&key)?;
+    let single = <Hmac<L> as KeyInit>::new_from_slice(&key).ok()?;
     let (mut together, mut apart) = (Duration::MAX, Duration::MAX);
     for _ in 0..ROUNDS {
         let start = now();
@@ -89,7 +119,7 @@ fn measure(mut now: impl FnMut() -> Instant) -> Option<usize> {
         apart = apart.min(now().saturating_since(middle));
         together = together.min(middle.saturating_since(start));
     }
-    break_even(together, apart)
+    break_even(together, apart).map(BreakEven)
 }
 
 /// How many of [`LANES`] messages take as long one after another as a pass, from what all of them
@@ -136,27 +166,35 @@ mod tests {
                 Instant::from_boot(time)
             }
         };
-        assert_eq!(measure(clock(50, 160)), Some(5));
-        assert_eq!(measure(clock(400, 160)), Some(NEVER), "an emulator");
-        assert_eq!(measure(clock(0, 0)), None);
+        let (quick, emulated) = (clock(50, 160), clock(400, 160));
+        let reached = if Wide::new().is_some() { 5 } else { NEVER };
+        assert_eq!(SideBySide::measured(quick), SideBySide::from(reached));
+        assert_eq!(SideBySide::measured(emulated), SideBySide::from(NEVER));
+        // Without a clock that moves, the guess.
+        let frozen = SideBySide::measured(|| Instant::BOOT);
+        assert_eq!(frozen, SideBySide::default());
     }
 
     #[test]
     fn a_pass_wants_filled_lanes() {
-        let worth = |lengths: &[usize]| SideBySide(5).is_worth(lengths.iter().copied());
-        assert!(worth(&[1400; 16]));
-        assert!(worth(&[1400; 5]));
-        assert!(!worth(&[1400; 4]));
-        assert!(!worth(&[1400, 64, 64, 64, 64, 64, 64]));
-        assert!(!SideBySide(NEVER).is_worth([1400; LANES].into_iter()));
+        let reached = |lengths: &[usize]| BreakEven(5).is_reached(lengths.iter().copied());
+        assert!(reached(&[1400; 16]));
+        assert!(reached(&[1400; 5]));
+        assert!(!reached(&[1400; 4]));
+        assert!(!reached(&[1400, 64, 64, 64, 64, 64, 64]));
+        assert!(!BreakEven(NEVER).is_reached([1400; LANES].into_iter()));
     }
 
     #[test]
     fn what_it_says() {
-        assert_eq!(SideBySide(LANES).packets(), Some(LANES));
-        assert_eq!(SideBySide(NEVER).packets(), None);
-        // Without a clock that moves, the guess.
-        let frozen = SideBySide::measured(|| Instant::BOOT);
-        assert_eq!(frozen, SideBySide::default());
+        use Integrity::{HmacMd5_96, HmacSha1_96, HmacSha256_128};
+
+        let some = SideBySide {
+            sha1: BreakEven(LANES),
+            sha256: BreakEven(NEVER),
+        };
+        assert_eq!(some.packets(HmacSha1_96), Some(LANES));
+        assert_eq!(some.packets(HmacSha256_128), None);
+        assert_eq!(some.packets(HmacMd5_96), None);
     }
 }
