@@ -10,6 +10,7 @@ mod agenda;
 mod aim;
 mod clients;
 mod pace;
+mod places;
 mod plan;
 mod progress;
 mod report;

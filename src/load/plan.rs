@@ -11,6 +11,7 @@ use wire::{Carrier, Path, Secret};
 
 use super::addresses::Addresses;
 use super::aim;
+use super::places::Places;
 use crate::cli::secrets::{self, Surroundings, Wanted};
 use crate::cli::{Failure, Load};
 use crate::client::{RETRANSMIT, resolve};
@@ -34,6 +35,7 @@ pub(super) struct Plan {
     pub(super) clients: u32,
     pub(super) arguments: Load,
     addresses: Addresses,
+    places: Places,
     /// Clients of each address.
     ports: u64,
     /// Where each pair of sockets is bound: for IKE, and for IKE and ESP behind the marker.
@@ -69,7 +71,14 @@ impl Plan {
         let addresses = Addresses::new(&networks);
         let ports = ports(arguments, &addresses)?;
         check_descriptors(ports)?;
-        let needed = u64::from(arguments.clients).div_ceil(ports);
+        let clients = u64::from(arguments.clients);
+        let exactly = arguments.ports.is_some();
+        let places = Places::new(addresses.count(), clients, ports, exactly);
+        // Whoever takes the place of another that has left takes it elsewhere.
+        let needed = places.addresses_of(match arguments.churn {
+            Some(_) => enough(places, clients),
+            None => clients,
+        });
         if let Some((address, error)) = addresses.stranger(needed) {
             let network = networks.iter().find(|network| network.contains(address));
             let network = network.copied().unwrap_or(Prefix::host(address));
@@ -92,6 +101,7 @@ impl Plan {
             clients: arguments.clients,
             arguments: arguments.clone(),
             addresses,
+            places,
             ports,
             sockets: Vec::new(),
             users,
@@ -104,12 +114,8 @@ impl Plan {
 
     /// Where clients may be: an address and ports that no other client has.
     pub(super) fn endpoints(&self) -> u32 {
-        let all = self.addresses.count().saturating_mul(self.ports);
-        // So many that a client that has vanished is not soon met again at its old place.
-        let enough = u64::from(self.clients)
-            .saturating_mul(2)
-            .saturating_add(1_024);
-        u32::try_from(all.min(enough)).unwrap_or(u32::MAX)
+        let places = enough(self.places, self.clients.into());
+        u32::try_from(places).unwrap_or(u32::MAX)
     }
 
     /// Binds the sockets: each pair speaks for one client of every address.
@@ -141,11 +147,8 @@ impl Plan {
     /// The dial of a client from one of the [`Self::endpoints`].
     pub(super) fn dial(&self, slot: u32, endpoint: u32) -> Option<Dial> {
         let (user, password) = self.user(slot)?;
-        let endpoint = u64::from(endpoint);
-        // Neighbours have other addresses, not only other ports.
-        let count = self.addresses.count();
-        let address = self.addresses.nth(endpoint.checked_rem(count)?)?;
-        let pair = usize::try_from(endpoint.checked_div(count)?).ok()?;
+        let (address, pair) = self.places.at(endpoint.into())?;
+        let address = self.addresses.nth(address)?;
         let [ike, natt] = *self.sockets.get(pair)?;
         let arguments = &self.arguments;
         let path = |bound: SocketAddr, port, carrier| Path {
@@ -219,6 +222,12 @@ fn ports(arguments: &Load, addresses: &Addresses) -> Result<u64, Failure> {
         )));
     }
     Ok(ports)
+}
+
+/// So many places that a client that has vanished is not soon met again at its old one.
+fn enough(places: Places, clients: u64) -> u64 {
+    let enough = clients.saturating_mul(2).saturating_add(1_024);
+    places.count().min(enough)
 }
 
 fn check_descriptors(ports: u64) -> Result<(), Failure> {
@@ -370,6 +379,18 @@ mod tests {
             (one.user(0).unwrap().0, one.user(4).unwrap().0),
             ("same", "same")
         );
+    }
+
+    #[test]
+    fn addresses_are_used_as_they_were_asked_for() {
+        let mut plan = plan("--clients 100 --user u --from 127.64.0.0/16 --ports 50").unwrap();
+        plan.open().unwrap();
+        let of = |slots: std::ops::Range<u32>| -> BTreeSet<IpAddr> {
+            let dials = slots.map(|slot| plan.dial(slot, slot).unwrap());
+            dials.map(|dial| dial.ike.local.ip()).collect()
+        };
+        assert_eq!(of(0..100).len(), 2, "fifty on each");
+        assert!(of(0..100).is_disjoint(&of(100..200)));
     }
 
     #[test]

@@ -5,7 +5,6 @@ use std::time::Duration;
 use dataplane::DataPlane;
 use engine::{Engine, Reason};
 use rand_core::Rng as _;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use wire::{Instant, PeerId};
 
@@ -18,6 +17,7 @@ use super::report::{Outcome, Process};
 use super::traffic::Pings;
 use crate::cli::Failure;
 use crate::cli::load::Leave;
+use crate::client::Signals;
 use crate::io::clock;
 use crate::io::worker::{self, Command, Inside};
 use crate::server::generator;
@@ -137,8 +137,7 @@ impl Run {
     /// # Errors
     /// When a packet thread has ended, or signals cannot be received.
     pub(super) async fn run(&mut self) -> anyhow::Result<()> {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut signals = Signals::new()?;
         while self.stage != Stage::Over {
             let now = clock::now();
             self.turn(now).await?;
@@ -146,7 +145,7 @@ impl Run {
                 at.saturating_since(now).min(LONGEST_SLEEP)
             });
             tokio::select! {
-                () = either(&mut terminate, &mut interrupt) => self.on_signal(clock::now()),
+                () = signals.next() => self.on_signal(clock::now()),
                 Some(packet) = self.packets.recv() => {
                     self.on_packet(&packet);
                     while let Ok(packet) = self.packets.try_recv() {
@@ -456,12 +455,5 @@ impl Run {
                 && self.fresh < self.plan.clients
                 && self.plan.arguments.rate.is_none());
         begins && waits && self.ramp.room(self.clients.connecting()) > 0
-    }
-}
-
-async fn either(one: &mut Signal, other: &mut Signal) {
-    tokio::select! {
-        _ = one.recv() => {}
-        _ = other.recv() => {}
     }
 }
