@@ -412,6 +412,22 @@ fn android_waits_for_acknowledgements() {
     assert_eq!(first.unwrap().0, Side::Server, "before the client itself");
 }
 
+/// It asks for its tunnel for a minute, and the session does not run out of time meanwhile.
+#[test]
+fn android_takes_a_late_answer() {
+    let habits = habits::android();
+    let mut pair = pair(&habits, "unused");
+    pair.weather.loss = 100;
+    open(&mut pair, habits);
+    pair.run(39.0);
+    pair.weather.loss = 0;
+    pair.run(2.0);
+    for side in [Side::Client, Side::Server] {
+        assert_eq!(pair.count(side, is_session_up), 1, "{:?}", pair.events);
+    }
+    assert_eq!(pair.count(Side::Client, is_session_down), 0);
+}
+
 /// mtpd looks at nothing that is not exactly as it expects it, and at nobody else's port.
 #[test]
 fn a_strict_client_drops_what_is_not_exact() {

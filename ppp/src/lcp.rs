@@ -63,6 +63,8 @@ pub(crate) struct Lcp {
     peer: Peer,
     collisions: u32,
     method_naks: u32,
+    /// The method in the place of which the client has named EAP.
+    eap_for: Option<Method>,
     /// What the client would rather have, in words.
     wanted: String,
     trouble: Option<CloseReason>,
@@ -91,6 +93,7 @@ impl Lcp {
             peer: UNNEGOTIATED,
             collisions: 0,
             method_naks: 0,
+            eap_for: None,
             wanted: String::new(),
             trouble: None,
         }
@@ -149,8 +152,13 @@ impl Lcp {
             Some(method) if self.methods.contains(&method) => self.asked = method,
             // QUIRK(macOS): its Nak names EAP before anything else, and MS-CHAPv2 when it is
             // asked for once more.
-            _ if value.starts_with(&[0xc2, 0x27]) => {}
+            _ if value.starts_with(&[0xc2, 0x27]) && self.eap_for != Some(self.asked) => {
+                self.eap_for = Some(self.asked);
+            }
             // Something we do not do. Perhaps it likes the next of ours; else ours stands.
+            //
+            // QUIRK(pppd): with a password and without CHAP it names EAP whenever it is asked for
+            // CHAP, and never PAP, which it may do.
             _ => {
                 let tried = self.methods.iter().position(|method| *method == self.asked);
                 let next = tried.and_then(|at| self.methods.get(at.saturating_add(1)));

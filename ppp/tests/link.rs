@@ -343,6 +343,32 @@ fn eap_is_answered_with_what_we_have() {
     assert_eq!(wanted, "PAP");
 }
 
+/// QUIRK(pppd): one that may do PAP and no CHAP answers every CHAP with EAP.
+#[test]
+fn eap_again_leads_to_the_next_method() {
+    for methods in [
+        &[Method::MsChapV2, Method::Pap][..],
+        &[Method::MsChapV2, Method::Chap, Method::Pap],
+    ] {
+        let mut bench = Bench::server(methods);
+        let mut id = 0;
+        for chap in &methods[..methods.len() - 1] {
+            id += 1;
+            let sent = bench.lcp(&[3, id, 0, 8, 3, 4, 0xc2, 0x27]);
+            assert_eq!(sent[0][8..12], [3, 5, 0xc2, 0x23], "{chap}");
+            id += 1;
+            bench.lcp(&[3, id, 0, 8, 3, 4, 0xc2, 0x27]);
+        }
+        let (_, last) = bench.sent.last().unwrap();
+        assert_eq!(last[8..12], [3, 4, 0xc0, 0x23]);
+        bench.open_lcp();
+        let Some(Event::LcpUp(up)) = bench.events.last() else {
+            panic!()
+        };
+        assert_eq!(up.method, Some(Method::Pap));
+    }
+}
+
 #[test]
 fn late_copies_disturb_nothing_and_a_new_request_starts_anew() {
     let mut bench = Bench::opened();

@@ -84,7 +84,7 @@ pub fn apple() -> Habits {
             ..Habits::default().introduction
         },
         icrq: vec![AvpType::ASSIGNED_SESSION_ID, AvpType::CALL_SERIAL_NUMBER],
-        cdn: vec![AvpType::RESULT_CODE, AvpType::ASSIGNED_SESSION_ID],
+        cdn: vec![AvpType::ASSIGNED_SESSION_ID, AvpType::RESULT_CODE],
         serial: Some(1),
         speed: 1_000_000,
         wake_up_hellos: 11,

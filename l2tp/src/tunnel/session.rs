@@ -42,6 +42,12 @@ impl Session {
         self.state
     }
 
+    /// Whether it waits for a message of the peer. One that waits for its tunnel does not: it has
+    /// sent nothing yet, and its time is the tunnel's.
+    pub fn is_half_open(&self) -> bool {
+        matches!(self.state, State::WaitReply | State::WaitConnect)
+    }
+
     /// The one place where a session's state changes.
     pub fn assign(&mut self, state: State, now: Instant) {
         if self.state != state {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use wire::Instant;
 
 use super::connection::Tunnel;
-use super::session_table::{Event as CallEvent, State as CallState};
+use super::session_table::Event as CallEvent;
 use super::table::State;
 use super::{Context, Role};
 use crate::codec::Message;
@@ -36,7 +36,7 @@ impl Tunnel {
             consider(self.empty_since + timing.empty);
         }
         for session in self.sessions.values() {
-            if session.state() != CallState::Established {
+            if session.is_half_open() {
                 consider(session.since + timing.half_open);
             }
         }
@@ -78,7 +78,7 @@ impl Tunnel {
         let late: Vec<u16> = self
             .sessions
             .values()
-            .filter(|session| session.state() != CallState::Established)
+            .filter(|session| session.is_half_open())
             .filter(|session| now >= session.since + timing.half_open)
             .map(|session| session.id.id)
             .collect();
