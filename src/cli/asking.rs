@@ -1,6 +1,7 @@
 //! Questions and orders to the running server, over its control socket.
 
-use std::io::Write;
+use std::fs::File;
+use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,8 +9,9 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{ConfigFile, Failure};
-use crate::config::{Sources, load};
+use crate::config::{Config, Sources, load};
 use crate::control::{Request, Response, ask};
+use crate::diagnostic::Diagnostic;
 
 const PATIENCE: Duration = Duration::from_secs(15);
 
@@ -47,13 +49,19 @@ impl Asking {
         }
     }
 
-    /// The socket that is named, or configured. A user who may not read the configuration can still
-    /// be in the socket's group, so that a configuration that cannot be read means the default.
+    /// The socket that is named, or configured. A user who may not read the usual configuration can
+    /// still be in the socket's group, so that it means the default then. Any other that cannot be
+    /// used may be that of a second server: an order for it must not go to the first.
     fn path(&self, sources: &Sources) -> Result<PathBuf, Failure> {
         if let Some(socket) = &self.socket {
             return Ok(socket.clone());
         }
-        let config = load(sources).config.unwrap_or_default();
+        let loaded = load(sources);
+        let config = match loaded.config {
+            Some(config) => config,
+            None if sources.file.is_none() && is_withheld(&loaded.findings) => Config::default(),
+            None => return Err(Failure::Configuration(loaded.findings)),
+        };
         config.control.socket.ok_or_else(|| {
             Failure::Failed("the control socket is turned off (control.socket is \"\")".to_owned())
         })
@@ -75,6 +83,15 @@ impl Asking {
         };
         written.map_err(|error| Failure::Failed(format!("standard output: {error}")))
     }
+}
+
+/// Whether nothing is wrong with the configuration but that this user may not read it.
+pub(super) fn is_withheld(findings: &[Diagnostic]) -> bool {
+    let mut errors = findings.iter().filter(|found| found.is_error());
+    errors.all(|found| {
+        let opened = File::open(&found.place.file);
+        opened.is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
+    })
 }
 
 /// An answer that is none to what was asked.
@@ -102,5 +119,29 @@ mod tests {
         asking.socket = None;
         assert_eq!(path(&asking, "/y").unwrap(), PathBuf::from("/y"));
         assert_eq!(path(&asking, "").unwrap_err().exit_code(), 1);
+    }
+
+    /// The default could be the socket of another server.
+    #[test]
+    fn a_broken_configuration_names_no_socket() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("adit.toml");
+        let text = "[ppp]\nmru = \"x\"\n[control]\nsocket = \"/run/b.sock\"\n";
+        std::fs::write(&file, text).unwrap();
+        let missing = folder.path().join("adit.tmol");
+        for (file, complaint) in [(file, "mru"), (missing, "there is no such file")] {
+            let asking = Asking {
+                config: ConfigFile { file: None },
+                socket: None,
+                json: false,
+            };
+            let sources = Sources {
+                file: Some(file),
+                environment: Vec::new(),
+            };
+            let failure = asking.path(&sources).unwrap_err();
+            assert_eq!(failure.exit_code(), 2);
+            assert!(failure.to_string().contains(complaint), "{failure}");
+        }
     }
 }

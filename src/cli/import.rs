@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use super::Failure;
 use super::output::count;
-use super::replace::replace;
+use super::replace::{replace, take_after};
 use crate::config::layers::{DEFAULT_FILE, judge};
 use crate::diagnostic::{Diagnostic, any_error};
 use crate::import::{self, Disposition, Files, Import, Kind, Statement};
@@ -188,7 +188,10 @@ fn write(import: &Import, output: &Path, text: &str, force: bool) -> Result<Outc
         .map(|file| (folder.join(&file.name), &file.bytes[..], 0o600))
         .collect();
     // Last, so that no configuration ever names a file that is not there.
-    let mode = fs::metadata(output).map_or(0o644, |about| about.permissions().mode() & 0o777);
+    let old = fs::metadata(output).ok();
+    let mode = old
+        .as_ref()
+        .map_or(0o644, |old| old.permissions().mode() & 0o777);
     files.push((output.to_owned(), text.as_bytes(), mode));
     let mut changed = Vec::new();
     for (path, bytes, mode) in files {
@@ -229,7 +232,13 @@ fn write(import: &Import, output: &Path, text: &str, force: bool) -> Result<Outc
     let made = DirBuilder::new().recursive(true).mode(0o755).create(folder);
     made.map_err(|error| failed(folder, &error))?;
     for (path, bytes, mode) in changed {
-        replace(&path, bytes, mode, |_| Ok(())).map_err(|error| failed(&path, &error))?;
+        let old = old.as_ref().filter(|_| path == output);
+        // What a link leads to is replaced, not the link.
+        let path = fs::canonicalize(&path).unwrap_or(path);
+        replace(&path, bytes, mode, |draft| {
+            old.map_or(Ok(()), |old| take_after(old, draft))
+        })
+        .map_err(|error| failed(&path, &error))?;
     }
     Ok(Outcome::Written)
 }

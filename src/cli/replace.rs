@@ -1,8 +1,8 @@
 //! Files that are replaced as a whole: whoever reads one sees the old text or the new one.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::Path;
 
 /// Writes a draft of this mode beside `path`, lets `prepare` give it what else it is to have, brings it
@@ -34,4 +34,15 @@ pub(super) fn replace(
         let _ = fs::remove_file(&draft);
     }
     done
+}
+
+/// Gives a draft the owner and the permissions of the file that it takes the place of.
+pub(super) fn take_after(old: &Metadata, draft: &File) -> io::Result<()> {
+    let own = draft.metadata()?;
+    let owner = (old.uid(), old.gid());
+    if (own.uid(), own.gid()) != owner {
+        fchown(draft, Some(owner.0), Some(owner.1))?;
+    }
+    let mode = old.permissions().mode() & 0o7777;
+    draft.set_permissions(fs::Permissions::from_mode(mode))
 }

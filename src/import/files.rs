@@ -19,7 +19,7 @@ const LARGEST: u64 = 16 << 20;
 pub struct Source {
     /// What it is.
     pub kind: Kind,
-    /// Its name, as those know it who run it: without the root.
+    /// Its name, as those know it who run it: without the root, if it is below that.
     pub path: PathBuf,
     /// What is in it; may be secret.
     pub bytes: Zeroizing<Vec<u8>>,
@@ -46,6 +46,8 @@ pub struct Files {
     root: PathBuf,
     /// They were named, so that no others are looked for.
     named: bool,
+    /// Those of them that are not below the root.
+    outside: Vec<PathBuf>,
     pending: Vec<Source>,
     taken: Vec<PathBuf>,
 }
@@ -103,7 +105,10 @@ impl Files {
             };
             let path = match path.strip_prefix(&files.root) {
                 Ok(inside) => Path::new("/").join(inside),
-                Err(_) => path,
+                Err(_) => {
+                    files.outside.push(path.clone());
+                    path
+                }
             };
             match kind.or_else(|| Kind::of(&path, &bytes)) {
                 Some(kind) => files.put(kind, &path, bytes),
@@ -135,6 +140,7 @@ impl Files {
             // Files are named by absolute paths, which must be found below it.
             root: std::path::absolute(root).unwrap_or_else(|_| root.to_owned()),
             named,
+            outside: Vec::new(),
             pending: Vec::new(),
             taken: Vec::new(),
         }
@@ -231,7 +237,9 @@ impl Files {
 
     /// Where a file of the tree really is.
     pub fn on_disk(&self, path: &Path) -> PathBuf {
-        // A file named on the command line may lie outside the root.
+        if self.outside.iter().any(|outside| outside == path) {
+            return path.to_owned();
+        }
         let inside = path.strip_prefix("/").unwrap_or(path);
         self.root.join(inside)
     }

@@ -1,5 +1,8 @@
 //! Pre-shared keys of other programs, in an ipsec.secrets of adit's own beside adit.toml.
 
+use std::path::Path;
+
+use glob::Pattern;
 use zeroize::Zeroizing;
 
 use super::{Id, Import, Kind};
@@ -33,9 +36,9 @@ pub(super) fn write(keys: &[Key<'_>], import: &mut Import) {
             let mut text = Zeroizing::new(Vec::new());
             text.extend_from_slice(b"# Made by `adit import`. Parties : PSK \"key\".\n");
             // Keys that adit reads as they are go on counting.
-            if let Some(source) = import.files.peek(Kind::IpsecSecrets) {
-                let include = format!("include {}\n", source.path.display());
-                text.extend_from_slice(include.as_bytes());
+            let source = import.files.peek(Kind::IpsecSecrets);
+            if let Some(include) = source.and_then(|source| include(&source.path)) {
+                text.extend_from_slice(format!("{include}\n").as_bytes());
             }
             text
         }
@@ -65,14 +68,25 @@ pub(super) fn write(keys: &[Key<'_>], import: &mut Import) {
 }
 
 /// Whether the file at `path` counts through the one that is written.
-pub(super) fn includes(import: &Import, path: &str) -> bool {
+pub(super) fn includes(import: &Import, path: &Path) -> bool {
     let mut files = import.draft.side_files.iter();
     let written = files.find(|file| file.name == FILE);
-    let include = format!("include {path}");
+    let include = include(path);
     let mut lines = written
         .into_iter()
         .flat_map(|file| file.bytes.split(|b| *b == b'\n'));
-    lines.any(|line| line == include.as_bytes())
+    include.is_some_and(|include| lines.any(|line| line == include.as_bytes()))
+}
+
+/// The line that includes the file at `path` and no other. None if its name cannot be written: it
+/// is no text, or has both quotes in it.
+fn include(path: &Path) -> Option<String> {
+    let pattern = Pattern::escape(path.to_str().filter(|path| !path.contains('\n'))?);
+    if !pattern.contains([' ', '\t']) {
+        return Some(format!("include {pattern}"));
+    }
+    let quote = ['"', '\''].into_iter().find(|q| !pattern.contains(*q))?;
+    Some(format!("include {quote}{pattern}{quote}"))
 }
 
 fn line(key: &Key<'_>) -> Zeroizing<Vec<u8>> {

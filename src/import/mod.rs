@@ -66,6 +66,7 @@ mod xauth_passwords;
 mod xl2tpd;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use toml::{Table, Value};
 
@@ -75,6 +76,7 @@ pub use kind::Kind;
 pub use report::{Disposition, Id, Report, Statement};
 
 use crate::config::layers::{cannot_read, judge};
+use crate::config::values::format_duration;
 use crate::diagnostic::{Diagnostic, Place};
 
 /// An import under way, and then what came of it.
@@ -114,6 +116,17 @@ impl Import {
             if let Some(drafted) = self.draft.settings.get_mut(setting) {
                 drafted.comment.push(why.to_owned());
             }
+        }
+    }
+
+    /// A dpd-timeout that goes with a dpd-interval of `delay` seconds, where no file has spoken of
+    /// one and the default does not.
+    fn assume_dpd_timeout(&mut self, delay: u64) {
+        let default = crate::config::Ipsec::default().dpd_timeout;
+        if delay >= default.as_secs() && self.value("ipsec.dpd-timeout").is_none() {
+            let timeout = format_duration(Duration::from_secs(delay.saturating_mul(5)));
+            let why = "longer than dpd-interval, as it has to be";
+            self.assume("ipsec.dpd-timeout", timeout, why);
         }
     }
 
@@ -205,30 +218,51 @@ impl Import {
     fn take_back(&mut self, output: &Path) {
         loop {
             let text = self.text();
-            let loaded = judge(output, &text);
-            let mut errors = loaded.findings.iter().filter(|finding| finding.is_error());
-            let Some((setting, message)) = errors.find_map(|error| {
+            let errors = errors_of(output, &text);
+            if errors.is_empty() {
+                return;
+            }
+            let written = errors.iter().find_map(|error| {
                 let setting = write::setting_at(&text, error.place.line?)?;
                 let known = self.draft.settings.contains_key(&setting);
                 known.then(|| (setting, error.message.clone()))
-            }) else {
-                // What is left are defaults that do not go with the rest: addresses, if anything.
-                let pool = "pool.ranges";
-                let ranges = loaded
-                    .findings
-                    .iter()
-                    .any(|f| f.is_error() && f.message.starts_with(pool));
-                if !ranges || self.value(pool).is_some() {
-                    return;
-                }
+            });
+            // Defaults need not go with the rest: addresses of nobody's choice give way.
+            let pool = "pool.ranges";
+            let ranges = |error: &Diagnostic| error.message.starts_with(pool);
+            if written.is_none() && self.value(pool).is_none() && errors.iter().any(ranges) {
                 let why = "the addresses that adit lends by default do not go with the rest";
                 self.assume(pool, Vec::<String>::new(), why);
                 continue;
+            }
+            let Some((setting, message)) = written.or_else(|| self.at_odds(output, &errors)) else {
+                return;
             };
             let why = format!("adit refuses it: {message}");
             self.draft.unset(&mut self.report, &setting, &why);
         }
     }
+
+    /// A setting without which there are fewer errors than these, and the message of one that is
+    /// gone then: a default, or the adit.toml that is added to, does not go with it.
+    fn at_odds(&mut self, output: &Path, errors: &[Diagnostic]) -> Option<(String, String)> {
+        let settings: Vec<String> = self.draft.settings.keys().cloned().collect();
+        settings.into_iter().find_map(|setting| {
+            let drafted = self.draft.settings.remove(&setting)?;
+            let left = errors_of(output, &self.text());
+            self.draft.settings.insert(setting.clone(), drafted);
+            let is_gone = |error: &&Diagnostic| left.iter().all(|l| l.message != error.message);
+            let gone = errors.iter().find(is_gone)?;
+            (left.len() < errors.len()).then(|| (setting, gone.message.clone()))
+        })
+    }
+}
+
+/// What keeps `text` from being the configuration in `output`.
+fn errors_of(output: &Path, text: &str) -> Vec<Diagnostic> {
+    let mut findings = judge(output, text).findings;
+    findings.retain(Diagnostic::is_error);
+    findings
 }
 
 /// Imports `files`. `output` is where the configuration will be; nothing is written here.

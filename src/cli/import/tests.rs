@@ -1,4 +1,4 @@
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 
 use super::*;
 
@@ -116,6 +116,58 @@ fn old_files_stay_even_with_force() {
     let keys = fs::read_to_string(host.path("/etc/ipsec.secrets")).unwrap();
     assert_eq!(keys, SECRETS[0].1);
     assert!(!host.path("/etc/adit.toml").exists());
+}
+
+#[test]
+fn files_outside_of_the_root_are_where_they_are() {
+    let host = Host::new(CLASSIC);
+    let other = Host::new(&[
+        ("/adit.toml", "[ppp]\nmru = 1300\n"),
+        SECRETS[0],
+        ("/psk.txt", "* another key that is long enough\n"),
+    ]);
+    let outside = |path: &str| other.path(path).display().to_string();
+    let line = format!("{} ROOT/etc/ppp/options.xl2tpd", outside("/adit.toml"));
+    host.import(&line).unwrap();
+    let text = fs::read_to_string(outside("/adit.toml")).unwrap();
+    assert!(text.contains("mtu = 1280\n"), "{text}");
+    // Nothing has been made of its name within the root.
+    assert_eq!(fs::read_dir(host.0.path()).unwrap().count(), 1);
+
+    let [keys, psk] = ["/etc/ipsec.secrets", "/psk.txt"].map(outside);
+    let output = outside("/etc/adit.toml");
+    let line = format!("--force --output {output} {keys} {psk}");
+    let Err(Failure::Failed(message)) = host.import(&line) else {
+        panic!("overwritten")
+    };
+    assert!(message.contains("one of the files to import"), "{message}");
+    assert_eq!(fs::read_to_string(keys).unwrap(), SECRETS[0].1);
+}
+
+#[test]
+fn a_link_and_the_owner_of_what_it_leads_to_stay() {
+    let host = Host::new(CLASSIC);
+    let real = host.path("/srv/vpn.toml");
+    let link = host.path("/etc/adit/adit.toml");
+    for path in [&real, &link] {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+    }
+    fs::write(&real, "[ppp]\nmru = 1300\n").unwrap();
+    fs::set_permissions(&real, fs::Permissions::from_mode(0o640)).unwrap();
+    // Only root may give it to somebody else; it is not to become root's then.
+    let _ = chown(&real, Some(4321), Some(4321));
+    symlink(&real, &link).unwrap();
+    let about = |path: &Path| {
+        let about = fs::metadata(path).unwrap();
+        (about.uid(), about.gid(), about.mode())
+    };
+    let before = about(&real);
+    host.import("ROOT/etc/adit/adit.toml ROOT/etc/ppp/options.xl2tpd")
+        .unwrap();
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    let text = fs::read_to_string(&real).unwrap();
+    assert!(text.contains("mtu = 1280\n"), "{text}");
+    assert_eq!(about(&real), before);
 }
 
 #[test]
@@ -289,6 +341,46 @@ fn an_existing_configuration_is_added_to() {
         .import(&format!("ROOT/etc/adit/adit.toml {old}"))
         .unwrap();
     assert!(report.ends_with("is just so already\n"), "{report}");
+}
+
+/// It has the last word also where only two settings together make no sense.
+#[test]
+fn what_an_existing_configuration_rules_out_is_left_out() {
+    let host = Host::new(&[
+        ("/etc/adit/adit.toml", "[ipsec]\ndpd-timeout = \"1m\"\n"),
+        (
+            "/etc/ipsec.conf",
+            "conn l2tp\n type=transport\n authby=secret\n left=%defaultroute\n \
+             leftprotoport=17/1701\n right=%any\n auto=add\n dpdaction=clear\n dpddelay=120s\n",
+        ),
+    ]);
+    let line = "--strict ROOT/etc/adit/adit.toml ROOT/etc/ipsec.conf";
+    let (code, report) = host.import(line).unwrap();
+    assert_eq!(code, 1, "{report}");
+    let row = report.lines().find(|line| line.contains("dpddelay=120s"));
+    assert!(row.unwrap().contains("dropped !"), "{report}");
+    let text = fs::read_to_string(host.path("/etc/adit/adit.toml")).unwrap();
+    assert!(!text.contains("dpd-interval"), "{text}");
+}
+
+/// Users and keys that count with pppd and strongSwan only.
+#[test]
+fn lines_of_secrets_that_do_not_count_are_lost() {
+    let options = ("/etc/ppp/options", "auth\nrequire-pap\n");
+    for (path, text) in [
+        ("/etc/ppp/pap-secrets", "ann * @login *\n"),
+        ("/etc/ppp/pap-secrets", "ann * $6$salt$hash *\n"),
+        ("/etc/ppp/pap-secrets", "ann * \"\" *\n"),
+        ("/etc/ppp/chap-secrets", "jo l2tpd pw 10.0.0.0/24+\n"),
+        ("/etc/ppp/chap-secrets", "jo l2tpd pw host.example\n"),
+        ("/etc/ipsec.secrets", "jo : XAUTH \"pw\"\n"),
+    ] {
+        let (code, report) = Host::new(&[options, (path, text)])
+            .import("--strict")
+            .unwrap();
+        assert_eq!(code, 1, "{text}: {report}");
+        assert!(report.contains("(secret)  dropped !"), "{text}: {report}");
+    }
 }
 
 #[test]

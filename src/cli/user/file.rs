@@ -2,13 +2,13 @@
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 use zeroize::Zeroizing;
 
-use crate::cli::replace::replace;
+use crate::cli::replace::{replace, take_after};
 use crate::compat::open_regular;
 
 /// A file that nobody else changes by the same means.
@@ -42,16 +42,8 @@ impl Locked {
 
     /// Puts a file with this text, of the same owner and permissions, into its place.
     pub(super) fn replace(self, text: &[u8]) -> io::Result<()> {
-        let metadata = self.file.metadata()?;
-        replace(&self.path, text, 0o600, |file| {
-            let own = file.metadata()?;
-            let owner = (metadata.uid(), metadata.gid());
-            if (own.uid(), own.gid()) != owner {
-                std::os::unix::fs::fchown(file, Some(owner.0), Some(owner.1))?;
-            }
-            let mode = metadata.permissions().mode() & 0o7777;
-            file.set_permissions(fs::Permissions::from_mode(mode))
-        })?;
+        let old = self.file.metadata()?;
+        replace(&self.path, text, 0o600, |draft| take_after(&old, draft))?;
         File::open(self.path.parent().unwrap_or(Path::new("/")))?.sync_all()
     }
 }

@@ -19,6 +19,7 @@ use zeroize::Zeroizing;
 use self::file::Locked;
 pub use self::password::Input;
 pub use self::unlock::Unlock;
+use super::asking::is_withheld;
 use super::{ConfigFile, Failure};
 use crate::compat::chap_secrets::edit::{self, Editor, Refused, Wish};
 use crate::compat::chap_secrets::{Name, Rules, Stored, write};
@@ -275,8 +276,14 @@ impl Target {
         });
         let config = match loaded.config {
             Some(config) => config,
-            // Whoever names the file needs no configuration.
-            None if file.file.is_some() && file.config.file.is_none() => Config::default(),
+            // Whoever names the file and the server needs no configuration.
+            None if file.file.is_some()
+                && file.server.is_some()
+                && file.config.file.is_none()
+                && is_withheld(&loaded.findings) =>
+            {
+                Config::default()
+            }
             None => return Err(Failure::Configuration(loaded.findings)),
         };
         let server = match &file.server {

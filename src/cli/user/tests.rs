@@ -213,6 +213,29 @@ fn refusals_change_nothing() {
     );
 }
 
+/// The server's name may be another than the default.
+#[test]
+fn a_broken_configuration_is_not_the_default() {
+    let folder = Folder::new();
+    let users = folder.path("users").display().to_string();
+    for server in ["", "--server l2tpd"] {
+        let line = format!("adit user add ann --file {users} {server}");
+        let words = line.split_whitespace();
+        let Command::User(user) = Cli::try_parse_from(words).unwrap().command else {
+            panic!("another command");
+        };
+        let environment = vec![("ADIT_PPP__MRU".to_owned(), "x".to_owned())];
+        let mut rng = wire::Rng::from_seed([7; 32]);
+        let mut text = "pw".as_bytes();
+        let mut input = Input::Reader(&mut text);
+        let done = run(&user, environment, &mut input, &mut rng, &mut Vec::new());
+        let failure = done.unwrap_err();
+        assert_eq!(failure.exit_code(), 2);
+        assert!(failure.to_string().contains("ADIT_PPP__MRU"), "{failure}");
+        assert!(!folder.path("users").exists());
+    }
+}
+
 /// Each of many that run at the same time does its part.
 #[test]
 fn changes_at_the_same_time_are_all_made() {

@@ -150,6 +150,8 @@ pub struct ChapSecrets {
     by_user: Vec<u32>,
     /// The files it was read from, the ones named by secrets included.
     files: Vec<(PathBuf, Option<Stamp>)>,
+    /// See [`lost`](Self::lost).
+    lost: Vec<(u32, String)>,
 }
 
 impl ChapSecrets {
@@ -193,6 +195,11 @@ impl ChapSecrets {
     /// All records, in file order.
     pub fn records(&self) -> &[Record] {
         &self.records
+    }
+
+    /// The lines of records that let nobody in, but would with pppd, and why.
+    pub fn lost(&self) -> &[(u32, String)] {
+        &self.lost
     }
 
     /// Whether a file it was read from is not what it was then.
@@ -267,6 +274,7 @@ fn parse_and_locate(
             notes: Notes {
                 place: file.at_line(words.line),
                 findings: &mut *findings,
+                lost: &mut users.lost,
             },
         };
         if let Some((record, spans)) = reader.record(&words) {

@@ -21,9 +21,20 @@ use crate::diagnostic::{Diagnostic, Place, Severity};
 pub(super) struct Notes<'a> {
     pub(super) place: Place,
     pub(super) findings: &'a mut Vec<Diagnostic>,
+    /// See [`ChapSecrets::lost`](super::ChapSecrets::lost).
+    pub(super) lost: &'a mut Vec<(u32, String)>,
 }
 
 impl Notes<'_> {
+    /// Warns of what keeps a user out whom pppd lets in.
+    fn lose(&mut self, message: impl Into<String>, hint: &str) {
+        let message = message.into();
+        if let Some(line) = self.place.line {
+            self.lost.push((line, message.clone()));
+        }
+        self.warn(message, hint);
+    }
+
     pub(super) fn warn(&mut self, message: impl Into<String>, hint: &str) {
         let found = Diagnostic::warning(self.place.clone(), message);
         self.findings.push(found.hint(hint));
@@ -53,7 +64,7 @@ impl Reader<'_> {
         for (what, word) in [("user", user), ("server", server)] {
             if word.bytes.len() > LONGEST_NAME {
                 let message = format!("the name of the {what} is longer than {LONGEST_NAME} bytes");
-                self.notes.warn(message, "the record is ignored");
+                self.notes.lose(message, "the record is ignored");
                 return None;
             }
         }
@@ -135,7 +146,7 @@ impl Reader<'_> {
         if matches!(self.rules.kind, Kind::Pap { .. }) && **word.bytes == *b"@login" {
             let message = format!("{user} is to be checked against the accounts of this host");
             let hint = "that is not done: give the user a password here; the record does not count";
-            self.notes.warn(message, hint);
+            self.notes.lose(message, hint);
             return None;
         }
         self.secret_of(word.bytes.clone(), user)
@@ -150,7 +161,7 @@ impl Reader<'_> {
             let message = format!("the secret of {user} is a hash of crypt(3)");
             let hint = "such hashes are not read, and the record does not count: store the \
                         password, or its NT hash (adit user set NAME --nt-hash)";
-            self.notes.warn(message, hint);
+            self.notes.lose(message, hint);
             return None;
         }
         if bytes.len() > LONGEST_SECRET {
@@ -182,7 +193,7 @@ impl Reader<'_> {
                      record does not count"
                 );
                 let hint = "give the user a password (or set ppp.weak-pap-without-password)";
-                self.notes.warn(message, hint);
+                self.notes.lose(message, hint);
                 None
             }
         }
@@ -210,26 +221,31 @@ impl Reader<'_> {
             self.notes.findings.push(finding);
         }
         if first.is_none() {
-            let why = match (stamp, read) {
-                (None, _) => "does not exist",
-                (Some(_), None) => "cannot be read",
-                (Some(_), Some(_)) => "is empty",
+            let (why, lost) = match (stamp, read) {
+                (None, _) => ("does not exist", false),
+                (Some(_), None) => ("cannot be read", true),
+                (Some(_), Some(_)) => ("is empty", false),
             };
             let message =
                 format!("the record of {user} does not count: the file of its secret {why}");
             let hint = "a secret that begins with @/ names a file, even in quotes";
-            self.notes.warn(message, hint);
+            match lost {
+                true => self.notes.lose(message, hint),
+                false => self.notes.warn(message, hint),
+            }
         }
         first.map(|word| word.bytes)
     }
 
     fn addresses(&mut self, words: &[Word], user: &Name) -> AddressPolicy {
         let mut rules = Vec::new();
+        let mut skipped = false;
         for (word, number) in words.iter().zip(4..) {
             match addresses::rule(&word.bytes) {
                 Ok(rule) => rules.push(rule),
                 // The word is not shown: it may be part of a password that lacks its quotes.
                 Err(why) => {
+                    skipped = true;
                     let message = format!("word {number}, an address, is skipped: {why}");
                     let hint = "write a.b.c.d or a.b.c.d/n; a password with blanks needs quotes";
                     self.notes.warn(message, hint);
@@ -240,7 +256,10 @@ impl Reader<'_> {
         if policy.permits_nothing() {
             let message = format!("{user} may have no address, and so cannot connect");
             let hint = "add * for one of the pool, or an address";
-            self.notes.warn(message, hint);
+            match skipped {
+                true => self.notes.lose(message, hint),
+                false => self.notes.warn(message, hint),
+            }
         }
         policy
     }

@@ -97,6 +97,18 @@ pub(crate) fn reads_as_entry(line: &[u8]) -> bool {
     Line::parse(line).is_ok()
 }
 
+/// The lines in which secrets of types begin that are not used here, and their types.
+pub(crate) fn of_other_types(text: &[u8]) -> Vec<(u32, String)> {
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+    let records = records(text).into_iter();
+    records
+        .filter_map(|record| match record.said {
+            Ok(Line::Other(kind)) => Some((record.line, kind)),
+            _ => None,
+        })
+        .collect()
+}
+
 struct Reader<'a> {
     includes: Includes,
     insecure: InsecurePermissions,

@@ -32,10 +32,12 @@ fn joined(parts: &[&str]) -> Zeroizing<String> {
     whole
 }
 
-/// IPv6 addresses are quoted: libreswan would part one from a colon at its end.
+/// IPv6 addresses are quoted: libreswan would part one from a colon at its end, and we a range.
 fn word(party: &Selector) -> String {
     match party {
-        Selector::Address(IpAddr::V6(address)) => format!("\"{address}\""),
+        Selector::Address(IpAddr::V6(_)) | Selector::Range(IpAddr::V6(_), _) => {
+            format!("\"{party}\"")
+        }
         Selector::Name(name) if name.contains('"') => format!("'{name}'"),
         Selector::Name(name) => format!("\"{name}\""),
         other => other.to_string(),
@@ -91,6 +93,11 @@ mod tests {
         assert_eq!(
             **entry(&[six], b"k").unwrap(),
             *"\"2001:db8::\" : PSK \"k\"\n"
+        );
+        let range = Selector::parse(b"2001:db8::-2001:db8:1::");
+        assert_eq!(
+            **entry(&[range], b"k").unwrap(),
+            *"\"2001:db8::-2001:db8:1::\" : PSK \"k\"\n"
         );
         assert_eq!(**entry(&[], b"k").unwrap(), *": PSK \"k\"\n");
     }

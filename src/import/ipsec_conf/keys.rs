@@ -193,13 +193,8 @@ impl Mapping<'_> {
             let value = format_duration(Duration::from_secs(delay.saturating_mul(5)));
             self.import.change(&[id], "ipsec.dpd-timeout", value, &why);
         }
-        if self.longest(&usable, "ipsec.dpd-timeout", idle).is_none()
-            && delay >= default.dpd_timeout.as_secs()
-            && self.import.value("ipsec.dpd-timeout").is_none()
-        {
-            let value = format_duration(Duration::from_secs(delay.saturating_mul(5)));
-            let why = "longer than dpd-interval, as it has to be";
-            self.import.assume("ipsec.dpd-timeout", value, why);
+        if self.longest(&usable, "ipsec.dpd-timeout", idle).is_none() {
+            self.import.assume_dpd_timeout(delay);
         }
     }
 

@@ -133,6 +133,7 @@ impl Work<'_, '_> {
         for (id, key, value) in self.settings(&own) {
             self.connection_key(id, &key, &value, dead);
         }
+        self.import.assume_dpd_timeout(dead);
         for section in &connection.sections {
             let place = section.get(2).map_or("", String::as_str).to_owned();
             for (id, key, value) in self.settings(section) {

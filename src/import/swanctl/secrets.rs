@@ -1,7 +1,5 @@
 //! The section `secrets`.
 
-use std::net::IpAddr;
-
 use wire::Secret;
 use zeroize::Zeroizing;
 
@@ -43,26 +41,21 @@ impl Work<'_, '_> {
                     continue;
                 };
                 let report = &mut self.import.report;
-                let text = String::from_utf8_lossy(value.expose());
                 match key {
                     "secret" => {}
                     _ if !key.starts_with("id") => report.dropped(id, "this key is not known here"),
-                    _ if text == "%any" => {
-                        parties.push(Selector::Any);
-                        report.kept(id, "");
-                    }
-                    _ => match text.parse::<IpAddr>() {
-                        Ok(address) => {
-                            parties.push(Selector::Address(address));
-                            report.kept(id, "");
-                        }
-                        Err(_) => {
+                    _ => match Selector::parse(value.expose()) {
+                        Selector::Name(_) => {
                             names = true;
                             report.changed(
                                 id,
                                 "in Main Mode nobody says a name before the key is needed: the key \
                                  counts whatever the client calls itself",
                             );
+                        }
+                        party => {
+                            parties.push(party);
+                            report.kept(id, "");
                         }
                     },
                 }

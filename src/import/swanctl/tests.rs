@@ -1,4 +1,10 @@
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use crate::compat::{InsecurePermissions, ipsec_secrets};
 use crate::import::testing::{import, lines, settings};
+use crate::import::{Files, run};
 
 const PATH: &str = "/etc/swanctl/swanctl.conf";
 
@@ -31,6 +37,38 @@ fn a_server() {
             ": PSK 'hush \" two'",
         ]
     );
+}
+
+/// strongSwan allows for a time that is not longer than the pause between questions, or for none.
+#[test]
+fn a_long_pause_has_a_longer_timeout() {
+    for timeout in ["", "  dpd_timeout = 5m\n"] {
+        let text = SERVER.replace("dpd_delay = 30s", "dpd_delay = 300s");
+        let text = text.replace("  dpd_timeout = 150s\n", timeout);
+        let import = import(&[(PATH, &text)]);
+        let settings = settings(&import);
+        for wanted in ["dpd-interval = \"5m\"", "dpd-timeout = \"25m\""] {
+            assert!(settings.iter().any(|line| line == wanted), "{settings:?}");
+        }
+    }
+}
+
+/// strongSwan compares them with addresses, and so does adit.
+#[test]
+fn keys_for_networks_stay_theirs() {
+    let text = "secrets {\n ike-a {\n  id = 203.0.113.0/24\n  secret = hush\n }\n ike-b {\n  \
+        id-1 = 198.51.100.1-198.51.100.9\n  id-2 = 0.0.0.0\n  secret = hush\n }\n}\n";
+    let import = import(&[(PATH, text)]);
+    let file = &import.draft.side_files[0];
+    let text = String::from_utf8(file.bytes.to_vec()).unwrap();
+    assert_eq!(
+        text.lines().skip(1).collect::<Vec<_>>(),
+        [
+            "203.0.113.0/24 : PSK \"hush\"",
+            "198.51.100.1-198.51.100.9 %any : PSK \"hush\"",
+        ]
+    );
+    assert_eq!(lines(&import)[2], "3 id = 203.0.113.0/24: kept");
 }
 
 /// One key that an ipsec.secrets cannot hold would take all others with it.
@@ -138,6 +176,34 @@ fn an_ipsec_secrets_beside_it_is_included() {
         text.contains("\ninclude /etc/ipsec.secrets\n: PSK \"hush\"\n"),
         "{text}"
     );
+}
+
+/// A blank would end its name, and a bracket make it a pattern.
+#[test]
+fn the_folder_of_an_included_ipsec_secrets_may_have_any_name() {
+    for name in ["plain", "old server", "backup[1]", "it's \tthe *old* one?"] {
+        let root = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &[u8]| {
+            let path = root.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+            path
+        };
+        let key = b"secrets {\n ike {\n  secret = hush\n }\n}\n";
+        let swanctl = write("swanctl.conf", key);
+        let keys = b"192.0.2.1 : PSK \"hush hush hush hush hush\"\n";
+        let old = write(&format!("{name}/ipsec.secrets"), keys);
+        let files = Files::named(Path::new("/"), &[swanctl, old]).unwrap();
+        let import = run(files, Vec::new(), &root.path().join("adit.toml"));
+        let written = write("ipsec.secrets", &import.draft.side_files[0].bytes);
+        let mut findings = Vec::new();
+        let refuse = InsecurePermissions::Refuse;
+        let entries = ipsec_secrets::load(&written, refuse, &mut findings).unwrap();
+        assert_eq!(entries.len(), 2, "{name}: {findings:?}");
+        let report = lines(&import);
+        assert_eq!(report.last().unwrap(), "1 (secret): kept: read as it is");
+    }
 }
 
 proptest::proptest! {
