@@ -119,7 +119,7 @@ pub struct Timing {
     /// Pause between two unanswered questions.
     pub dpd_interval: Duration,
     /// Questions before a peer counts as dead.
-    pub dpd_tries: u8,
+    pub dpd_tries: u16,
     /// Silence that is forgiven peers that sleep for long ([`Make::dozes`](crate::Make::dozes)).
     pub doze: Duration,
     /// Pause between NAT keepalives (RFC 3948 §4).

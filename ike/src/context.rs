@@ -29,7 +29,7 @@ const NONCE_LEN: usize = 32;
 const REMEMBERED_REFUSALS: usize = 4096;
 /// One source is reported this often for one kind of refusal.
 const REFUSAL_INTERVAL: Duration = Duration::from_secs(60);
-/// All sources together are reported this often per second.
+/// All sources together that may be forged are reported this often per second.
 const REFUSALS_PER_SECOND: u32 = 50;
 
 /// Who waits for an answer.
@@ -156,20 +156,45 @@ impl Context {
         wire::pop_front(&mut self.outputs)
     }
 
-    /// Reports a refusal, unless the same was reported lately.
+    /// Reports a refusal of a peer that gets our answers, unless the same was reported lately.
     pub(crate) fn refuse(&mut self, path: Path, sa: Option<SaId>, make: Make, refusal: Refusal) {
-        self.counters.refused = self.counters.refused.saturating_add(1);
-        if self.refusals.admits(self.now, path.remote, refusal.kind()) {
+        self.report_refusal(path, sa, make, true, refusal);
+    }
+
+    /// Reports a refusal of somebody whose address may be forged, unless the same was reported
+    /// lately, or too much was.
+    pub(crate) fn refuse_unproven(&mut self, path: Path, make: Make, refusal: Refusal) {
+        self.report_refusal(path, None, make, false, refusal);
+    }
+
+    fn report_refusal(
+        &mut self,
+        path: Path,
+        sa: Option<SaId>,
+        make: Make,
+        proven: bool,
+        refusal: Refusal,
+    ) {
+        count(&mut self.counters.refused);
+        let (source, kind) = (path.remote.ip(), refusal.kind());
+        if self.refusals.admits(self.now, source, proven, kind) {
             self.event(Event::Refused {
                 path,
                 sa,
                 make,
+                proven,
                 refusal,
             });
         } else {
-            let silent = &mut self.counters.refused_silently;
-            *silent = silent.saturating_add(1);
+            let silent = self.refusals.silent.entry(kind);
+            count(&mut silent.or_insert((refusal, 0)).1);
         }
+    }
+
+    /// The refusals that were not reported: one of each kind, and how many there were.
+    pub(crate) fn refused_silently(&self) -> impl Iterator<Item = (&Refusal, u64)> {
+        let silent = self.refusals.silent.values();
+        silent.map(|(refusal, count)| (refusal, *count))
     }
 
     /// A Main Mode whose first message came from `source` has succeeded.
@@ -218,22 +243,26 @@ pub(crate) const fn count(counter: &mut u64) {
 /// Keeps one peer's mistakes from filling the log.
 #[derive(Debug, Default)]
 struct RefusalLog {
-    last: BTreeMap<(IpAddr, &'static str), Instant>,
+    /// By source, whether it is proven, and kind: who forges an address silences nobody there.
+    last: BTreeMap<(IpAddr, bool, &'static str), Instant>,
+    /// What was not reported, by its kind.
+    silent: BTreeMap<&'static str, (Refusal, u64)>,
     /// When a Main Mode of a source was last completed.
     successes: BTreeMap<SocketAddr, Instant>,
     window: Instant,
+    /// Reports about sources that may be forged.
     in_window: u32,
 }
 
 impl RefusalLog {
-    fn admits(&mut self, now: Instant, source: SocketAddr, kind: &'static str) -> bool {
+    fn admits(&mut self, now: Instant, source: IpAddr, proven: bool, kind: &'static str) -> bool {
         if now - self.window >= Duration::from_secs(1) {
             (self.window, self.in_window) = (now, 0);
         }
-        if self.in_window >= REFUSALS_PER_SECOND {
+        if !proven && self.in_window >= REFUSALS_PER_SECOND {
             return false;
         }
-        let key = (source.ip(), kind);
+        let key = (source, proven, kind);
         if self
             .last
             .get(&key)
@@ -245,7 +274,7 @@ impl RefusalLog {
             self.last.clear();
         }
         self.last.insert(key, now);
-        self.in_window = self.in_window.saturating_add(1);
+        self.in_window = self.in_window.saturating_add(u32::from(!proven));
         true
     }
 }
@@ -345,5 +374,21 @@ impl Retry {
         context.send(self.route, self.message.clone());
         self.sent = self.sent.saturating_add(1);
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_forges_an_address_silences_nobody_there() {
+        let mut log = RefusalLog::default();
+        let now = Instant::from_boot(Duration::from_secs(100));
+        let source = IpAddr::from([192, 0, 2, 1]);
+        assert!(log.admits(now, source, false, "malformed"));
+        assert!(!log.admits(now, source, false, "malformed"));
+        assert!(log.admits(now, source, true, "malformed"));
+        assert!(!log.admits(now, source, true, "malformed"));
     }
 }

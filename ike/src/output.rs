@@ -163,6 +163,9 @@ pub enum Event {
         sa: Option<SaId>,
         /// What is known of the peer's make.
         make: Make,
+        /// Whether the peer gets our answers: message 3 of its Main Mode has come. If not, its
+        /// address may be forged.
+        proven: bool,
         /// Why.
         refusal: Refusal,
     },

@@ -15,7 +15,9 @@ use crate::context::{Answered, Context, Route, same};
 use crate::crypto::{Iv, Keymat, Opened};
 use crate::habits::MessageIds;
 use crate::quick_mode::QuickMode;
-use crate::{ChildId, Habits, Identity, KeyName, Make, Nat, SaId, SaInfo, main_mode, policy};
+use crate::{
+    ChildId, CloseReason, Habits, Identity, KeyName, Make, Nat, SaId, SaInfo, main_mode, policy,
+};
 
 /// Message ids that are remembered, so that neither a recorded message nor one of ours can pass
 /// for a new one of the peer's. Dead Peer Detection uses up four a minute on a silent SA, and so
@@ -196,6 +198,9 @@ pub(crate) struct Established {
     pub(crate) successor: Option<SaId>,
     /// The peer has been told of its end, which comes when its successor is up.
     pub(crate) told: bool,
+    /// It has ended, and why. That is reported when the successor that was under way is up, or has
+    /// failed.
+    pub(crate) ended: Option<Box<CloseReason>>,
 }
 
 impl Established {
@@ -285,7 +290,7 @@ pub(crate) struct Dpd {
     /// The number of our question.
     pub(crate) sequence: u32,
     /// How often it has been asked.
-    pub(crate) asked: u8,
+    pub(crate) asked: u16,
 }
 
 impl Dpd {

@@ -7,7 +7,7 @@ use crate::codec::{Chain, ExchangeType, Header, MessageId, Notification, Payload
 use crate::context::{Fingerprint, count};
 use crate::cookie::without_marker;
 use crate::sa::{Established, Frame, PartyKey, Phase, Role};
-use crate::{Event, Make, Refusal, SaId, make};
+use crate::{ChildId, Event, Make, Refusal, SaId, make};
 
 /// Major version 1, whatever the minor one.
 const MAJOR_1: u8 = 1;
@@ -36,8 +36,8 @@ impl Endpoint {
         if major != MAJOR_1 {
             count(&mut self.context.counters.malformed);
             if major == 2 {
-                self.context
-                    .refuse(path, None, Make::Unknown, Refusal::Version { major, minor });
+                let refusal = Refusal::Version { major, minor };
+                self.context.refuse_unproven(path, Make::Unknown, refusal);
             }
             return;
         }
@@ -93,7 +93,7 @@ impl Endpoint {
                 let chain = Chain::parse(header.next, body, Trailing::Nothing);
                 let make = chain.map_or(Make::Unknown, |chain| make::of_message(&chain));
                 self.context
-                    .refuse(path, None, make, Refusal::AggressiveMode);
+                    .refuse_unproven(path, make, Refusal::AggressiveMode);
             }
             _ => count(&mut self.context.counters.unknown_cookies),
         }
@@ -158,8 +158,9 @@ impl Endpoint {
             return;
         };
         established.dpd.note(now);
+        let before = frame.path;
         let moved = move_path(frame, established, path);
-        self.rehome(id);
+        self.rehome(id, before);
         if moved {
             self.context.event(Event::PathChanged { sa: id, path });
         }
@@ -172,26 +173,31 @@ impl Endpoint {
             return;
         };
         if path.carrier == Carrier::NatT && established.wants_udp() {
-            frame.path = path;
+            let before = std::mem::replace(&mut frame.path, path);
             established.natt_path = Some(path);
-            self.rehome(id);
+            self.rehome(id, before);
         }
     }
 
     /// Where a peer is belongs to who it is: after a change of its address the IKE SAs that it
-    /// makes there must be able to speak for the child SAs that it has.
-    fn rehome(&mut self, id: SaId) {
+    /// makes there must be able to speak for the child SAs that it has. Its other IKE SAs that were
+    /// where this one was go with it and, if none stays, the child SAs whose IKE SA is gone.
+    ///
+    /// They do so only if it was there when it began, which is proven: whoever has the keys may
+    /// write any address on later messages.
+    fn rehome(&mut self, id: SaId, before: Path) {
         let Some((frame, established)) = self.sas.get_mut(&id).and_then(|sa| sa.established())
         else {
             return;
         };
-        let remote = frame.path.remote.ip();
-        if established.party.remote == remote {
+        let (path, old) = (frame.path, established.party.clone());
+        if old.remote == path.remote.ip() {
             return;
         }
+        let leads = frame.proven == before.remote.ip();
         let party = PartyKey {
-            remote,
-            ..(*established.party).clone()
+            remote: path.remote.ip(),
+            ..(*old).clone()
         };
         // Many share one key in the map; the new one is shared as well.
         let known = self
@@ -199,16 +205,36 @@ impl Endpoint {
             .get_key_value(&party)
             .map(|(known, _)| known.clone());
         let party = known.unwrap_or_else(|| party.into());
-        let old = std::mem::replace(&mut established.party, party.clone());
-        self.established.relocate(old.remote, remote);
-        let children = established.children.clone();
+        let Some(members) = self.parties.get(&old) else {
+            return;
+        };
+        let goes = |sa: &SaId| {
+            let there = self.sas.get(sa).map(|sa| sa.frame.path);
+            *sa == id || (leads && there == Some(before))
+        };
+        let (movers, stayers): (Vec<SaId>, Vec<SaId>) = members.sas.iter().copied().partition(goes);
+        let all = leads && stayers.is_empty();
+        let children = members.children.iter().copied().filter(|child| {
+            let sa = self.children.get(child).map(|child| child.sa);
+            all || sa.is_some_and(|sa| movers.contains(&sa))
+        });
+        let children: Vec<ChildId> = children.collect();
         self.leave_party(&old, |members| {
-            members.sas.remove(&id);
+            members.sas.retain(|sa| !movers.contains(sa));
             members.children.retain(|child| !children.contains(child));
         });
         let members = self.parties.entry(party.clone()).or_default();
-        members.sas.insert(id);
+        members.sas.extend(movers.iter().copied());
         members.children.extend(children.iter().copied());
+        for mover in movers {
+            let sa = self.sas.get_mut(&mover).and_then(|sa| sa.established());
+            let Some((frame, established)) = sa else {
+                continue;
+            };
+            move_path(frame, established, path);
+            established.party = party.clone();
+            self.established.relocate(old.remote, party.remote);
+        }
         for name in children {
             let Some(child) = self.children.get_mut(&name) else {
                 continue;

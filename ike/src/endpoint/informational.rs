@@ -11,6 +11,7 @@ use crate::codec::{
 use crate::context::count;
 use crate::habits::Farewell;
 use crate::sa::Phase;
+use crate::timers::Owner;
 use crate::{ChildId, CloseReason, Event, SaId};
 
 impl Endpoint {
@@ -120,9 +121,7 @@ impl Endpoint {
                         .is_some_and(|(_, sa)| sa.party == party);
                     if same_party {
                         // Child SAs live on: racoon deletes the old IKE SA when it rekeys.
-                        self.remove_sa(named);
-                        let reason = CloseReason::PeerDeleted;
-                        self.context.event(Event::SaDown { sa: named, reason });
+                        self.sa_down(named, CloseReason::PeerDeleted);
                     }
                 }
             }
@@ -179,7 +178,6 @@ impl Endpoint {
             }
             return;
         };
-        let successor = sa.successor.take();
         let in_one = sa.habits().is_some_and(|h| h.farewell == Farewell::One);
         let delete_sa = Delete::isakmp(frame.initiator, frame.responder);
         let children: Vec<ChildId> = sa.children.iter().copied().collect();
@@ -200,16 +198,23 @@ impl Endpoint {
         for child in children {
             self.child_down(child, reason.clone());
         }
-        // What was to replace it must not come up after all. A successor that is up stands alone.
-        if let Some(successor) = successor
-            && self
-                .sas
-                .get(&successor)
-                .is_some_and(|sa| matches!(sa.phase, Phase::Initiating(_)))
-        {
+        self.drop_successor(id);
+        self.end_sa_alone(id, reason);
+    }
+
+    /// What was to replace an IKE SA must not come up after all.
+    pub(super) fn drop_successor(&mut self, id: SaId) {
+        if let Some(successor) = self.successor(id) {
             self.remove_sa(successor);
         }
-        self.end_sa_alone(id, reason);
+    }
+
+    /// What is to replace an IKE SA, if it is under way. A successor that is up stands alone.
+    fn successor(&mut self, id: SaId) -> Option<SaId> {
+        let (_, sa) = self.sas.get_mut(&id)?.established()?;
+        let successor = sa.successor?;
+        let sa = self.sas.get(&successor)?;
+        matches!(sa.phase, Phase::Initiating(_)).then_some(successor)
     }
 
     /// Ends an IKE SA, and tells the peer; its child SAs live on.
@@ -219,6 +224,18 @@ impl Endpoint {
         };
         if !sa.told {
             self.tell_end_of_sa(id);
+        }
+        self.sa_down(id, reason);
+    }
+
+    /// An IKE SA has ended, and the peer knows; its child SAs live on. Where its successor is under
+    /// way it is kept until that takes its place, or fails: what was its would be nobody's.
+    fn sa_down(&mut self, id: SaId, reason: CloseReason) {
+        if self.successor(id).is_some()
+            && let Some((_, sa)) = self.sas.get_mut(&id).and_then(|sa| sa.established())
+        {
+            (sa.told, sa.ended) = (true, Some(Box::new(reason)));
+            return self.context.timers.cancel_all(Owner::Sa(id));
         }
         self.remove_sa(id);
         self.context.event(Event::SaDown { sa: id, reason });

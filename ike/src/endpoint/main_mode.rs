@@ -38,7 +38,7 @@ impl Endpoint {
             count(&mut self.context.counters.unexpected);
             return self
                 .context
-                .refuse(path, None, make::of_message(&chain), refusal);
+                .refuse_unproven(path, make::of_message(&chain), refusal);
         }
         count(&mut self.context.counters.main_modes);
         let frame = Frame {
@@ -62,7 +62,7 @@ impl Endpoint {
                 }
                 return self
                     .context
-                    .refuse(path, None, make::of_message(&chain), refusal);
+                    .refuse_unproven(path, make::of_message(&chain), refusal);
             }
         };
         while let Some(victim) = self
@@ -127,8 +127,8 @@ impl Endpoint {
                 half_open: limits.half_open_total,
                 per_source: limits.half_open_per_source,
             };
-            self.context
-                .refuse(sa.frame.path, None, state.make(), refusal);
+            let path = sa.frame.proven_path(sa.frame.path);
+            self.context.refuse(path, None, state.make(), refusal);
         }
     }
 
@@ -147,8 +147,11 @@ impl Endpoint {
             return;
         }
         if let Some(refusal) = state.unfinished() {
-            self.context
-                .refuse(sa.frame.path, None, state.make(), refusal);
+            let path = sa.frame.proven_path(sa.frame.path);
+            match state.is_proven() {
+                true => self.context.refuse(path, None, state.make(), refusal),
+                false => self.context.refuse_unproven(path, state.make(), refusal),
+            }
         }
     }
 
@@ -278,6 +281,9 @@ impl Endpoint {
             (Some(old), Some((_, established))) => {
                 tracing::debug!(sa = %old, %reason, "rekeying failed");
                 established.successor = None;
+                if let Some(ended) = established.ended.take() {
+                    return self.end_sa_alone(old, *ended);
+                }
                 let again = self.context.now + REKEY_RETRY;
                 self.context.timers.set(Owner::Sa(old), Timer::Rekey, again);
             }
@@ -359,6 +365,7 @@ impl Endpoint {
             return;
         };
         let children = std::mem::take(&mut established.children);
+        let ended = established.ended.take();
         let kept = established.habits().map(|habits| habits.ike_rekey.old);
         let kept = kept.unwrap_or_default();
         for child in &children {
@@ -370,6 +377,9 @@ impl Endpoint {
             established.children.extend(children);
         }
         self.context.event(Event::SaRekeyed { old, new });
+        if let Some(ended) = ended {
+            return self.end_sa_alone(old, *ended);
+        }
         let owner = Owner::Sa(old);
         for timer in [Timer::Rekey, Timer::KeepAlive, Timer::Dpd] {
             self.context.timers.cancel(owner, timer);

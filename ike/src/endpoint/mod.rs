@@ -24,8 +24,8 @@ use crate::habits::FirstPort;
 use crate::half_open::HalfOpen;
 use crate::sa::{Party, Phase, Sa};
 use crate::{
-    Answer, ChildId, CloseReason, Config, Cookies, Event, Habits, Keyring, Output, RequestId, SaId,
-    SaInfo, Timer,
+    Answer, ChildId, CloseReason, Config, Cookies, Event, Habits, Keyring, Output, Refusal,
+    RequestId, SaId, SaInfo, Timer,
 };
 
 /// What the initiator needs to know.
@@ -88,8 +88,6 @@ pub struct Counters {
     pub quick_modes: u64,
     /// Refusals, reported or not.
     pub refused: u64,
-    /// Refusals that were not reported because there were too many.
-    pub refused_silently: u64,
     /// Messages in pieces.
     pub fragments: FragmentCounters,
 }
@@ -321,5 +319,11 @@ impl Endpoint {
     /// What was seen and not worth an event.
     pub const fn counters(&self) -> Counters {
         self.context.counters
+    }
+
+    /// The refusals that no [`Event::Refused`] told of, because the same had been told lately, or
+    /// too much at once of peers that may be forged: one of each kind, and how many there were.
+    pub fn refused_silently(&self) -> impl Iterator<Item = (&Refusal, u64)> {
+        self.context.refused_silently()
     }
 }

@@ -145,6 +145,7 @@ impl Endpoint {
                 self.child_down(child, CloseReason::DeadPeer);
             }
         }
+        self.drop_successor(id);
         self.remove_sa(id);
         self.context.event(Event::SaDown {
             sa: id,

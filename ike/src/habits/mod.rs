@@ -167,7 +167,7 @@ pub enum DeadPeers {
         /// Pause between two unanswered questions.
         interval: Duration,
         /// Questions before the peer counts as dead.
-        tries: u8,
+        tries: u16,
     },
 }
 
@@ -271,7 +271,10 @@ const PRECEDENCE: Duration = Duration::from_secs(2);
 
 /// How a peer is asked if it lives: silence before the first question, pause between questions,
 /// and their number. `None` never asks.
-pub(crate) fn asking(habits: Option<&Habits>, config: &Config) -> Option<(Duration, Duration, u8)> {
+pub(crate) fn asking(
+    habits: Option<&Habits>,
+    config: &Config,
+) -> Option<(Duration, Duration, u16)> {
     let (idle, interval, tries) = match habits.map(|habits| habits.dead_peers) {
         Some(DeadPeers::Unasked) => return None,
         Some(DeadPeers::Asked {

@@ -74,6 +74,7 @@ impl Finished {
             initiate: self.initiate,
             successor: None,
             told: false,
+            ended: None,
         }
     }
 }

@@ -182,6 +182,16 @@ pub struct Policy {
     ciphers: Vec<Cipher>,
     hashes: Vec<HashAlgorithm>,
     esp: Vec<EspSuite>,
+    given: Given,
+}
+
+/// Which lists of a [`Policy`] somebody has given, so that no option adds to them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Given {
+    groups: bool,
+    ciphers: bool,
+    hashes: bool,
+    esp: bool,
 }
 
 impl Default for Policy {
@@ -211,7 +221,26 @@ impl Policy {
             ciphers: admitted(&CIPHERS, options),
             hashes: admitted(&HASHES, options),
             esp: admitted(&esp::suites(), options),
+            given: Given::default(),
         }
+    }
+
+    /// The same policy with all options on. Lists that are given stay as they are.
+    fn with_all_options(&self) -> Self {
+        let mut all = Self::new(&LegacyOption::ALL);
+        if self.given.groups {
+            all.groups.clone_from(&self.groups);
+        }
+        if self.given.ciphers {
+            all.ciphers.clone_from(&self.ciphers);
+        }
+        if self.given.hashes {
+            all.hashes.clone_from(&self.hashes);
+        }
+        if self.given.esp {
+            all.esp.clone_from(&self.esp);
+        }
+        all
     }
 
     /// The same policy with another list of groups, best first: `["modp2048"]`.
@@ -221,6 +250,10 @@ impl Policy {
     pub fn with_groups(self, names: &[&str]) -> Result<Self, PolicyError> {
         Ok(Self {
             groups: self.named(&GROUPS, names)?,
+            given: Given {
+                groups: true,
+                ..self.given
+            },
             ..self
         })
     }
@@ -232,6 +265,10 @@ impl Policy {
     pub fn with_ciphers(self, names: &[&str]) -> Result<Self, PolicyError> {
         Ok(Self {
             ciphers: self.named(&CIPHERS, names)?,
+            given: Given {
+                ciphers: true,
+                ..self.given
+            },
             ..self
         })
     }
@@ -243,6 +280,10 @@ impl Policy {
     pub fn with_hashes(self, names: &[&str]) -> Result<Self, PolicyError> {
         Ok(Self {
             hashes: self.named(&HASHES, names)?,
+            given: Given {
+                hashes: true,
+                ..self.given
+            },
             ..self
         })
     }
@@ -262,6 +303,10 @@ impl Policy {
             .collect();
         Ok(Self {
             esp: self.named(&table, names)?,
+            given: Given {
+                esp: true,
+                ..self.given
+            },
             ..self
         })
     }

@@ -8,7 +8,7 @@ use crate::codec::{AuthMethod, Phase1Offer, Proposal, ProtocolId, Sa, Transform}
 use crate::crypto::{Cipher, Group, HashAlgorithm, Phase1Suite};
 
 /// Lifetime of an SA whose proposal names none (RFC 2407 §4.5).
-pub(crate) const DEFAULT_LIFETIME: u64 = 28_800;
+const DEFAULT_LIFETIME: u64 = 28_800;
 
 /// Transforms named in a log sentence; more would bury the sentence.
 const SHOWN: usize = 24;
@@ -34,8 +34,15 @@ fn suite_of(offer: &Phase1Offer) -> Option<Phase1Suite> {
     })
 }
 
-fn seconds(offered: Option<u64>) -> Duration {
-    Duration::from_secs(offered.unwrap_or(DEFAULT_LIFETIME))
+/// The lifetime that an offer or an answer names.
+///
+/// QUIRK(strongSwan): without rekeying it offers 0, and means that there is no limit. When its IKE
+/// SA is deleted all the same, its child SAs go as well.
+pub(super) fn seconds(offered: Option<u64>) -> Duration {
+    match offered {
+        Some(0) => Duration::MAX,
+        offered => Duration::from_secs(offered.unwrap_or(DEFAULT_LIFETIME)),
+    }
 }
 
 impl Policy {
@@ -104,7 +111,7 @@ impl Policy {
         {
             return Refusal::AuthenticationMethod(auth.to_string());
         }
-        let everything = Self::new(&LegacyOption::ALL);
+        let everything = self.with_all_options();
         let missing = offers
             .iter()
             .filter_map(suite_of)

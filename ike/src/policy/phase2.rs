@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::phase1::{DEFAULT_LIFETIME, in_words};
+use super::phase1::{in_words, seconds};
 use super::{EspEncryption, EspIntegrity, EspSuite, KeyBits, LegacyOption, Policy, esp};
 use crate::Refusal;
 use crate::codec::{
@@ -28,6 +28,23 @@ pub(crate) struct Phase2Choice {
     pub(crate) lifetime: Duration,
     /// Its volume.
     pub(crate) kilobytes: Option<u64>,
+}
+
+impl Phase2Choice {
+    /// Takes what is shorter in the lifetimes that the peer names afterwards.
+    pub(crate) fn shorten(&mut self, wanted: &Phase2Offer) {
+        if wanted.life_seconds.is_some() {
+            self.lifetime = self.lifetime.min(seconds(wanted.life_seconds));
+        }
+        if let Some(kilobytes) = volume(wanted.life_kilobytes) {
+            self.kilobytes = Some(self.kilobytes.map_or(kilobytes, |k| k.min(kilobytes)));
+        }
+    }
+}
+
+/// The volume that an offer or an answer names. As with seconds, 0 means that there is no limit.
+fn volume(offered: Option<u64>) -> Option<u64> {
+    offered.filter(|kilobytes| *kilobytes > 0)
 }
 
 /// What an offer is judged against.
@@ -151,8 +168,8 @@ impl Policy {
                     suite,
                     udp,
                     pfs: offered.group.and_then(|group| self.pfs_group(group)),
-                    lifetime: Duration::from_secs(offered.life_seconds.unwrap_or(DEFAULT_LIFETIME)),
-                    kilobytes: offered.life_kilobytes,
+                    lifetime: seconds(offered.life_seconds),
+                    kilobytes: volume(offered.life_kilobytes),
                 };
                 best = Some((rank, choice));
             }
@@ -199,20 +216,18 @@ impl Policy {
             .flat_map(|proposal| proposal.transforms.iter().map(Phase2Offer::read))
             .collect();
         let all = esp::suites();
+        let everything = self.with_all_options();
         let missing = offers.iter().filter_map(|offer| {
-            let suite = suite_of(offer)?;
+            let suite = suite_of(offer).filter(|suite| everything.esp.contains(suite))?;
             let mut needs = all.iter().find(|(known, ..)| *known == suite)?.2.to_vec();
+            match offer.group {
+                Some(GroupId::MODP_1024) => needs.push(LegacyOption::PfsModp1024),
+                Some(GroupId::MODP_1536) => needs.push(LegacyOption::Modp1536),
+                _ => {}
+            }
             let known_group = match offer.group {
                 None => true,
-                Some(GroupId::MODP_1024) => {
-                    needs.push(LegacyOption::PfsModp1024);
-                    context.key_exchange
-                }
-                Some(GroupId::MODP_1536) => {
-                    needs.push(LegacyOption::Modp1536);
-                    context.key_exchange
-                }
-                Some(group) => context.key_exchange && self.pfs_group(group).is_some(),
+                Some(group) => context.key_exchange && everything.pfs_group(group).is_some(),
             };
             needs.retain(|option| !self.is_on(*option));
             (known_group && !needs.is_empty()).then_some(needs)
@@ -286,8 +301,8 @@ impl Policy {
             suite,
             udp: chosen.encapsulation.is_some_and(EncapsulationMode::is_udp),
             pfs: chosen.group.and_then(Group::from_id),
-            lifetime: Duration::from_secs(chosen.life_seconds.unwrap_or(DEFAULT_LIFETIME)),
-            kilobytes: chosen.life_kilobytes,
+            lifetime: seconds(chosen.life_seconds),
+            kilobytes: volume(chosen.life_kilobytes),
         })
     }
 }

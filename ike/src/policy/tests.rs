@@ -1,10 +1,13 @@
 //! What the clients of the field get, and how refusals are put.
 
+use std::time::Duration;
+
 use super::*;
 use crate::Refusal;
 use crate::codec::{
     Attribute, AuthAlgorithm, AuthMethod, EncapsulationMode, EncryptionId, EspTransformId, GroupId,
-    HashId, Phase1Attribute, Phase1Offer, Phase2Offer, Proposal, ProtocolId, Sa, Transform,
+    HashId, Phase1Attribute, Phase1Offer, Phase2Attribute, Phase2Offer, Proposal, ProtocolId, Sa,
+    Transform,
 };
 
 const AES: u16 = 7;
@@ -200,6 +203,119 @@ fn what_is_unknown_is_skipped() {
     );
 }
 
+/// Sets attributes of this class to 0 in all transforms.
+fn zero(offer: &mut Sa, class: u16) {
+    for proposal in &mut offer.proposals {
+        for transform in &mut proposal.transforms {
+            for attribute in &mut transform.attributes {
+                if attribute.class == class {
+                    *attribute = Attribute::basic(class, 0);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_lifetime_or_volume_of_0_is_no_limit() {
+    let policy = Policy::default();
+    let mut offer = windows();
+    zero(&mut offer, Phase1Attribute::LIFE_DURATION.0);
+    let choice = policy.choose_phase1(&offer).expect("acceptable");
+    assert_eq!(choice.lifetime, Duration::MAX);
+
+    let limited = phase2(&[(12, Some(256), 2)]);
+    let mut offer = limited.clone();
+    zero(&mut offer, Phase2Attribute::LIFE_DURATION.0);
+    let mut choice = policy.choose_phase2(&offer, PLAIN).expect("acceptable");
+    assert_eq!((choice.lifetime, choice.kilobytes), (Duration::MAX, None));
+    choice.answer.proposals[0].spi = vec![0x12, 0x34, 0x56, 0x78];
+    let accepted = policy.accept_phase2(&limited, &choice.answer);
+    let accepted = accepted.expect("an answer");
+    assert_eq!(
+        (accepted.lifetime, accepted.kilobytes),
+        (Duration::MAX, None)
+    );
+
+    let mut choice = policy.choose_phase2(&limited, PLAIN).expect("acceptable");
+    for (seconds, kilobytes) in [(0, 0), (1800, 0), (0, 1000), (3600, 2000)] {
+        choice.shorten(&Phase2Offer {
+            life_seconds: Some(seconds),
+            life_kilobytes: Some(kilobytes),
+            ..Phase2Offer::new(EspTransformId::AES_CBC)
+        });
+    }
+    assert_eq!(
+        (choice.lifetime, choice.kilobytes),
+        (Duration::from_secs(1800), Some(1000))
+    );
+}
+
+/// An option adds nothing to a list that is given.
+#[test]
+fn options_are_named_where_they_help() {
+    fn named<T: fmt::Debug>(outcome: Result<T, Refusal>) -> Vec<LegacyOption> {
+        match outcome {
+            Err(
+                Refusal::NoIkeProposal {
+                    admitted_by_options: options,
+                    ..
+                }
+                | Refusal::NoEspProposal {
+                    admitted_by_options: options,
+                    ..
+                },
+            ) => options,
+            other => panic!("{other:?}"),
+        }
+    }
+    let open = Policy::default();
+    let groups = open.clone().with_groups(&["modp2048"]).expect("known");
+    let ciphers = open.clone().with_ciphers(&["aes256"]).expect("known");
+    let hashes = open.clone().with_hashes(&["sha1"]).expect("known");
+    let esp = open.clone().with_esp(&["aes256-sha1"]).expect("known");
+
+    let triple = phase1(&[(TRIPLE, None, SHA1, 14)]);
+    let md5 = phase1(&[(AES, Some(256), MD5, 14)]);
+    let cases = [
+        (&open, android(), vec![LegacyOption::Android]),
+        (&groups, android(), vec![]),
+        (&ciphers, android(), vec![LegacyOption::Android]),
+        (&open, triple.clone(), vec![LegacyOption::TripleDes]),
+        (&ciphers, triple.clone(), vec![]),
+        (&groups, triple, vec![LegacyOption::TripleDes]),
+        (&open, md5.clone(), vec![LegacyOption::Md5]),
+        (&hashes, md5, vec![]),
+    ];
+    for (number, (policy, offer, options)) in cases.into_iter().enumerate() {
+        let outcome = policy.choose_phase1(&offer);
+        assert_eq!(named(outcome), options, "phase 1, case {number}");
+    }
+
+    let pfs = |group| {
+        let mut offer = phase2(&[(12, Some(256), 2)]);
+        let attribute = Attribute::basic(Phase2Attribute::GROUP.0, group);
+        offer.proposals[0].transforms[0].attributes.push(attribute);
+        let context = Phase2Context {
+            key_exchange: true,
+            ..PLAIN
+        };
+        (offer, context)
+    };
+    let triple = (phase2(&[(3, None, 2)]), PLAIN);
+    let cases = [
+        (&open, triple.clone(), vec![LegacyOption::TripleDes]),
+        (&esp, triple, vec![]),
+        (&open, pfs(5), vec![LegacyOption::Modp1536]),
+        (&groups, pfs(5), vec![]),
+        (&groups, pfs(2), vec![LegacyOption::PfsModp1024]),
+    ];
+    for (number, (policy, (offer, context), options)) in cases.into_iter().enumerate() {
+        let outcome = policy.choose_phase2(&offer, context);
+        assert_eq!(named(outcome), options, "phase 2, case {number}");
+    }
+}
+
 #[test]
 fn another_way_to_authenticate_is_named() {
     let mut offer = windows();
@@ -350,7 +466,7 @@ fn our_own_offer_fits_a_datagram_and_is_one_we_would_take() {
     // With everything weak as well it is split by IP, which nobody but a tester asks for.
     let all = Policy::new(&LegacyOption::ALL);
     for (policy, most) in [(Policy::default(), 1000), (all, 2500)] {
-        let offer = policy.offer_phase1(std::time::Duration::from_secs(28_800));
+        let offer = policy.offer_phase1(Duration::from_secs(28_800));
         let bytes = crate::codec::PayloadBody::to_body(&offer);
         assert!(bytes.len() < most, "{} bytes", bytes.len());
         let choice = policy.choose_phase1(&offer).expect("our own");

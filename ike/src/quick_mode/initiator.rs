@@ -389,12 +389,7 @@ fn shorten(choice: &mut Phase2Choice, chain: &Chain<'_>) {
             id,
             attributes,
         });
-        if let Some(seconds) = lives.life_seconds {
-            choice.lifetime = choice.lifetime.min(std::time::Duration::from_secs(seconds));
-        }
-        if let Some(kilobytes) = lives.life_kilobytes {
-            choice.kilobytes = Some(choice.kilobytes.map_or(kilobytes, |k| k.min(kilobytes)));
-        }
+        choice.shorten(&lives);
     }
 }
 

@@ -212,6 +212,32 @@ fn a_client_that_never_rekeys_is_outlived_by_a_margin() {
     );
 }
 
+/// QUIRK(strongSwan): it offers 0 when it is not to rekey.
+#[test]
+fn a_lifetime_of_0_does_not_end() {
+    let client = Config {
+        timing: Timing {
+            ike_lifetime: Duration::ZERO,
+            child_lifetime: Duration::ZERO,
+            ..Timing::default()
+        },
+        ..Config::default()
+    };
+    let mut pair = Pair::with(9, client, Config::default());
+    pair.connect();
+    pair.run_for(seconds(3600));
+    let (sa, child) = ids(&pair, Side::Server);
+    let ceiling = Timing::default().lifetime_ceiling;
+    assert_eq!(pair.sas[&(Side::Server, sa)].lifetime, ceiling);
+    assert_eq!(pair.children[&(Side::Server, child)].lifetime, ceiling);
+    for side in [Side::Client, Side::Server] {
+        assert!(!pair.has(side, |event| matches!(
+            event,
+            Event::SaDown { .. } | Event::ChildDown { .. }
+        )));
+    }
+}
+
 #[test]
 fn the_answer_to_a_request_of_something_gone_is_ignored() {
     let mut pair = Pair::new(8);

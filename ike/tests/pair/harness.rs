@@ -58,6 +58,8 @@ pub struct Pair {
     pub faults: Faults,
     /// A NAT in front of the client.
     pub client_nat: bool,
+    /// Its address outside.
+    pub nat_address: IpAddr,
     /// A 1:1 NAT in front of the server.
     pub server_nat: bool,
     /// Whether the client asks for a child SA as soon as an IKE SA it began is up.
@@ -112,6 +114,7 @@ impl Pair {
             server: Endpoint::new(server, Rng::seed_from_u64(rng.next_u64())),
             faults: Faults::default(),
             client_nat: false,
+            nat_address: ip(CLIENT_NAT),
             server_nat: false,
             auto_child: true,
             key: key.clone(),
@@ -176,7 +179,7 @@ impl Pair {
         match from {
             Side::Client => {
                 if self.client_nat {
-                    source.set_ip(ip(CLIENT_NAT));
+                    source.set_ip(self.nat_address);
                     source.set_port(source.port().wrapping_add(10_000));
                 }
                 if self.server_nat {

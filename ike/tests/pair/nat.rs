@@ -1,7 +1,8 @@
 //! NAT traversal: who is behind a NAT, what each side says, where ESP goes.
 
 use ike::codec::{Chain, Header, PayloadType, Trailing, VendorId};
-use ike::{Config, Encapsulation, EspMode, Event, Output};
+use ike::habits::OldSa;
+use ike::{CloseReason, Config, Encapsulation, EspMode, Event, Output, SaId};
 use wire::{Carrier, Path};
 
 use crate::harness::{CLIENT, CLIENT_NAT, Pair, SERVER, SERVER_INSIDE, Side, ip, quiet, seconds};
@@ -256,6 +257,121 @@ fn a_peer_is_followed_to_its_new_port_by_fresh_messages_only() {
         1
     );
     assert_eq!(pair.sent[before].path.remote.port(), 7777);
+}
+
+/// The IKE SAs of the server, the oldest first.
+fn server_sas(pair: &Pair) -> Vec<SaId> {
+    let sas = pair.sas.keys().filter(|(side, _)| *side == Side::Server);
+    sas.map(|(_, sa)| *sa).collect()
+}
+
+/// Ends the oldest child SA of the client, which tells the server.
+fn delete_first_child(pair: &mut Pair) {
+    let mut children = pair.children.keys();
+    let first = children.find(|(side, _)| *side == Side::Client);
+    let (now, child) = (pair.now, first.expect("a child SA").1);
+    pair.client.delete_child(now, child);
+    pair.run_for(seconds(1));
+}
+
+/// The public address changes after phase 1 was rekeyed: the child SA is still that of an IKE SA
+/// which is gone.
+#[test]
+fn a_new_address_takes_along_the_child_sas_of_an_ike_sa_that_is_gone() {
+    let mut pair = Pair::with(11, Config::default(), server(Encapsulation::Auto, false));
+    pair.client_nat = true;
+    let sa = pair.connect();
+    pair.run_for(seconds(2));
+    let now = pair.now;
+    pair.client.rekey_sa(now, sa);
+    pair.run_for(seconds(20));
+    assert_eq!(pair.sas.len(), 2, "the old one is deleted");
+    pair.nat_address = ip("198.51.100.77");
+    // The client asks whether the server lives, from there.
+    pair.run_for(seconds(130));
+    assert!(!pair.has(Side::Server, |event| matches!(
+        event,
+        Event::SaDown {
+            reason: CloseReason::NoChild,
+            ..
+        }
+    )));
+    delete_first_child(&mut pair);
+    assert!(pair.children.is_empty());
+}
+
+/// What comes first from the new address is ESP, under the older of two IKE SAs.
+#[test]
+fn the_ike_sas_of_a_client_move_together_and_not_those_of_another_one() {
+    let client = Config {
+        timing: quiet(),
+        ..Config::default()
+    };
+    let mut pair = Pair::with(12, client, server(Encapsulation::Auto, false));
+    pair.client_nat = true;
+    pair.habits.ike_rekey.old = OldSa::LeftToExpire;
+    let sa = pair.connect();
+    pair.run_for(seconds(2));
+    let now = pair.now;
+    pair.client.rekey_sa(now, sa);
+    pair.run_for(seconds(2));
+    // Another client with the same name behind the same NAT.
+    let mut initiate = pair.initiate();
+    initiate.natt.local.set_port(4501);
+    let now = pair.now;
+    let other = pair.client.initiate(now, initiate);
+    pair.run_for(seconds(2));
+    let now = pair.now;
+    pair.client.start_child(now, other).expect("established");
+    pair.run_for(seconds(2));
+
+    let sas = server_sas(&pair);
+    let [older, newer, other] = &sas[..] else {
+        panic!("{sas:?}");
+    };
+    let path_of = |pair: &Pair, sa: &SaId| pair.server.info(*sa).expect("established").path;
+    let (before, others) = (path_of(&pair, older), path_of(&pair, other));
+    assert_ne!(before.remote.port(), others.remote.port());
+    pair.nat_address = ip("198.51.100.77");
+    let mut moved = before;
+    moved.remote.set_ip(pair.nat_address);
+    let now = pair.now;
+    pair.server.follow(now, *older, moved);
+    assert_eq!(path_of(&pair, newer), moved);
+    assert_eq!(path_of(&pair, other), others);
+    // The DELETE comes over the newer one, and finds what is the older one's.
+    delete_first_child(&mut pair);
+    let at_server = pair.children.keys().filter(|(on, _)| *on == Side::Server);
+    assert_eq!(at_server.count(), 1);
+}
+
+/// Whoever has the keys can send from any address, and takes nobody along who is there.
+#[test]
+fn a_borrowed_address_is_left_alone() {
+    let client = Config {
+        timing: quiet(),
+        ..Config::default()
+    };
+    let mut pair = Pair::with(13, client, server(Encapsulation::Auto, false));
+    pair.client_nat = true;
+    pair.connect();
+    pair.run_for(seconds(2));
+    pair.nat_address = ip("198.51.100.77");
+    pair.connect();
+    pair.run_for(seconds(2));
+
+    let sas = server_sas(&pair);
+    let [victim, borrower] = &sas[..] else {
+        panic!("{sas:?}");
+    };
+    let path_of = |pair: &Pair, sa: &SaId| pair.server.info(*sa).expect("established").path;
+    let (there, elsewhere) = (path_of(&pair, victim), path_of(&pair, borrower));
+    for path in [there, elsewhere] {
+        let now = pair.now;
+        pair.server.follow(now, *borrower, path);
+        assert_eq!(path_of(&pair, borrower), path);
+        assert_eq!(path_of(&pair, victim), there);
+    }
 }
 
 /// Message 1 with one more vendor id.

@@ -7,7 +7,8 @@ use ike::codec::{
     ChainBuilder, Cookie, ExchangeType, Flags, Header, MessageId, PayloadType, VendorId,
 };
 use ike::{
-    CloseReason, Config, Event, Habits, Key, Keyring, LegacyOption, Make, Policy, Selector, habits,
+    CloseReason, Config, Event, Habits, Key, Keyring, LegacyOption, Limits, Make, Policy, Selector,
+    habits,
 };
 use wire::{Carrier, Path, Secret};
 
@@ -50,28 +51,100 @@ fn a_wrong_key_is_called_a_wrong_key_on_both_sides() {
     assert_eq!((pair.server.occupancy(), pair.spis.len()), ((0, 0), 0));
 }
 
+/// Connects until message 3 or 5 is on its way; that message, on a path from another address.
+fn forged(pair: &mut Pair, number: usize) -> (Path, Vec<u8>) {
+    pair.connect();
+    run_until_sent(pair, number / 2);
+    // The answer to the one before has arrived then, and this one has left.
+    pair.run_for(Duration::from_millis(15));
+    let message = pair.sent.last().expect("a message").clone();
+    assert_eq!(message.from, Side::Client);
+    let path = Path {
+        local: message.path.remote,
+        remote: "203.0.113.5:500".parse().expect("an address"),
+        carrier: message.path.carrier,
+    };
+    (path, message.bytes)
+}
+
+/// Connects as far as message 5, which arrives with another address on it.
+fn forge_message_5(pair: &mut Pair) {
+    let (path, message) = forged(pair, 5);
+    pair.inject(Side::Server, path, &message);
+}
+
 /// Whoever has our cookie can write any address on message 5: it is not that one that has failed.
 #[test]
 fn a_wrong_key_is_blamed_on_whoever_got_message_2() {
     let mut pair = Pair::new(2);
     pair.key = Secret::from(&b"wrong"[..]);
-    pair.connect();
-    run_until_sent(&mut pair, 2);
-    // Message 4 has arrived then, and message 5 has left.
-    pair.run_for(Duration::from_millis(15));
-    let message = pair.sent.last().expect("message 5").clone();
-    assert_eq!(message.from, Side::Client);
-    let forged = Path {
-        local: message.path.remote,
-        remote: "203.0.113.5:500".parse().expect("an address"),
-        carrier: message.path.carrier,
-    };
-    pair.inject(Side::Server, forged, &message.bytes);
+    forge_message_5(&mut pair);
     let blamed = pair.events.iter().filter_map(|(_, _, event)| match event {
         Event::WrongKey { path } | Event::Refused { path, .. } => Some(path.remote.ip()),
         _ => None,
     });
     assert_eq!(blamed.collect::<Vec<_>>(), [ip(CLIENT), ip(CLIENT)]);
+}
+
+/// Nor does the address on it give anybody the key that is for those who are there.
+#[test]
+fn a_key_for_a_network_is_for_whoever_got_message_2_there() {
+    let mut pair = Pair::new(2);
+    let key = Key {
+        label: "sales".to_owned(),
+        selectors: vec![Selector::Peers {
+            address: ip("203.0.113.0"),
+            prefix: 24,
+        }],
+        secret: pair.key.clone(),
+    };
+    pair.server.set_keys(Arc::new(Keyring::new(vec![key])));
+    forge_message_5(&mut pair);
+    insta::assert_snapshot!(pair.refusals(Side::Server).join("\n"), @"there is no pre-shared key for 10.0.0.2: no line of the secrets file names it or %any");
+    assert!(!pair.has(Side::Server, |event| matches!(event, Event::SaUp { .. })));
+}
+
+/// The same goes for message 3: for what it says, for the silence after it, and for giving way.
+#[test]
+fn a_forged_message_3_is_blamed_on_whoever_got_message_2() {
+    let server = Config {
+        limits: Limits {
+            half_open_total: 1,
+            ..Limits::default()
+        },
+        ..Config::default()
+    };
+    for (newcomer, kind) in [(false, "unfinished"), (true, "overloaded")] {
+        let mut pair = Pair::with(2, Config::default(), server.clone());
+        let (path, message) = forged(&mut pair, 3);
+        pair.faults.loss = 100;
+        // The payload after the header is the public value.
+        let mut wrong = message.clone();
+        let end = 28 + usize::from(u16::from_be_bytes([wrong[30], wrong[31]]));
+        wrong[32..end].fill(0);
+        pair.inject(Side::Server, path, &wrong);
+        pair.inject(Side::Server, path, &message);
+        if newcomer {
+            let mut first = pair.sent[0].bytes.clone();
+            first[..4].copy_from_slice(&[0xaa; 4]);
+            pair.inject(Side::Server, path, &first);
+        } else {
+            pair.run_for(seconds(40));
+        }
+        let blamed = pair.events.iter().filter_map(|(_, _, event)| match event {
+            Event::Refused {
+                path,
+                proven: true,
+                refusal,
+                ..
+            } => Some((refusal.kind(), path.remote.ip())),
+            _ => None,
+        });
+        assert_eq!(
+            blamed.collect::<Vec<_>>(),
+            [("key-exchange", ip(CLIENT)), (kind, ip(CLIENT))]
+        );
+    }
 }
 
 /// Most servers are silent after a message 5 that they cannot decrypt.
@@ -292,7 +365,42 @@ fn aggressive_mode_and_ikev2_get_a_sentence_and_no_answer() {
     }
     assert!(pair.sent.is_empty());
     insta::assert_snapshot!(pair.refusals(Side::Server).join("\n"));
-    assert_eq!(pair.server.counters().refused_silently, 2);
+    assert_eq!(silent(&pair), [("aggressive-mode", 1), ("version", 1)]);
+}
+
+/// What the server has refused without a report, by kind.
+fn silent(pair: &Pair) -> Vec<(&'static str, u64)> {
+    let silent = pair.server.refused_silently();
+    silent.map(|(refusal, n)| (refusal.kind(), n)).collect()
+}
+
+/// However many addresses somebody invents: of who gets our answers there is a report.
+#[test]
+fn forged_addresses_keep_back_no_report_of_others() {
+    let mut pair = Pair::new(9);
+    let message = ChainBuilder::new()
+        .with(PayloadType::SA, &[0u8; 8][..])
+        .message(header(34, 0x20));
+    for number in 0..60 {
+        let path = Path {
+            local: "192.0.2.1:500".parse().expect("an address"),
+            remote: ([203, 0, 113, number], 500).into(),
+            carrier: Carrier::Ike,
+        };
+        pair.inject(Side::Server, path, &message);
+    }
+    pair.key = Secret::from(&b"wrong"[..]);
+    pair.connect();
+    pair.run_for(Duration::from_millis(500));
+    let reported = |wanted: &str| {
+        pair.count(
+            Side::Server,
+            |event| matches!(event, Event::Refused { refusal, .. } if refusal.kind() == wanted),
+        )
+    };
+    assert_eq!((reported("version"), reported("wrong-key")), (50, 1));
+    assert_eq!(silent(&pair), [("version", 10)]);
+    assert_eq!(pair.server.counters().refused, 61);
 }
 
 /// Nothing but its first message is known of a client that uses Aggressive Mode.

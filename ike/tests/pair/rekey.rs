@@ -1,8 +1,9 @@
 //! The initiator replaces both phases by itself; nothing is lost on the way.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use ike::{Config, Event, Timing};
+use ike::{CloseReason, Config, Event, SaId, Timing};
 
 use crate::harness::{Pair, Side, quiet, seconds};
 
@@ -164,10 +165,104 @@ fn closing_while_a_successor_is_under_way_ends_both() {
     let main_modes = pair.sent.iter().filter(|sent| sent.bytes[18] == 2).count();
     assert!(main_modes > 6, "rekeying has begun");
     let now = pair.now;
-    pair.client.close(now, sa, ike::CloseReason::Requested);
+    pair.client.close(now, sa, CloseReason::Requested);
     pair.drain();
     pair.faults.loss = 0;
     pair.run_for(seconds(60));
     assert_eq!(pair.client.poll_timeout(), None);
     assert_eq!(pair.client.occupancy(), (0, 0));
+}
+
+/// What the client says of the end of an IKE SA.
+fn end_of(pair: &Pair, sa: SaId) -> Vec<String> {
+    let of_client = pair.events.iter().filter(|(_, on, _)| *on == Side::Client);
+    let told = of_client.filter_map(|(_, _, event)| match event {
+        Event::SaRekeyed { old, .. } if *old == sa => Some("replaced".to_owned()),
+        Event::SaDown { sa: down, reason } if *down == sa => Some(reason.to_string()),
+        _ => None,
+    });
+    told.collect()
+}
+
+/// Message 1 of the successor is lost, and the lifetime is over before it is sent again.
+#[test]
+fn an_ike_sa_that_expires_while_its_successor_is_under_way_is_replaced() {
+    let config = |timing| Config {
+        timing,
+        ..Config::default()
+    };
+    let client = Timing {
+        ike_lifetime: seconds(300),
+        ..quiet()
+    };
+    let mut pair = Pair::with(14, config(client), config(quiet()));
+    (pair.habits.ike_rekey.from, pair.habits.ike_rekey.to) = (999, 999);
+    let sa = pair.connect();
+    pair.run_for(seconds(299));
+    pair.faults.loss = 100;
+    pair.run_for(seconds(1));
+    pair.faults.loss = 0;
+    pair.run_for(seconds(2));
+    assert_eq!(end_of(&pair, sa), ["replaced", "its lifetime is over"]);
+    assert_eq!((pair.sas.len(), pair.children.len()), (2, 2));
+}
+
+#[test]
+fn an_ike_sa_that_the_peer_deletes_waits_for_its_successor() {
+    for fails in [false, true] {
+        let config = Config {
+            timing: quiet(),
+            ..Config::default()
+        };
+        let mut pair = Pair::with(15, config.clone(), config);
+        // The server does without it after two minutes.
+        pair.auto_child = false;
+        let sa = pair.connect();
+        pair.run_for(Duration::from_millis(119_500));
+        pair.faults.loss = 100;
+        let now = pair.now;
+        pair.client.rekey_sa(now, sa);
+        pair.run_for(Duration::from_millis(500));
+        pair.faults.loss = 0;
+        pair.run_for(Duration::from_millis(200));
+        assert!(pair.has(Side::Server, |event| matches!(
+            event,
+            Event::SaDown {
+                reason: CloseReason::NoChild,
+                ..
+            }
+        )));
+        assert!(end_of(&pair, sa).is_empty());
+        pair.faults.loss = if fails { 100 } else { 0 };
+        pair.run_for(seconds(30));
+        let mut expected = vec!["replaced", "deleted by the peer"];
+        if fails {
+            expected.remove(0);
+            assert_eq!(pair.client.poll_timeout(), None);
+        }
+        assert_eq!(end_of(&pair, sa), expected);
+    }
+}
+
+#[test]
+fn with_a_dead_peer_the_successor_ends_as_well() {
+    let mut pair = Pair::new(16);
+    let sa = pair.connect();
+    pair.run_for(seconds(2));
+    pair.faults.loss = 100;
+    pair.run_for(seconds(70));
+    let now = pair.now;
+    pair.client.rekey_sa(now, sa);
+    while !pair.has(Side::Client, |e| matches!(e, Event::DeadPeer { .. })) {
+        pair.run_for(seconds(1));
+    }
+    // Its first message would be sent once more.
+    assert!(pair.now < now + seconds(15));
+    pair.faults.loss = 0;
+    pair.run_for(seconds(60));
+    assert_eq!(
+        pair.count(Side::Client, |e| matches!(e, Event::SaUp { .. })),
+        1
+    );
+    assert_eq!(pair.client.poll_timeout(), None);
 }

@@ -57,16 +57,14 @@ impl ExpectAuth {
             count(&mut context.counters.repeated);
             return State::ExpectAuth(self);
         }
-        let (names, candidates) = candidates(context, path);
+        // A key for some addresses is for those who are there, not for those who write so.
+        let proven = frame.proven_path(path);
+        let (names, candidates) = candidates(context, proven);
         if candidates.is_empty() {
-            return self.fail(
-                context,
-                message,
-                frame.proven_path(path),
-                Refusal::NoKey {
-                    remote: path.remote.ip(),
-                },
-            );
+            let refusal = Refusal::NoKey {
+                remote: proven.remote.ip(),
+            };
+            return self.fail(context, message, proven, refusal);
         }
         let job = Job::key_trial(KeyTrial {
             suite: self.suite,
@@ -184,7 +182,7 @@ impl AwaitTrial {
             return Step::Stay(State::ExpectAuth(before));
         };
         frame.path = path;
-        context.key_history.note(path.remote.ip(), &key);
+        context.key_history.note(proven.remote.ip(), &key);
         let own = own_identity(context, path.local.ip());
         let id_r = Identification {
             protocol: 0,

@@ -113,8 +113,8 @@ impl AwaitKe {
             }) => (public, shared),
             Ok(_) => return State::ExpectKe(Box::new(self.before)),
             Err(error) => {
-                let make = self.announced.make();
-                context.refuse(self.path, None, make, Refusal::KeyExchange(error.reason));
+                let (path, make) = (frame.proven_path(self.path), self.announced.make());
+                context.refuse(path, None, make, Refusal::KeyExchange(error.reason));
                 return State::ExpectKe(Box::new(self.before));
             }
         };
