@@ -64,7 +64,7 @@ reasons! {
     DhcpTooOften = "a session sent DHCP messages faster than they are looked at",
     /// A super-packet whose header does not fit it.
     BadOffload = "the host handed over a packet with an offload header that does not fit it",
-    /// No session for the destination.
+    /// No session for the destination, or one without this version of IP.
     NoSession = "an IP packet was for an address that no session has",
     /// Longer than the session's MTU; the sender was told.
     TooBig = "an IP packet was too long for its session and may not be fragmented",

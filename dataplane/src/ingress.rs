@@ -42,7 +42,8 @@ pub enum Ingress<'a> {
         /// The message.
         message: &'a mut [u8],
     },
-    /// For the engine: a PPP frame that is not an IP packet.
+    /// For the engine: a PPP frame that is not an IP packet, or is one of IPv6 where that is not
+    /// open ([`crate::Network::ipv6`]).
     Ppp {
         /// Whose it is.
         peer: PeerId,
@@ -340,7 +341,12 @@ impl DataPlane {
         let session = visit.session;
         session.on_heard();
         let (protocol, start) = ppp::parse(frame).ok_or(DropReason::BadPpp)?;
-        if protocol != ppp::IP && protocol != ppp::IPV6 {
+        let is_data = match protocol {
+            ppp::IP => true,
+            ppp::IPV6 => visit.network.as_deref().is_some_and(|network| network.ipv6),
+            _ => false,
+        };
+        if !is_data {
             let (peer, session) = (session.link.peer, session.link.session);
             return Ok(Ingress::Ppp {
                 peer,

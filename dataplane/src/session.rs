@@ -8,6 +8,7 @@ use arc_swap::ArcSwapOption;
 use wire::{PeerId, Ports};
 
 use crate::allowance::Allowance;
+use crate::net::ip::Header;
 use crate::peer::Peer;
 use crate::traffic::{Meter, Traffic};
 
@@ -51,8 +52,7 @@ pub struct AddSession {
 pub struct Network {
     /// Who may be at the other end.
     pub remote: Remote,
-    /// The address from which we tell senders that a packet is too long: our inner address.
-    /// Without one, and for senders on this host, it is the packet's own destination.
+    /// Our inner address: DHCP messages for it are for us, like those for everybody.
     pub gateway: Option<IpAddr>,
     /// The longest IP packet that we send, in bytes: the peer's MRU, or less where the outer path
     /// takes less.
@@ -64,8 +64,18 @@ pub struct Network {
     pub acfc: bool,
     /// The peer takes a protocol field of one byte (RFC 1661 §6.5).
     pub pfc: bool,
+    /// IPV6CP is open as well: before that no IPv6 packet may pass (RFC 5072 §2). Those that come
+    /// go up, for the link to reject their protocol; those that are to leave have no session.
+    pub ipv6: bool,
     /// Which DHCP messages go up instead of to the TUN; `None`: none do.
     pub dhcp: Option<Dhcp>,
+}
+
+impl Network {
+    /// Whether packets of this version of IP may leave.
+    pub(crate) fn carries(&self, header: &Header) -> bool {
+        self.ipv6 || header.source.is_ipv4()
+    }
 }
 
 /// Our part in DHCP on a session.

@@ -312,6 +312,11 @@ impl Engine {
         self.pool.in_use()
     }
 
+    /// How many of them are of the ranges; those that are fixed for users may lie elsewhere.
+    pub fn addresses_lent(&self) -> usize {
+        self.pool.lent()
+    }
+
     pub(crate) fn output(&mut self, output: Output) {
         self.outputs.push_back(output);
     }

@@ -112,6 +112,7 @@ impl Engine {
         path: Path,
         make: ike::Make,
         peer: Option<PeerId>,
+        proven: bool,
         refusal: &ike::Refusal,
     ) {
         let cause = Cause::of_ike(refusal);
@@ -122,9 +123,17 @@ impl Engine {
         if peer.is_some_and(|id| !self.tell(now, id)) {
             return;
         }
-        let failure = Failure::new(path.remote, make, at, cause, refusal.to_string())
+        let mut failure = Failure::new(path.remote, make, at, cause, refusal.to_string())
             .with_options_of(refusal);
+        failure.proven = proven;
         self.event(Event::Refused(Box::new(failure)));
+    }
+
+    /// Refusals of IKE that no event tells of, by cause: the same had been told lately, or too much
+    /// at once of clients that may be forged. A cause may come several times.
+    pub fn silent_refusals(&self) -> impl Iterator<Item = (Cause, u64)> {
+        let silent = self.ike.refused_silently();
+        silent.map(|(refusal, count)| (Cause::of_ike(refusal), count))
     }
 
     /// A peer is turned away.

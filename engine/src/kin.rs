@@ -115,6 +115,18 @@ impl Engine {
         }
     }
 
+    /// Whether a new IKE SA may be that of an older peer's client. What counts is the address at
+    /// which it has proved to be; the older peer may have been there when it began, and have moved
+    /// since.
+    pub(crate) fn may_continue(&self, young: &SaInfo, elder: PeerId) -> bool {
+        let elder = self.peers.get(&elder).and_then(|peer| peer.info.as_ref());
+        elder.is_some_and(|elder| {
+            [elder.path.remote.ip(), elder.proven].contains(&young.proven)
+                && elder.peer_identity == young.peer_identity
+                && elder.key == young.key
+        })
+    }
+
     /// What a peer has in common with others, once an IKE SA is up.
     pub(crate) fn kin(&self, id: PeerId) -> Option<Kin> {
         Some(Kin::of(self.peers.get(&id)?.info.as_ref()?))

@@ -93,7 +93,7 @@ impl Engine {
                 if let Some(source) = source.filter(|_| cause.is_guess()) {
                     self.on_guess(now, &login.user, source, cause);
                 }
-                reject(cause, WRONG)
+                reject(cause, told(cause))
             }
             (
                 Verdict::Accept {
@@ -314,11 +314,13 @@ fn refused(cause: Cause, why: impl Into<String>) -> Refused {
     }
 }
 
-/// What the client is told of why somebody who is known is not let in.
+/// What the client is told of why somebody is not let in: who has not proved to be known learns
+/// nothing.
 const fn told(cause: Cause) -> &'static str {
     match cause {
         Cause::SessionsLimit => "too many sessions of this user",
-        _ => "no address for this user",
+        _ if cause.login_error() == 649 => "no address for this user",
+        _ => WRONG,
     }
 }
 

@@ -46,8 +46,9 @@ impl Engine {
         }
         let site = Site {
             local: server.local,
-            dns: server.dns,
-            wins: server.wins,
+            // What IPCP has given: a user may have others than everybody.
+            dns: network.dns,
+            wins: network.wins,
             parameters: &server.parameters,
         };
         let packet = Packet {

@@ -46,10 +46,11 @@ impl Engine {
                 path,
                 sa,
                 make,
+                proven,
                 refusal,
             } => {
                 let peer = sa.and_then(|sa| self.by_sa.get(&sa).copied());
-                self.on_ike_refused(now, path, make, peer, &refusal);
+                self.on_ike_refused(now, path, make, peer, proven, &refusal);
             }
         }
     }
@@ -203,7 +204,14 @@ impl Engine {
                 peer.tunnels.insert(tunnel);
             }
         } else if dialled {
-            self.show_new_path(now, id);
+            // So that a server that took the new IKE SA for a new peer sees whose it is.
+            self.probe(now, id);
+        } else if first {
+            // What answers on the new SA names tunnel and session, and so whose the peer is that has
+            // none: a HELLO, which may be all that a quiet client sends, does not.
+            for twin in self.twins(id) {
+                self.probe(now, twin);
+            }
         }
     }
 
@@ -224,9 +232,8 @@ impl Engine {
         }
     }
 
-    /// After a rekey of ours: something that names tunnel and session travels on the new SA at
-    /// once, so that a server that took its IKE SA for a new peer sees whose it is.
-    fn show_new_path(&mut self, now: Instant, peer: PeerId) {
+    /// Sends something that names tunnel and session at once, for each session.
+    fn probe(&mut self, now: Instant, peer: PeerId) {
         let Some(peer) = self.peers.get(&peer) else {
             return;
         };
@@ -279,14 +286,40 @@ impl Engine {
 
     /// The grace of a peer is over. It may have been given for the want of a tunnel, and one is
     /// there now, or somebody who may open one.
-    pub(crate) fn on_grace(&mut self, id: PeerId) {
+    pub(crate) fn on_grace(&mut self, now: Instant, id: PeerId) {
         let Some(peer) = self.peers.get(&id) else {
             return;
         };
         let wanted = !peer.tunnels.is_empty() || !peer.sas.is_empty();
-        if !wanted || peer.children.is_empty() {
-            self.end_peer(id, Reason::PathGone, false);
+        if wanted && !peer.children.is_empty() {
+            return;
         }
+        match self.heir(id) {
+            Some(heir) => self.join(now, heir, id),
+            None => self.end_peer(id, Reason::PathGone, false),
+        }
+    }
+
+    /// The only other peer at the endpoint of one that has a tunnel and no child SA left, if it has
+    /// child SAs and no tunnel and may be the same client's. QUIRK(Windows): it deletes the old
+    /// child SAs once it has new ones, and a quiet client says nothing under these that tells whose
+    /// they are.
+    fn heir(&self, id: PeerId) -> Option<PeerId> {
+        let peer = self
+            .peers
+            .get(&id)
+            .filter(|peer| !peer.tunnels.is_empty())?;
+        let info = peer.info.as_ref()?;
+        let there = self.by_endpoint.get(&info.path.remote)?;
+        let mut others = there.iter().copied().filter(|other| *other != id);
+        let (heir, more) = (others.next()?, others.next());
+        let young = self.peers.get(&heir)?;
+        let fits = more.is_none()
+            && young.is_provisional()
+            && !young.children.is_empty()
+            && self.twins(heir).contains(&id)
+            && self.may_continue(young.info.as_ref()?, id);
+        fits.then_some(heir)
     }
 
     /// The notify says that the client remembers nothing of earlier SAs. Older peers at the very
@@ -323,10 +356,13 @@ impl Engine {
         }
     }
 
-    /// The other peers at a peer's endpoint: outer address and port. Only those that dialled us.
+    /// The other peers at a peer's endpoint: outer address and port. Only those that dialled us;
+    /// and none if the peer has not proved to be at that address, since whoever has a key of ours
+    /// can send authentic packets under any.
     fn twins(&self, id: PeerId) -> Vec<PeerId> {
         let peer = self.peers.get(&id).filter(|peer| peer.dialled.is_none());
         let info = peer.and_then(|peer| peer.info.as_ref());
+        let info = info.filter(|info| info.path.remote.ip() == info.proven);
         let there = info.and_then(|info| self.by_endpoint.get(&info.path.remote));
         there
             .into_iter()

@@ -59,6 +59,10 @@ impl Engine {
         let Some(owner) = self.peers.get_mut(&peer) else {
             return;
         };
+        // QUIRK(xl2tpd): dials again under the IKE SA that there is, which may be hours old.
+        let first = owner.sessions.is_empty() && owner.last_reason.is_none();
+        let info = owner.info.as_ref().filter(|_| first);
+        let begun = info.map_or(now, |info| info.started);
         owner.sessions.insert(id);
         self.kin_gains_session(peer);
         self.by_call.insert(up.session, id);
@@ -73,10 +77,13 @@ impl Engine {
                 remote_tunnel: up.remote_tunnel,
                 remote_session: up.remote_session,
                 length_in_data: up.length,
+                sequencing: up.sequencing,
                 link,
                 login: None,
                 account: None,
                 terms: Arc::default(),
+                begun,
+                setup: None,
                 expires: None,
                 idleness: Idleness::default(),
                 pending: None,

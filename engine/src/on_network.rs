@@ -8,6 +8,8 @@ use std::collections::VecDeque;
 
 use dataplane::Remote;
 use ppp::NetworkUp;
+use ppp::frame::{Frame, Protocol};
+use ppp::packet::{Code, Packet};
 use wire::Instant;
 use zeroize::Zeroizing;
 
@@ -25,6 +27,31 @@ pub(crate) struct Held {
     pub(crate) request: RequestId,
     up: NetworkUp,
     frames: VecDeque<Zeroizing<Vec<u8>>>,
+}
+
+impl Held {
+    /// Keeps a frame for the link, in the place of one that it repeats.
+    ///
+    /// QUIRK(Windows): its IPCP request has a new identifier each time, and only the answer to the
+    /// last one counts. It repeats itself because our Ack is held; all of that at once would look
+    /// to the link like a peer that negotiates anew.
+    fn keep(&mut self, frame: Zeroizing<Vec<u8>>) {
+        if let Some(request) = ipcp_request(&frame) {
+            self.frames
+                .retain(|waiting| ipcp_request(waiting) != Some(request));
+        }
+        if self.frames.len() < WAITING {
+            self.frames.push_back(frame);
+        }
+    }
+}
+
+/// The options of an IPCP Configure-Request, if the frame is one.
+fn ipcp_request(frame: &[u8]) -> Option<&[u8]> {
+    let frame = Frame::parse(frame).ok()?;
+    let packet = Packet::parse(frame.information).ok()?;
+    let wanted = frame.protocol == Protocol::IPCP && packet.code == Code::CONFIGURE_REQUEST;
+    wanted.then_some(packet.data)
 }
 
 impl Engine {
@@ -60,8 +87,7 @@ impl Engine {
         let frame = Zeroizing::new(frame);
         let session = self.sessions.get_mut(&id);
         match session.and_then(|session| session.held.as_mut()) {
-            Some(held) if held.frames.len() < WAITING => held.frames.push_back(frame),
-            Some(_) => {}
+            Some(held) => held.keep(frame),
             None => self.touch_link(id, |link| link.handle_frame(now, &frame)),
         }
     }
@@ -110,6 +136,7 @@ impl Engine {
         let remote = dialled.map_or(Remote::Address(up.peer.into()), |dialled| dialled.remote());
         if let Some(session) = self.sessions.get_mut(&id) {
             session.network = Some(network);
+            session.setup.get_or_insert(network.since - session.begun);
             session.announced = true;
         }
         let mru = self.sessions.get(&id).and_then(|s| s.terms.mru);
@@ -132,7 +159,7 @@ impl Engine {
 
     fn network(&self, now: Instant, session: &Session, up: &NetworkUp) -> Option<Network> {
         let peer = self.peers.get(&session.peer)?;
-        let outer = self.config.inner_mtu(peer, session.length_in_data);
+        let outer = self.config.inner_mtu(peer, session);
         let own = peer.dialled.as_ref().and_then(|dialled| dialled.mtu());
         let caps = [own, session.terms.mtu].into_iter().flatten();
         let mtu = caps.fold(outer.min(up.peer_mru), u16::min);

@@ -113,7 +113,7 @@ impl Engine {
             Timer::Inform(id) => self.on_inform(now, id),
             Timer::Idle(id) => self.on_idle_look(id),
             Timer::Expiry(id) => self.on_expiry(id),
-            Timer::Grace(peer) => self.on_grace(peer),
+            Timer::Grace(peer) => self.on_grace(now, peer),
             Timer::Doubt(peer) => self.end_peer(peer, Reason::StartedAgain, false),
             Timer::Attempt(peer) => self.on_attempt_overdue(now, peer),
         }
@@ -138,6 +138,7 @@ impl Engine {
             (None, None) => (String::new(), None),
         };
         let given = session.given.as_ref();
+        let setup = session.setup.unwrap_or(network.since - session.begun);
         Some(SessionInfo {
             session: session.id,
             peer: session.peer,
@@ -163,7 +164,7 @@ impl Engine {
             mtu: network.mtu,
             terms: Arc::clone(&session.terms),
             since: network.since,
-            setup: network.since - info.started,
+            setup,
         })
     }
 }

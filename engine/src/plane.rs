@@ -6,8 +6,8 @@ use ppp::NetworkUp;
 use wire::{Instant, Path, PeerId, Ports};
 
 use crate::engine::Pending;
-use crate::kin::Kin;
 use crate::peer::{Child, OutboundHalf, Peer};
+use crate::session::Session;
 use crate::timers::Timer;
 use crate::{Config, Engine, Output, Request, SessionId, suite};
 
@@ -32,7 +32,7 @@ pub enum Upcall {
         /// The message.
         bytes: Vec<u8>,
     },
-    /// A PPP frame that is not an IP packet.
+    /// A PPP frame that is not an IPv4 packet.
     Ppp {
         /// Its session.
         session: SessionId,
@@ -61,11 +61,15 @@ pub enum Upcall {
 
 impl Config {
     /// The largest inner IP packet whose sealed form fits the outer path.
-    pub(crate) fn inner_mtu(&self, peer: &Peer, length_in_data: bool) -> u16 {
+    pub(crate) fn inner_mtu(&self, peer: &Peer, session: &Session) -> u16 {
         let outer = usize::from(self.outer_mtu).saturating_sub(OUTER_IP + ENCAPSULATION);
         let payload = peer.suite.and_then(|suite| suite.max_payload(outer));
-        let length = 2 * usize::from(length_in_data);
-        let inner = payload.unwrap_or(0).saturating_sub(INSIDE + length);
+        // RFC 2661 §3.1: the length field; Ns and Nr.
+        let length = 2 * usize::from(session.length_in_data);
+        let numbers = 4 * usize::from(session.sequencing);
+        let inner = payload
+            .unwrap_or(0)
+            .saturating_sub(INSIDE + length + numbers);
         u16::try_from(inner).unwrap_or(u16::MAX)
     }
 }
@@ -128,9 +132,9 @@ impl Engine {
             .peers
             .get(&provisional)
             .filter(|peer| peer.is_provisional())?;
-        let kin = Kin::of(peer.info.as_ref()?);
+        let info = peer.info.as_ref()?;
         let mut namesakes = self.kindred.namesakes(ids);
-        namesakes.find(|elder| *elder != provisional && self.kin(*elder).as_ref() == Some(&kin))
+        namesakes.find(|elder| *elder != provisional && self.may_continue(info, *elder))
     }
 
     pub(crate) fn on_notice(&mut self, now: Instant, notice: Notice) {
@@ -366,6 +370,8 @@ impl Engine {
             mru: up.local_mru,
             acfc: up.acfc,
             pfc: up.pfc,
+            // There is no IPV6CP yet.
+            ipv6: false,
             dhcp: self.dhcp_role(session),
         };
         self.plane(Update::SetNetwork {

@@ -166,6 +166,14 @@ impl Pool {
         self.in_use.len()
     }
 
+    /// How many addresses of the ranges are out.
+    pub fn lent(&self) -> usize {
+        let addresses = self.in_use.keys();
+        addresses
+            .filter(|address| self.ranges.iter().any(|r| r.contains(**address)))
+            .count()
+    }
+
     /// The first address that was never out and is free and permitted.
     fn next_fresh(&self, policy: &AddressPolicy) -> Option<IpAddr> {
         let (start, from) = self.fresh?;
@@ -355,8 +363,10 @@ mod tests {
     fn a_fixed_address_outside_the_ranges_never_becomes_dynamic() {
         let mut pool = pool(&[("10.0.0.1", "10.0.0.1")], &["192.0.2.9"]);
         pool.claim(ip("192.0.2.9"), SessionId(1)).unwrap();
+        assert_eq!((pool.in_use(), pool.lent()), (1, 0));
         pool.release(ip("192.0.2.9"));
         assert_eq!(take_all(&mut pool), ["10.0.0.1"]);
+        assert_eq!((pool.in_use(), pool.lent()), (1, 1));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use wire::{Instant, PeerId};
 
@@ -20,6 +21,8 @@ pub(crate) struct Session {
     pub(crate) remote_session: u16,
     /// Whether data messages to the peer carry the length field.
     pub(crate) length_in_data: bool,
+    /// Whether they carry sequence numbers: the peer required it.
+    pub(crate) sequencing: bool,
     pub(crate) link: ppp::Link,
     /// Who is logged in, and how.
     pub(crate) login: Option<(ppp::UserName, ppp::Method)>,
@@ -27,6 +30,10 @@ pub(crate) struct Session {
     pub(crate) account: Option<ppp::UserName>,
     /// What its user was let in on.
     pub(crate) terms: Arc<Terms>,
+    /// When connecting began: with the IKE SA for the first session of a peer, else with the call.
+    pub(crate) begun: Instant,
+    /// How long it took, once traffic could flow for the first time.
+    pub(crate) setup: Option<Duration>,
     /// When its time is over, if there is a limit.
     pub(crate) expires: Option<Instant>,
     pub(crate) idleness: Idleness,

@@ -60,7 +60,8 @@ pub struct SessionInfo {
     pub terms: Arc<Terms>,
     /// Since when traffic can flow.
     pub since: Instant,
-    /// How long connecting took, from the first IKE message on.
+    /// How long connecting took, from the first IKE message on; where the peer has had a session
+    /// before, from the call on.
     pub setup: Duration,
 }
 

@@ -70,6 +70,7 @@ pub fn plane(suite: Suite, role: Role, peers: u64) -> DataPlane {
             mru: 1400,
             acfc: false,
             pfc: false,
+            ipv6: false,
             dhcp: None,
         };
         let sa = match role {

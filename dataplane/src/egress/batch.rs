@@ -116,6 +116,9 @@ impl DataPlane {
     ) -> Result<(), DropReason> {
         let network = session.network.load();
         let network = network.as_ref().ok_or(DropReason::NetworkDown)?;
+        if !network.carries(segments.header()) {
+            return Err(DropReason::NoSession);
+        }
         let sa = session.peer.outbound.load();
         let sa = sa.as_ref().ok_or(DropReason::NoOutboundSa)?;
         let Outbox {

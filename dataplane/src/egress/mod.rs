@@ -163,6 +163,9 @@ impl DataPlane {
     ) -> Result<Egress, DropReason> {
         let network = session.network.load();
         let network = network.as_ref().ok_or(DropReason::NetworkDown)?;
+        if !network.carries(&header) {
+            return Err(DropReason::NoSession);
+        }
         if header.total_len > usize::from(network.mtu) {
             return self.too_long(network, header, buffer);
         }
@@ -184,7 +187,7 @@ impl DataPlane {
             return Ok(Egress::Fragments(fragments));
         }
         self.drops.count(DropReason::TooBig);
-        let message = icmp::too_big(buffer.space(), &header, network.mtu, network.gateway);
+        let message = icmp::too_big(buffer.space(), &header, network.mtu);
         match message.and_then(|len| buffer.set_len(len).ok()) {
             Some(()) => Ok(Egress::Reply),
             None => Ok(Egress::Dropped(DropReason::TooBig)),

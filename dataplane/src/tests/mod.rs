@@ -95,6 +95,7 @@ fn network(remote: Remote) -> Network {
         mru: 1400,
         acfc: false,
         pfc: false,
+        ipv6: false,
         dhcp: None,
     }
 }

@@ -2,10 +2,12 @@
 
 use etherparse::{PacketBuilder, TcpOptionElement};
 
+use super::outbox::leave;
 use super::*;
 use crate::DropReason;
 use crate::net::ip::{self, Header};
 use crate::net::{icmp, udp};
+use crate::offload::VnetHeader;
 
 #[test]
 fn both_directions_with_every_suite_by_udp_and_raw() {
@@ -143,6 +145,52 @@ fn frames_in_every_form_and_of_other_protocols() {
     );
 }
 
+#[test]
+fn ipv6_passes_only_where_it_is_open() {
+    let (client, server) = (client(GCM, Carrier::NatT), server(GCM, Carrier::NatT));
+    let path = path(Carrier::NatT);
+    let set = |ipv6| {
+        let network = Network {
+            ipv6,
+            ..network(Remote::Any)
+        };
+        Update::SetNetwork {
+            session: SESSION,
+            network: Some(network),
+        }
+    };
+    let address = |text: &str| text.parse::<IpAddr>().unwrap();
+    let (source, destination) = (address("fe80::1"), address("ff02::2"));
+    let six = icmp::echo_request(source, destination, 1, 1, b"hello").unwrap();
+    apply(&client, [set(true)]);
+
+    // The client sends it all the same, to somebody who would take any address.
+    apply(&server, [set(false)]);
+    let mut sealed = send(&client, &six);
+    let got = server.ingress(now(), path, &mut sealed);
+    assert_eq!(
+        got,
+        Ingress::Ppp {
+            peer: PEER,
+            session: SESSION,
+            frame: &mut [&[0xff, 3, 0, 0x57][..], &six].concat()
+        }
+    );
+    let nowhere = Egress::Dropped(DropReason::NoSession);
+    assert_eq!(server.egress(&mut buffer(&six)), nowhere);
+    assert_eq!(server.seal_ip(SESSION, &mut buffer(&six)), nowhere);
+    let (left, _) = leave(&server, &[(VnetHeader::PLAIN, six.clone())]);
+    assert!(left.is_empty());
+    assert_eq!(server.dropped(DropReason::NoSession), 3);
+
+    apply(&server, [set(true)]);
+    assert_eq!(receive(&server, path, send(&client, &six)), six);
+    let sealed = send(&server, &six);
+    assert_eq!(receive(&client, reversed(path), sealed), six);
+    let (left, _) = leave(&server, &[(VnetHeader::PLAIN, six.clone())]);
+    assert_eq!(left.len(), 1);
+}
+
 /// A SYN made by etherparse.
 fn syn(source: Ipv4Addr, destination: Ipv4Addr, mss: u16) -> Vec<u8> {
     let builder = PacketBuilder::ipv4(source.octets(), destination.octets(), 64)
@@ -213,10 +261,8 @@ fn long_packets_that_may_not_be_cut_are_answered() {
     let mut buffer = buffer(&long);
     assert_eq!(server.egress(&mut buffer), Egress::Reply);
     let answer = Header::parse(buffer.packet()).unwrap();
-    assert_eq!(
-        (answer.source, answer.destination),
-        (v4(GATEWAY), v4(WORLD))
-    );
+    // Not from our address, with which it would not get past this host.
+    assert_eq!((answer.source, answer.destination), (v4(CLIENT), v4(WORLD)));
     assert_eq!(buffer.packet()[20..22], [3, 4]);
     assert_eq!(buffer.packet()[26..28], 1400_u16.to_be_bytes());
     assert_eq!(server.dropped(DropReason::TooBig), 1);

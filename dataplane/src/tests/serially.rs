@@ -49,6 +49,7 @@ fn plane() -> DataPlane {
             mtu: if bit(1) { 1400 } else { 1280 },
             acfc: bit(2),
             pfc: bit(1),
+            ipv6: true,
             ..network(Remote::Address(address(peer)))
         };
         let updates = [

@@ -83,6 +83,9 @@ impl Explanation {
 pub struct Failure {
     /// Where the client is, outside.
     pub outer: SocketAddr,
+    /// Whether it gets our answers, as all do who have come as far as message 3 of phase 1. If not,
+    /// its address may be forged.
+    pub proven: bool,
     /// Its make, as far as it is known.
     pub make: Make,
     /// The stage that was not completed.
@@ -96,10 +99,11 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure of a client that had all stages before `at` behind it.
+    /// A failure of a client that gets our answers and had all stages before `at` behind it.
     pub fn new(outer: SocketAddr, make: Make, at: Stage, cause: Cause, what: String) -> Self {
         Self {
             outer,
+            proven: true,
             make,
             stage: cause.explanation().stage.unwrap_or(at),
             cause,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use wire::{PeerId, Source};
 
 use super::lab::Lab;
-use crate::GuardPolicy;
+use crate::{Cause, GuardPolicy};
 
 const HOME: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 5);
 const AWAY: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 7);
@@ -133,7 +133,7 @@ fn guesses_side_by_side_are_answered_up_to_what_is_allowed() {
         })
         .collect();
     assert_eq!(lab.asked, 12);
-    lab.reject_all();
+    lab.reject_all(Cause::WrongPassword);
     let told = |words: &str| {
         let whys = clients.iter().map(|client| lab.why(*client));
         whys.filter(|why| why.contains(words)).count()

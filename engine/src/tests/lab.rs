@@ -64,6 +64,10 @@ pub(super) struct Lab {
     pub(super) asked: u32,
     /// How often a client sends each authentication packet.
     pub(super) copies: usize,
+    /// Whether clients want sequence numbers in data messages (Sequencing Required).
+    pub(super) sequencing: bool,
+    /// How clients speak PPP.
+    pub(super) habits: ppp::Habits,
     preparing: VecDeque<(RequestId, SessionInfo)>,
     /// What was said of sessions' networks and logins, and to the data plane, in order.
     pub(super) order: Vec<&'static str>,
@@ -112,6 +116,8 @@ impl Lab {
             thoughts: VecDeque::new(),
             asked: 0,
             copies: 1,
+            sequencing: false,
+            habits: ppp::Habits::default(),
             preparing: VecDeque::new(),
             order: Vec::new(),
             terms: [("bob", Terms::with_addresses(AddressPolicy::only(OF_BOB)))].into(),
@@ -405,12 +411,12 @@ impl Lab {
         }
     }
 
-    /// Answers all logins that wait in `thoughts`: wrong password.
-    pub(super) fn reject_all(&mut self) {
+    /// Answers all logins that wait in `thoughts`: they are turned away.
+    pub(super) fn reject_all(&mut self, cause: Cause) {
         while let Some(id) = self.thoughts.pop_front() {
             let verdict = Verdict::Reject {
-                cause: Cause::WrongPassword,
-                why: "wrong password".to_owned(),
+                cause,
+                why: cause.name().to_owned(),
             };
             self.engine
                 .handle_answer(self.now, id, Answer::Login(verdict));
@@ -429,11 +435,17 @@ impl Lab {
         if let Some(output) = client.l2tp.poll_output() {
             match output {
                 l2tp::Output::Transmit(l2tp::Transmit { ports, bytes, .. }) => {
+                    let bytes = match self.sequencing {
+                        true => demanding_numbers(bytes),
+                        false => bytes,
+                    };
                     let upcall = Upcall::Control { peer, ports, bytes };
                     self.engine.handle_upcall(now, upcall);
                 }
                 l2tp::Output::Event(l2tp::Event::SessionUp(up)) => {
-                    let config = ppp::Config::client(client.user, Secret::from(client.password));
+                    let mut config =
+                        ppp::Config::client(client.user, Secret::from(client.password));
+                    config.habits = self.habits.clone();
                     let mut link = ppp::Link::new(config, Rng::seed_from_u64(7));
                     link.open(now);
                     client.link = Some(Link {
@@ -483,4 +495,15 @@ impl Lab {
         }
         true
     }
+}
+
+/// An L2TP message; if it is ICCN, with Sequencing Required (RFC 2661 §4.4.4) behind its AVPs.
+fn demanding_numbers(mut message: Vec<u8>) -> Vec<u8> {
+    // Behind the header is the Message Type.
+    if message.get(12..20) == Some(&[0x80, 8, 0, 0, 0, 0, 0, 12][..]) {
+        message.extend([0x80, 6, 0, 0, 0, 39]);
+        let length = u16::try_from(message.len()).expect("a short message");
+        message[2..4].copy_from_slice(&length.to_be_bytes());
+    }
+    message
 }

@@ -47,6 +47,25 @@ fn the_tables_are_open_before_the_client_hears_of_it() {
     assert_eq!(lab.order, ["down", "closed", "out"]);
 }
 
+/// QUIRK(Windows): it repeats its request after two seconds, under a new identifier each time.
+#[test]
+fn a_request_under_many_identifiers_is_one() {
+    let mut lab = Lab::new(None);
+    lab.slow = true;
+    lab.habits = ppp::habits::windows_10();
+    let peer = lab.add_peer(HOME);
+    let client = lab.dial(peer, "alice");
+    lab.wait(Duration::from_secs(7));
+    assert_eq!(lab.order, ["in", "prepare"]);
+    assert!(!lab.is_up(client));
+
+    answer(&mut lab, Ok(())).expect("a request");
+    assert!(lab.is_up(client));
+    lab.wait(Duration::from_secs(300));
+    assert!(lab.is_up(client), "{}: {:?}", lab.why(client), lab.news());
+    assert_eq!(lab.order, ["in", "prepare", "opened", "up"]);
+}
+
 #[test]
 fn a_client_that_leaves_meanwhile_is_forgotten() {
     let (mut lab, client) = waiting();

@@ -176,6 +176,34 @@ fn a_limit_can_refuse_instead_and_says_so() {
 }
 
 #[test]
+fn how_long_connecting_took_does_not_follow_the_ike_sa() {
+    let mut lab = Lab::new(None);
+    lab.slow = true;
+    let peer = lab.add_peer(HOME);
+    let client = lab.dial(peer, "alice");
+    lab.wait(Duration::from_secs(5));
+    lab.answer(Ok(()));
+    lab.pump();
+    assert!(lab.is_up(client), "{}", lab.why(client));
+    let setups = |lab: &Lab| -> Vec<u64> {
+        let sessions = lab.engine.sessions();
+        sessions.map(|info| info.setup.as_secs()).collect()
+    };
+    assert_eq!(setups(&lab), [5]);
+    // Phase 1 is rekeyed.
+    lab.wait(Duration::from_secs(100));
+    let young = lab.add_peer(HOME);
+    lab.engine.join(lab.now, young, peer);
+    lab.pump();
+    assert_eq!(setups(&lab), [5]);
+    // Another call under the same IKE SA.
+    lab.wait(Duration::from_secs(300));
+    lab.slow = false;
+    lab.dial(peer, "carol");
+    assert_eq!(setups(&lab), [5, 0]);
+}
+
+#[test]
 fn a_full_pool_is_no_obstacle_to_a_user_who_is_in_it_already() {
     let mut lab = Lab::new(limit(1, AtLimit::Replace));
     let names = ["a", "b", "c", "d", "e", "f", "g", "h"];

@@ -1,4 +1,5 @@
-//! What IKE tells the engine, without IKE: SPIs that a peer gives twice.
+//! What IKE tells the engine, without IKE: SPIs that a peer gives twice, and addresses that it has
+//! only written on its messages.
 
 use std::time::Duration;
 
@@ -7,9 +8,9 @@ use ike::{
     Make, Nat, SaId, SaInfo,
 };
 use rand_core::SeedableRng as _;
-use wire::{Carrier, Instant, Path, PeerId, Rng, Secret};
+use wire::{Carrier, Instant, Path, PeerId, Ports, Rng, Secret};
 
-use crate::{Config, Engine, Output};
+use crate::{Config, Engine, Output, Upcall};
 
 fn path() -> Path {
     Path {
@@ -19,15 +20,26 @@ fn path() -> Path {
     }
 }
 
+fn elsewhere() -> Path {
+    Path {
+        remote: ([203, 0, 113, 5], 4500).into(),
+        ..path()
+    }
+}
+
 fn now() -> Instant {
     Instant::from_boot(Duration::from_secs(100))
 }
 
 fn sa_up(sa: u64) -> Ike {
+    sa_up_over(sa, path())
+}
+
+fn sa_up_over(sa: u64, path: Path) -> Ike {
     let info = SaInfo {
         initiator: false,
-        path: path(),
-        proven: path().remote.ip(),
+        path,
+        proven: path.remote.ip(),
         cookies: (ike::Cookie([1; 8]), ike::Cookie([2; 8])),
         peer_identity: ike::Identity::KeyId(b"client".to_vec()),
         suite: "aes256-sha1-modp2048".into(),
@@ -132,6 +144,34 @@ impl Bench {
     fn only_peer(&self) -> PeerId {
         *self.engine.peers.keys().next().unwrap()
     }
+
+    fn moved(&mut self, sa: u64, path: Path) {
+        let sa = SaId(sa);
+        self.tell(Ike::PathChanged { sa, path });
+    }
+
+    fn peer(&self, sa: u64) -> PeerId {
+        self.engine.by_sa[&SaId(sa)]
+    }
+
+    fn is_doubtful(&self, sa: u64) -> bool {
+        self.engine.peers[&self.peer(sa)].doubtful.is_some()
+    }
+
+    /// A data message comes under the SA of a peer, for a tunnel and a session of another.
+    fn stray(&mut self, peer: PeerId, ids: (u16, u16)) {
+        let upcall = Upcall::Stray {
+            peer,
+            ports: Ports {
+                local: 1701,
+                remote: 1701,
+            },
+            ids,
+            bytes: Vec::new(),
+        };
+        self.engine.handle_upcall(now(), upcall);
+        self.apply();
+    }
 }
 
 const SPI: u32 = 0xc000_0001;
@@ -169,6 +209,76 @@ fn a_peer_that_turns_out_to_be_an_older_one_may_have_given_a_number_again() {
     assert!(bench.plane.outbound_usage(elder, SPI).is_some());
     bench.down(2);
     assert!(bench.plane.outbound_usage(elder, SPI).is_none());
+}
+
+/// Whoever has a key of ours can send authentic packets under any address.
+#[test]
+fn initial_contact_from_a_borrowed_address_makes_nobody_doubtful() {
+    let mut bench = Bench::new();
+    bench.tell(sa_up(1));
+    bench.tell(sa_up_over(2, elsewhere()));
+    bench.moved(2, path());
+    bench.tell(Ike::InitialContact { sa: SaId(2) });
+    assert!(!bench.is_doubtful(1));
+
+    // Who has begun there is believed, also when a translator has changed the port since.
+    let mut moved = path();
+    moved.remote.set_port(40_500);
+    bench.tell(sa_up_over(3, moved));
+    bench.moved(3, path());
+    bench.tell(Ike::InitialContact { sa: SaId(3) });
+    assert!(bench.is_doubtful(1) && !bench.is_doubtful(3));
+}
+
+#[test]
+fn whoever_borrows_the_address_of_a_peer_does_not_continue_it() {
+    let mut bench = Bench::new();
+    bench.tell(sa_up(1));
+    bench.up(1, 1, SPI);
+    let elder = bench.peer(1);
+    let tunnel = l2tp::TunnelId {
+        peer: elder,
+        id: 7_007,
+    };
+    let call = l2tp::SessionId { tunnel, id: 9 };
+    bench.engine.kindred.insert_call(call);
+    bench.tell(sa_up_over(2, elsewhere()));
+    bench.up(2, 2, SPI + 1);
+    bench.moved(2, path());
+    let borrower = bench.peer(2);
+    bench.stray(borrower, (7_007, 9));
+    assert_eq!(bench.peer(2), borrower);
+
+    // The client itself, which rekeys and then gets another address.
+    bench.tell(sa_up(3));
+    bench.up(3, 3, SPI + 2);
+    bench.moved(1, elsewhere());
+    bench.moved(3, elsewhere());
+    let young = bench.peer(3);
+    bench.stray(young, (7_007, 9));
+    assert_eq!(bench.peer(3), elder);
+}
+
+/// Whether a client gets our answers, IKE alone knows.
+#[test]
+fn a_refusal_says_whether_its_address_may_be_forged() {
+    for proven in [false, true] {
+        let mut bench = Bench::new();
+        let refused = Ike::Refused {
+            path: path(),
+            sa: None,
+            make: Make::Unknown,
+            proven,
+            refusal: ike::Refusal::AggressiveMode,
+        };
+        bench.engine.on_ike_event(now(), refused);
+        match bench.engine.poll_output() {
+            Some(Output::Event(crate::Event::Refused(failure))) => {
+                assert_eq!(failure.proven, proven);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
 }
 
 #[test]

@@ -4,7 +4,8 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use super::lab::Lab;
-use crate::{AddressPolicy, AddressRule, Terms};
+use crate::dhcp::{Message, MessageType, OptionCode, Parameters};
+use crate::{AddressPolicy, AddressRule, Cause, Output, Terms, Upcall};
 
 const HOME: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 5);
 const AWAY: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 7);
@@ -99,6 +100,21 @@ fn a_fixed_address_is_the_last_resort_of_whoever_may_have_one_of_the_pool() {
     );
 }
 
+/// The password was right.
+#[test]
+fn a_user_who_may_have_no_address_is_told_so() {
+    let mut lab = Lab::new(None);
+    lab.thinking = true;
+    let peer = lab.add_peer(HOME);
+    let client = lab.dial(peer, "ann");
+    lab.reject_all(Cause::NoAddressPermitted);
+    let why = lab.why(client);
+    assert!(
+        why.contains("649") && why.contains("no address for this user"),
+        "{why}"
+    );
+}
+
 #[test]
 fn two_users_do_not_hold_one_address() {
     let mut lab = lab_with("10.0.0.5");
@@ -146,6 +162,63 @@ fn sizes_and_name_servers_of_a_user() {
     assert_eq!(info[1].mtu, info[2].mtu, "a cap only");
     assert_eq!(lab.mru_of(session), Some(1100));
     assert_eq!(lab.mru_of(lab.session_of(other)), Some(1400));
+}
+
+/// RFC 2661 §3.1: Ns and Nr are four bytes of every data message. A packet that is as long as it
+/// may be still fits into 1,500 bytes, behind two headers of UDP and those of IP, ESP, L2TP and PPP.
+#[test]
+fn sequence_numbers_make_packets_shorter() {
+    let integrity = Some(esp::Integrity::HmacSha512_256);
+    let suite = esp::Suite::new(esp::Cipher::AesCbc256, integrity);
+    for (sequencing, l2tp, expected) in [(false, 6_usize, 1388), (true, 10, 1384)] {
+        let mut lab = Lab::new(None);
+        lab.sequencing = sequencing;
+        let peer = lab.add_peer(HOME);
+        let added = lab.engine.peers.get_mut(&peer).expect("it was added");
+        added.suite = Some(suite);
+        lab.dial(peer, "ann");
+        let info: Vec<_> = lab.engine.sessions().collect();
+        assert_eq!(info[0].mtu, expected);
+        let sealed = suite.sealed_len(8 + l2tp + 4 + usize::from(info[0].mtu));
+        assert!(20 + 8 + sealed <= 1500, "{sealed}");
+    }
+}
+
+#[test]
+fn name_servers_of_a_user_are_those_of_dhcp_too() {
+    let mut lab = Lab::new(None);
+    let address = |last| Ipv4Addr::new(10, 0, 0, last);
+    let server = lab.engine.config.server.as_mut().expect("a server");
+    server.parameters = Parameters::new(Vec::new(), "corp.example").expect("it fits");
+    server.dns = [Some(address(1)), None];
+    server.wins = [Some(address(2)), None];
+    let terms = Terms {
+        dns: Some([Some(address(3)), None]),
+        wins: Some([Some(address(4)), None]),
+        ..Terms::default()
+    };
+    lab.terms.insert("ann", terms);
+    for (place, user, dns, wins) in [(HOME, "ann", 3, 4), (AWAY, "carol", 1, 2)] {
+        let client = lab.connect(place, user);
+        let session = lab.session_of(client).expect("a session");
+        let inform = Message {
+            op: Message::REQUEST,
+            options: vec![(OptionCode::MESSAGE_TYPE, vec![MessageType::INFORM.0])],
+            ..Message::default()
+        };
+        let message = inform.emit();
+        lab.engine
+            .handle_upcall(lab.now, Upcall::Dhcp { session, message });
+        let Some(Output::SealIp { packet, .. }) = lab.engine.poll_output() else {
+            panic!("no answer to {user}");
+        };
+        // Behind the headers of IP and UDP.
+        let answer = Message::parse(&packet[28..]).expect("a message");
+        let told = |code| answer.option(code).unwrap_or_default();
+        assert_eq!(told(OptionCode::NAME_SERVERS), address(dns).octets());
+        let of_netbios = told(OptionCode::NETBIOS_NAME_SERVERS);
+        assert_eq!(of_netbios, address(wins).octets());
+    }
 }
 
 #[test]

@@ -96,6 +96,7 @@ fn plane(suite: Suite, end: usize) -> DataPlane {
                 mru: MTU,
                 acfc: false,
                 pfc: false,
+                ipv6: false,
                 dhcp: (end == 0).then_some(Dhcp::Server),
             }),
         },
