@@ -1,11 +1,12 @@
 //! `[nat]`: forwarding and masquerading while the server runs.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use rustix::io::Errno;
 use tracing::{info, warn};
 
-use crate::config::{Config, Users};
+use crate::config::Config;
 use crate::io::SetupError;
 use crate::io::forwarding::Forwarding;
 use crate::io::links::LinkEvents;
@@ -28,13 +29,14 @@ struct Active {
 }
 
 impl Masquerade {
-    /// Sets up what `config` wants. The interface of the clients must be there already.
+    /// Sets up what `config` wants, for clients with the addresses `hosts` outside of the pool. The
+    /// interface of the clients must be there already.
     ///
     /// # Errors
     /// As a sentence.
-    pub fn start(config: &Config, users: &Users) -> Result<Self, SetupError> {
+    pub fn start(config: &Config, hosts: &BTreeSet<IpAddr>) -> Result<Self, SetupError> {
         let mut masquerade = Self::default();
-        masquerade.follow(config, users)?;
+        masquerade.follow(config, hosts)?;
         Ok(masquerade)
     }
 
@@ -64,14 +66,14 @@ impl Masquerade {
     ///
     /// # Errors
     /// As a sentence; then everything is as before.
-    pub fn follow(&mut self, config: &Config, users: &Users) -> Result<(), SetupError> {
+    pub fn follow(&mut self, config: &Config, hosts: &BTreeSet<IpAddr>) -> Result<(), SetupError> {
         if !config.nat.masquerade {
             if self.active.take().is_some() {
                 info!("clients are no longer masqueraded");
             }
             return Ok(());
         }
-        let clients = addresses(config, users);
+        let clients = addresses(config, hosts);
         match &mut self.active {
             Some(active) => active.follow(clients),
             None => {
@@ -120,14 +122,13 @@ fn explain(error: std::io::Error) -> SetupError {
     }
 }
 
-/// Every address that a client can have.
-fn addresses(config: &Config, users: &Users) -> Vec<Range> {
-    let fixed = users.fixed_addresses();
-    let fixed = fixed.into_iter().map(|address| (address, address));
+/// Every address that a client has or can have.
+fn addresses(config: &Config, hosts: &BTreeSet<IpAddr>) -> Vec<Range> {
+    let hosts = hosts.iter().map(|address| (*address, *address));
     let ranges = config.pool.ranges.iter().map(|r| (r.first, r.last));
     let both = |(first, last)| match (first, last) {
         (IpAddr::V4(first), IpAddr::V4(last)) => Some((first, last)),
         _ => None,
     };
-    ranges.chain(fixed).filter_map(both).collect()
+    ranges.chain(hosts).filter_map(both).collect()
 }

@@ -39,7 +39,7 @@ pub fn engine_config(bundle: &Bundle) -> engine::Config {
                 .iter()
                 .filter_map(|range| AddressRange::new(range.first, range.last))
                 .collect(),
-            reserved: bundle.users.fixed_addresses(),
+            reserved: bundle.users.fixed_addresses(config.ppp.name.as_bytes()),
             idle_timeout: never_if_zero(config.clients.idle_timeout),
             session_timeout: never_if_zero(config.clients.session_timeout),
             session_limit: session_limit(config),
@@ -84,7 +84,8 @@ pub fn worker_limits(config: &Config) -> worker::Limits {
 fn ike_config(config: &Config) -> ike::Config {
     let (ipsec, limits) = (&config.ipsec, &config.limits);
     let defaults = ike::Timing::default();
-    let tries = ipsec.dpd_timeout.as_secs() / defaults.dpd_interval.as_secs().max(1);
+    let pause = defaults.dpd_interval.as_secs().max(1);
+    let tries = ipsec.dpd_timeout.as_secs().div_ceil(pause);
     ike::Config {
         // A bundle is validated, so the names mean something; else what is secure by default.
         policy: ipsec.policy().unwrap_or_default(),
@@ -112,7 +113,7 @@ fn ike_config(config: &Config) -> ike::Config {
         timing: ike::Timing {
             half_open: ipsec.half_open_timeout,
             dpd_idle: ipsec.dpd_interval,
-            dpd_tries: u8::try_from(tries).unwrap_or(u8::MAX).max(1),
+            dpd_tries: u16::try_from(tries).unwrap_or(u16::MAX).max(1),
             ..defaults
         },
     }
@@ -132,7 +133,9 @@ fn l2tp_config(bundle: &Bundle) -> l2tp::Config {
         host_name,
         receive_window: settings.window,
         secret: bundle.tunnel_secret.clone(),
-        challenge: bundle.tunnel_secret.is_some(),
+        // The secret is for routers that ask for it. Windows, macOS and iOS have none, and would not
+        // get in if they were asked.
+        challenge: false,
         hide: settings.hide_avps,
         timing: l2tp::Timing {
             hello: never_if_zero(settings.hello).unwrap_or(Duration::MAX),

@@ -79,7 +79,7 @@ pub fn run(session: &Session, sources: &Sources, out: &mut dyn Write) -> Result<
     match &session.verb {
         Verb::List { users, .. } => {
             let mut rows = rows(asking, sources)?;
-            rows.retain(|row| users.is_empty() || users.contains(&row.user));
+            rows.retain(|row| users.is_empty() || users.iter().any(|user| is_of(row, user)));
             asking.show(out, &rows, || list(&rows))
         }
         Verb::Show { id, .. } => {
@@ -91,7 +91,7 @@ pub fn run(session: &Session, sources: &Sources, out: &mut dyn Write) -> Result<
         Verb::Close { ids, user, .. } => {
             let mut ids = ids.clone();
             if let Some(user) = user {
-                let of_user = |row: &SessionRow| (row.user == *user).then_some(row.session);
+                let of_user = |row: &SessionRow| is_of(row, user).then_some(row.session);
                 ids = rows(asking, sources)?.iter().filter_map(of_user).collect();
                 if ids.is_empty() {
                     return Err(Failure::Failed(format!("{user} has no session")));
@@ -143,6 +143,11 @@ fn done(asking: &Asking, messages: Vec<String>, out: &mut dyn Write) -> Result<(
             .map(|line| format!("{line}\n"))
             .collect()
     })
+}
+
+/// Whether a session is `user`'s: by the name in the users' file, or as the client wrote it.
+fn is_of(row: &SessionRow, user: &str) -> bool {
+    row.user == user || row.account.as_deref() == Some(user)
 }
 
 fn rows(asking: &Asking, sources: &Sources) -> Result<Vec<SessionRow>, Failure> {
@@ -224,6 +229,18 @@ mod tests {
             ..SessionRow::default()
         };
         insta::assert_snapshot!(describe(&row));
+    }
+
+    /// QUIRK(Windows): puts a domain in front, which the users' file mostly has not.
+    #[test]
+    fn a_user_has_the_name_of_the_file_and_the_one_that_was_typed() {
+        let row = SessionRow {
+            user: "CORP\\alice".to_owned(),
+            account: Some("alice".to_owned()),
+            ..SessionRow::default()
+        };
+        assert!(is_of(&row, "alice") && is_of(&row, "CORP\\alice"));
+        assert!(!is_of(&row, "corp") && !is_of(&SessionRow::default(), "alice"));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use dataplane::net::icmp;
-use engine::SessionInfo;
+use engine::{SessionInfo, Stage};
 use tokio::sync::mpsc;
 use wire::Instant;
 
@@ -67,42 +67,52 @@ pub(super) async fn run(
     server: IpAddr,
     secrets: Secrets,
 ) -> Result<(), Failure> {
-    let outside = Outside::open(arguments, server, false)?;
+    let begun = clock::now();
+    let not_dialled = |error: anyhow::Error| told(arguments, error.into(), &[], begun);
+    let outside = Outside::open(arguments, server, false).map_err(not_dialled)?;
     let (inside, mut packets) = queue();
-    let mut client = Client::dial(arguments, outside, secrets, inside)?;
+    let mut client = Client::dial(arguments, outside, secrets, inside).map_err(not_dialled)?;
     let started = clock::now();
-    let result = match client.up(arguments.timeout).await {
-        Ok(session) => match ping(&mut client, &session, arguments.count, &mut packets).await {
-            Ok(round_trips) => {
-                hear_out(&mut client, &mut packets).await;
-                let session = client.desk.up.as_ref().unwrap_or(&session);
-                let report = Report::connected(
-                    arguments.profile,
-                    session,
-                    &client.desk.stages,
-                    started,
-                    round_trips,
-                );
-                report.print()?;
-                report.verdict(arguments.count)
-            }
-            Err(failure) => Err(failure),
-        },
-        Err(failure) => {
-            if arguments.json {
-                Report::failed(
-                    arguments.profile,
-                    &failure.to_string(),
-                    &client.desk.stages,
-                    started,
-                )
-                .print()?;
-            }
-            Err(failure)
+    let pinged = match client.up(arguments.timeout).await {
+        Ok(session) => ping(&mut client, &session, arguments.count, &mut packets)
+            .await
+            .map(|round_trips| (session, round_trips)),
+        Err(failure) => Err(failure),
+    };
+    let result = match pinged {
+        Ok((session, round_trips)) => {
+            hear_out(&mut client, &mut packets).await;
+            let session = client.desk.up.as_ref().unwrap_or(&session);
+            let report = Report::connected(
+                arguments.profile,
+                session,
+                &client.desk.stages,
+                started,
+                round_trips,
+            );
+            let printed = report.print();
+            printed.and_then(|()| report.verdict(arguments.count))
         }
+        Err(failure) => Err(told(arguments, failure, &client.desk.stages, started)),
     };
     client.leave().await;
     result
+}
+
+/// Why there is no report of a session, once it is printed as JSON if that is wanted.
+pub(super) fn told(
+    arguments: &Connect,
+    failure: Failure,
+    stages: &[(Stage, Instant)],
+    started: Instant,
+) -> Failure {
+    if !arguments.json {
+        return failure;
+    }
+    // With its causes.
+    let why = format!("{failure:#}");
+    let report = Report::failed(arguments.profile, &why, stages, started, clock::now());
+    report.print().err().unwrap_or(failure)
 }
 
 /// Pings the server's inner address; the round trips of the replies that came, in milliseconds.

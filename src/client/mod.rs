@@ -7,7 +7,6 @@ use anyhow::Context;
 use dataplane::DataPlane;
 use engine::{Cause, Dial, Engine, Event, Login, Profile, Reason, SessionInfo, Stage, Verdict};
 use l2tp::reliable::Backoff;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 use wire::{Carrier, Instant, Path, PeerId};
@@ -29,8 +28,10 @@ use crate::shell::{Host, Shell, Wiring};
 
 mod check;
 mod report;
+mod signals;
 
 pub use report::Report;
+pub(crate) use signals::Signals;
 
 /// Packets from the tunnel that wait to be looked at, when there is no TUN device.
 const INSIDE_QUEUE: usize = 64;
@@ -53,7 +54,9 @@ pub(crate) const RETRANSMIT: Backoff = Backoff {
 /// # Errors
 /// Why there is no connection, as a sentence.
 pub fn connect(arguments: &Connect) -> Result<(), Failure> {
-    let server = resolve(&arguments.server)?;
+    let begun = clock::now();
+    let server = resolve(&arguments.server)
+        .map_err(|failure| check::told(arguments, failure, &[], begun))?;
     let input = &mut std::io::stdin().lock();
     let variable = |name: &str| std::env::var_os(name);
     let surroundings = Surroundings {
@@ -303,14 +306,12 @@ async fn stay(arguments: &Connect, server: IpAddr, secrets: Secrets) -> Result<(
     let queues = TunQueues::from(queues);
     queues.offload().tell_shortfall(tun.name(), true);
     let outside = Outside::open(arguments, server, true)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(anyhow::Error::from)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(anyhow::Error::from)?;
+    let mut signals = Signals::new().map_err(anyhow::Error::from)?;
     let mut client = Client::dial(arguments, outside, secrets, Inside::Tun(queues))?;
 
     let connected = tokio::select! {
         connected = client.up(arguments.timeout) => connected,
-        _ = terminate.recv() => Err(Failure::Failed("interrupted".to_owned())),
-        _ = interrupt.recv() => Err(Failure::Failed("interrupted".to_owned())),
+        () = signals.next() => Err(Failure::Failed("interrupted".to_owned())),
     };
     let session = match connected {
         Ok(session) => session,
@@ -342,8 +343,7 @@ async fn stay(arguments: &Connect, server: IpAddr, secrets: Secrets) -> Result<(
                 client.desk.informed = false;
             }
             tokio::select! {
-                _ = terminate.recv() => return Ok(()),
-                _ = interrupt.recv() => return Ok(()),
+                () = signals.next() => return Ok(()),
                 input = client.shell.next() => {
                     client.shell.handle(input?, &mut client.desk).await?;
                 }

@@ -117,9 +117,11 @@ impl Report {
         why: &str,
         stages: &[(Stage, Instant)],
         started: Instant,
+        now: Instant,
     ) -> Self {
         Self {
             error: Some(why.to_owned()),
+            total_milliseconds: milliseconds(now, started),
             ..Self::timed(profile, stages, started)
         }
     }
@@ -201,6 +203,18 @@ fn distinct(servers: [Option<Ipv4Addr>; 2]) -> Vec<Ipv4Addr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_failure_takes_the_time_until_it_is_one() {
+        let at = |ms| Instant::from_boot(std::time::Duration::from_millis(ms));
+        let stages = [(Stage::Phase1, at(1_250))];
+        let profile = Profile::default();
+        let report = Report::failed(profile, "no answer", &stages, at(1_000), at(31_000));
+        assert_eq!(report.milliseconds.0, [("phase1", 250.0)]);
+        assert_eq!(report.total_milliseconds, 30_000.0);
+        let report = Report::failed(profile, "no answer", &[], at(1_000), at(31_000));
+        assert_eq!(report.total_milliseconds, 30_000.0);
+    }
 
     #[test]
     fn a_name_server_given_twice_is_reported_once() {

@@ -49,6 +49,28 @@ fn all_of_it_is_read_relative_to_the_file() {
 }
 
 #[test]
+fn the_tunnel_secret_is_an_answer_and_no_question() {
+    let toml = format!("{FILES}[l2tp]\nsecret-file = \"tunnel\"\n");
+    let (bundle, _) = check(&toml, KEY, "bob l2tpd pw *\n");
+    let l2tp = crate::settings::engine_config(&bundle.unwrap()).l2tp;
+    assert!(l2tp.secret.is_some());
+    assert!(!l2tp.challenge, "Windows would not get in");
+}
+
+#[test]
+fn dead_peers_have_at_least_the_time_that_is_configured() {
+    for (timeout, seconds) in [("45s", 50), ("50s", 50), ("1h", 3600)] {
+        let toml = format!(
+            "[ipsec]\nsecrets = \"keys\"\ndpd-timeout = \"{timeout}\"\n[ppp]\nsecrets = \"users\"\n"
+        );
+        let (bundle, _) = check(&toml, KEY, "bob l2tpd pw *\n");
+        let timing = crate::settings::engine_config(&bundle.unwrap()).ike.timing;
+        let time = timing.dpd_interval * u32::from(timing.dpd_tries);
+        assert_eq!(time.as_secs(), seconds, "{timeout}");
+    }
+}
+
+#[test]
 fn findings_of_all_files_come_together_and_nothing_is_half_applied() {
     let (bundle, findings) = check(
         &format!("{FILES}mur = 1400\n"),

@@ -125,7 +125,8 @@ pub struct Ipsec {
     /// `0s`: never.
     #[serde(with = "duration")]
     pub dpd_interval: Duration,
-    /// Time without an answer after which a peer is taken for dead.
+    /// Time without an answer after which a peer is taken for dead, in whole pauses of ten seconds;
+    /// phones get ten minutes at least.
     #[serde(with = "duration")]
     pub dpd_timeout: Duration,
     /// Unfinished phase 1 exchanges, in all.
@@ -183,7 +184,8 @@ pub struct L2tp {
     pub window: u16,
     /// How often a control message is repeated before its tunnel is given up (RFC 2661 §5.8).
     pub retransmissions: u16,
-    /// The file with the secret of tunnel authentication (its first line); empty: none is asked.
+    /// The file with the secret of tunnel authentication (its first line), to answer who asks for
+    /// it; empty: there is none.
     #[serde(with = "optional")]
     pub secret_file: Option<PathBuf>,
     /// Whether we hide the AVPs that may be hidden; needs `secret-file`.

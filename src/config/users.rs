@@ -49,10 +49,12 @@ impl Users {
         self.chap.records().iter().chain(pap)
     }
 
-    /// The addresses that belong to one user each: never lent to others.
-    pub fn fixed_addresses(&self) -> BTreeSet<IpAddr> {
+    /// The addresses that belong to one user each: never lent to others. Only users of the server
+    /// called `server` count: pptpd and others may share the file, and serve theirs themselves.
+    pub fn fixed_addresses(&self, server: &[u8]) -> BTreeSet<IpAddr> {
+        let usable = |record: &&Record| record.server.admits(server);
         let fixed = |record: &Record| record.terms.addresses.fixed();
-        self.records().filter_map(fixed).collect()
+        self.records().filter(usable).filter_map(fixed).collect()
     }
 
     /// Whether a file is not what it was when it was read.
@@ -165,5 +167,20 @@ fn judge_addresses(
     }
     if owners.len() < 2 && owners.iter().all(|(owner, _)| owner != user) {
         owners.push((user.clone(), place.clone()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_users_of_other_servers_are_not_ours() {
+        let text = b"bob l2tpd pw 10.9.0.7\nbob pptpd pw 192.168.1.50\nann * pw 10.9.0.8\n";
+        let place = Place::default_value();
+        let chap = chap_secrets::parse(&place, text, Rules::default(), &mut Vec::new());
+        let fixed = Users { chap, pap: None }.fixed_addresses(b"l2tpd");
+        let expected = ["10.9.0.7", "10.9.0.8"].map(|address| address.parse::<IpAddr>().unwrap());
+        assert_eq!(fixed, BTreeSet::from(expected));
     }
 }

@@ -268,8 +268,11 @@ pub struct SessionRow {
     pub session: u64,
     /// [`PeerRow::peer`].
     pub peer: u64,
-    /// Who logged in.
+    /// Who logged in, by the name that the client gave.
     pub user: String,
+    /// The same by the name in the users' file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
     /// How: "mschap-v2".
     pub authentication: String,
     /// Outer address and port.

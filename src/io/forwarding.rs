@@ -42,10 +42,7 @@ impl Forwarding {
     fn turn_on_by(write: impl FnOnce() -> io::Result<()>) -> io::Result<Self> {
         let mut netlink = Netlink::open()?;
         let confs = netlink.netconf()?;
-        if confs
-            .iter()
-            .any(|conf| conf.scope == Scope::All && conf.forwarding)
-        {
+        if is_on(&confs) {
             let undo = Undo::Nothing;
             return Ok(Self { netlink, undo });
         }
@@ -90,6 +87,13 @@ impl Forwarding {
     }
 }
 
+/// Whether it is on for all of the host.
+fn is_on(confs: &[Netconf]) -> bool {
+    confs
+        .iter()
+        .any(|conf| conf.scope == Scope::All && conf.forwarding)
+}
+
 /// The interfaces where it is on, or off.
 fn interfaces(confs: &[Netconf], on: bool) -> impl Iterator<Item = u32> {
     confs.iter().filter_map(move |conf| match conf.scope {
@@ -113,6 +117,10 @@ impl Drop for Forwarding {
                 }
             }
             Undo::Interfaces(turned_on) => {
+                // Somebody else may have turned it on since, for all of them.
+                if self.netlink.netconf().is_ok_and(|confs| is_on(&confs)) {
+                    return;
+                }
                 for index in turned_on {
                     let _ = self.netlink.set_forwarding(*index, false);
                 }
@@ -130,8 +138,7 @@ mod tests {
     /// Whether forwarding is on at all, and the interfaces on which it is.
     fn state() -> (bool, Vec<u32>) {
         let confs = Netlink::open().unwrap().netconf().unwrap();
-        let all = confs.iter().any(|c| c.scope == Scope::All && c.forwarding);
-        (all, interfaces(&confs, true).collect())
+        (is_on(&confs), interfaces(&confs, true).collect())
     }
 
     fn tun(name: &str) -> (Tun, Vec<crate::io::tun::TunQueue>, u32) {
@@ -191,6 +198,23 @@ mod tests {
                 assert!(!state().1.contains(&later));
                 forwarding.cover().unwrap();
                 assert!(state().1.contains(&later));
+                drop(forwarding);
+                assert_eq!(state(), before);
+            },
+        );
+    }
+
+    #[test]
+    fn what_somebody_else_has_turned_on_since_stays_on() {
+        in_a_namespace(
+            "io::forwarding::tests::what_somebody_else_has_turned_on_since_stays_on",
+            || {
+                let (_a, _a_queues, index) = tun("a0");
+                let refuse = || Err(io::ErrorKind::ReadOnlyFilesystem.into());
+                let forwarding = Forwarding::turn_on_by(refuse).unwrap();
+                fs::write(SYSCTL, "1").unwrap();
+                let before = state();
+                assert!(before.0 && before.1.contains(&index));
                 drop(forwarding);
                 assert_eq!(state(), before);
             },

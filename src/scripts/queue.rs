@@ -166,6 +166,13 @@ impl<L: Lane> Lanes<L> {
         self.shared.ready.notify_all();
         left
     }
+
+    /// How many of the tasks that wait are such.
+    pub fn waiting(&self, such: impl Fn(&L::Task) -> bool) -> usize {
+        let state = self.shared.lock();
+        let tasks = state.lanes.values().flat_map(|entry| &entry.tasks);
+        tasks.filter(|&task| such(task)).count()
+    }
 }
 
 impl<L: Lane> Drop for Lanes<L> {
@@ -363,6 +370,8 @@ mod tests {
         }
         let left = book.lanes.finish(Duration::from_millis(300));
         assert!((2..=4).contains(&left), "{left}");
+        assert_eq!(book.lanes.waiting(|_| true), left);
+        assert_eq!(book.lanes.waiting(|note| note.number == 4), 1);
         assert_eq!(book.put(1, note(9, 0)), Err(Full));
     }
 

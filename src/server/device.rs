@@ -3,6 +3,8 @@
 //! The one for all is kept as it was made. When somebody takes it down the kernel forgets its routes,
 //! which are set again once it is up; when somebody removes it, it is made again.
 
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +12,7 @@ use anyhow::Context;
 use tokio::time::{Instant, sleep_until};
 use tracing::{error, info, warn};
 
-use crate::config::{self, Config, TunMode};
+use crate::config::{Config, TunMode};
 use crate::io::links::{LinkWatch, Turn};
 use crate::io::prefix::Prefix;
 use crate::io::session_device::SessionDevices;
@@ -29,18 +31,19 @@ pub(super) struct Interfaces {
 }
 
 impl Interfaces {
-    /// What `config` wants, for so many packet threads. Within a runtime.
+    /// What `config` wants, for so many packet threads and for clients with the addresses `hosts`
+    /// outside of the pool. Within a runtime.
     ///
     /// # Errors
     /// As a sentence.
     pub(super) fn open(
         config: &Config,
-        users: &config::Users,
+        hosts: &BTreeSet<IpAddr>,
         threads: usize,
     ) -> anyhow::Result<Self> {
         match config.tun.mode {
             TunMode::Shared => {
-                let (shared, queues) = SharedDevice::make(config, users, threads)?;
+                let (shared, queues) = SharedDevice::make(config, hosts, threads)?;
                 Ok(Self {
                     shared: Some(shared),
                     insides: queues.into_iter().map(Inside::Tun).collect(),
@@ -80,6 +83,8 @@ pub(super) struct SharedDevice {
     /// Without it nobody sees that the interface was taken down.
     watch: Option<LinkWatch>,
     threads: usize,
+    /// Addresses outside of the pool that have a route.
+    hosts: BTreeSet<IpAddr>,
     made: Instant,
     /// It is gone, and to be made again then.
     due: Option<Instant>,
@@ -97,7 +102,7 @@ pub(super) enum Need {
 impl SharedDevice {
     fn make(
         config: &Config,
-        users: &config::Users,
+        hosts: &BTreeSet<IpAddr>,
         threads: usize,
     ) -> anyhow::Result<(Self, Vec<TunQueues>)> {
         let (tun, queues) = Tun::create(
@@ -114,6 +119,7 @@ impl SharedDevice {
             tun,
             watch: None,
             threads,
+            hosts: BTreeSet::new(),
             made: Instant::now(),
             due: None,
         };
@@ -121,7 +127,7 @@ impl SharedDevice {
         device.tun.add_address(config.pool.local)?;
         device.tun.up(u32::from(config.tun.mtu))?;
         device.watch();
-        device.route(config, users)?;
+        device.route(config, hosts)?;
         Ok((device, TunQueues::shared(queues, threads)))
     }
 
@@ -140,25 +146,39 @@ impl SharedDevice {
     ///
     /// # Errors
     /// As a sentence.
-    pub(super) fn route(&mut self, config: &Config, users: &config::Users) -> anyhow::Result<()> {
-        let ranges = &config.pool.ranges;
-        for range in ranges {
+    pub(super) fn route(
+        &mut self,
+        config: &Config,
+        hosts: &BTreeSet<IpAddr>,
+    ) -> anyhow::Result<()> {
+        for range in &config.pool.ranges {
             self.tun.add_range(range.first, range.last)?;
         }
-        for address in users.fixed_addresses() {
-            if !ranges.iter().any(|range| range.contains(address)) {
-                self.tun.add_route(Prefix::host(address), None)?;
-            }
+        for address in hosts {
+            self.tun.add_route(Prefix::host(*address), None)?;
+            self.hosts.insert(*address);
         }
         Ok(())
     }
 
-    /// Sets the route to one more address.
-    ///
-    /// # Errors
-    /// As a sentence.
-    pub(super) fn add_route(&mut self, to: Prefix) -> anyhow::Result<()> {
-        Ok(self.tun.add_route(to, None)?)
+    /// Sets the routes to those of `hosts` that have none yet, and removes those to others: somebody
+    /// else may have such an address next.
+    pub(super) fn follow(&mut self, hosts: &BTreeSet<IpAddr>) {
+        for address in self.hosts.difference(hosts) {
+            self.tun.remove_route(Prefix::host(*address));
+        }
+        self.hosts.retain(|address| hosts.contains(address));
+        for address in hosts {
+            if self.hosts.contains(address) {
+                continue;
+            }
+            match self.tun.add_route(Prefix::host(*address), None) {
+                Ok(()) => {
+                    self.hosts.insert(*address);
+                }
+                Err(error) => warn!("{error}"),
+            }
+        }
     }
 
     /// A packet thread says that its queue is of no more use.
@@ -212,9 +232,9 @@ impl SharedDevice {
     pub(super) fn make_again(
         &mut self,
         config: &Config,
-        users: &config::Users,
+        hosts: &BTreeSet<IpAddr>,
     ) -> anyhow::Result<Vec<TunQueues>> {
-        let made = Self::make(config, users, self.threads);
+        let made = Self::make(config, hosts, self.threads);
         let (device, queues) = made.with_context(|| {
             format!(
                 "the interface {} is gone, and cannot be made again",

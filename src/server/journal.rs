@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use dataplane::{DataPlane, SessionUsage};
-use engine::{Cause, Event, Failure, SessionInfo, Slowed, Stage, Suspect};
+use dataplane::SessionUsage;
+use engine::{Cause, Event, Failure, SessionInfo, Slowed, Suspect};
 use tracing::{debug, info, warn};
 use wire::{Carrier, Instant};
 
@@ -67,9 +67,14 @@ impl Logged {
 }
 
 impl Journal {
-    /// Refusals by kind, since the start.
-    pub(super) fn refusals(&self) -> &Tally {
-        &self.refusals
+    /// Refusals by kind, since the start, and those that no event has told of.
+    pub(super) fn refusals(&self, silent: impl Iterator<Item = (Cause, u64)>) -> Tally {
+        let mut refusals = self.refusals.clone();
+        for (cause, count) in silent {
+            let sum: &mut u64 = refusals.entry(cause.name().to_owned()).or_default();
+            *sum = sum.saturating_add(count);
+        }
+        refusals
     }
 
     /// The last failures that were logged, the latest last.
@@ -77,14 +82,12 @@ impl Journal {
         self.failures.iter()
     }
 
-    pub(super) fn event(&mut self, event: &Event, plane: &DataPlane) {
+    /// Logs an event; `usage` is that of a session whose end it is.
+    pub(super) fn event(&mut self, event: &Event, usage: SessionUsage) {
         match event {
             Event::Progress { peer, stage } => debug!(%peer, stage = stage.name(), "progress"),
             Event::SessionUp(session) => up(session),
-            Event::SessionDown(session, reason) => {
-                let usage = plane.session_usage(session.session).unwrap_or_default();
-                down(session, usage, &reason.to_string());
-            }
+            Event::SessionDown(session, reason) => down(session, usage, &reason.to_string()),
             Event::LoginFailed { user, failure } => {
                 self.count(failure.cause.name());
                 // Each password that was wrong is a line: tools that watch for guessing count them.
@@ -108,7 +111,8 @@ impl Journal {
             }
             Event::Refused(failure) => {
                 self.count(failure.cause.name());
-                if self.may_log(failure.outer.ip()) && self.may_log_unproven(failure) {
+                let may_log = self.may_log(failure.outer.ip());
+                if may_log && (failure.proven || self.may_log_unproven()) {
                     info!(
                         outer = %failure.outer,
                         reason = failure.what,
@@ -162,14 +166,8 @@ impl Journal {
         logged.admit(now, LINES)
     }
 
-    /// Whether a line about a source is in order that may be forged, if this one may be: all have
-    /// got our answers who came beyond phase 1, or as far as message 3 of it.
-    fn may_log_unproven(&mut self, failure: &Failure) -> bool {
-        if failure.stage != Stage::Phase1
-            || matches!(failure.cause, Cause::WrongKey | Cause::NeverFinished)
-        {
-            return true;
-        }
+    /// Whether one more line about a source that may be forged is in order.
+    fn may_log_unproven(&mut self) -> bool {
         let now = clock::now();
         let logged = self.unproven.get_or_insert(Logged::new(now));
         logged.admit(now, UNPROVEN_LINES)
@@ -259,6 +257,8 @@ mod tests {
     use std::process::{Command, Stdio};
     use std::sync::{Arc, Mutex};
 
+    use engine::Stage;
+
     use super::*;
 
     fn failure(cause: Cause) -> Box<Failure> {
@@ -276,11 +276,11 @@ mod tests {
     /// The last failures are remembered and no more; all of them are counted.
     #[test]
     fn failures_are_counted_and_the_last_ones_remembered() {
-        let plane = DataPlane::new(dataplane::Config::for_peers(1));
+        let usage = SessionUsage::default();
         let mut journal = Journal::default();
         for _ in 0..10 {
             let refused = Event::Refused(failure(Cause::AggressiveMode));
-            journal.event(&refused, &plane);
+            journal.event(&refused, usage);
         }
         let logged = usize::try_from(LINES).unwrap();
         assert_eq!(journal.failures().count(), logged);
@@ -289,14 +289,21 @@ mod tests {
                 user: format!("user {number}"),
                 failure: failure(Cause::WrongPassword),
             };
-            journal.event(&login, &plane);
+            journal.event(&login, usage);
         }
         assert_eq!(journal.failures().count(), FAILURES);
         let last = journal.failures().last().unwrap();
         assert_eq!(last.user.as_deref(), Some("user 99"));
         assert_eq!(last.failure.stage, Stage::Authentication);
-        assert_eq!(journal.refusals()["aggressive-mode"], 10);
-        assert_eq!(journal.refusals()["wrong-password"], 100);
+        let silent = [
+            (Cause::AggressiveMode, 3),
+            (Cause::Full, 2),
+            (Cause::Full, 5),
+        ];
+        let refusals = journal.refusals(silent.into_iter());
+        assert_eq!(refusals["aggressive-mode"], 13);
+        assert_eq!(refusals["full"], 7);
+        assert_eq!(refusals["wrong-password"], 100);
     }
 
     #[derive(Clone, Default)]
@@ -321,10 +328,9 @@ mod tests {
             true => Box::new(base.json().flatten_event(true).finish()),
             false => Box::new(base.with_ansi(false).without_time().finish()),
         };
-        let plane = DataPlane::new(dataplane::Config::for_peers(1));
         tracing::subscriber::with_default(subscriber, || {
-            let mut journal = Journal::default();
-            events.iter().for_each(|event| journal.event(event, &plane));
+            let (mut journal, usage) = (Journal::default(), SessionUsage::default());
+            events.iter().for_each(|event| journal.event(event, usage));
         });
         let lines = lines.0.lock().unwrap();
         lines.clone()
@@ -406,23 +412,27 @@ mod tests {
     /// However many addresses somebody invents: who has got our answers has a line all the same.
     #[test]
     fn forged_addresses_cannot_fill_the_log() {
-        let refused = |number: u32, cause, at| {
+        let refused = |number: u32, cause, proven| {
             let outer = (Ipv4Addr::from_bits(0x6440_0000 + number), 500).into();
-            let make = ike::Make::Unknown;
+            let (make, at) = (ike::Make::Unknown, Stage::Phase1);
             let what = "a sentence".to_owned();
-            Event::Refused(Box::new(Failure::new(outer, make, at, cause, what)))
+            let mut failure = Failure::new(outer, make, at, cause, what);
+            failure.proven = proven;
+            Event::Refused(Box::new(failure))
         };
         let mut events: Vec<Event> = (0..2 * UNPROVEN_LINES)
-            .map(|number| refused(number, Cause::AggressiveMode, Stage::Phase1))
+            .map(|number| refused(number, Cause::AggressiveMode, false))
             .collect();
-        events.push(refused(0, Cause::WrongKey, Stage::Phase1));
-        events.push(refused(1, Cause::L2tpSilent, Stage::Tunnel));
+        events.push(refused(0, Cause::WrongKey, true));
+        events.push(refused(1, Cause::Overload, true));
+        events.push(refused(2, Cause::L2tpSilent, true));
         let lines = logged(&events, false);
         let text = String::from_utf8_lossy(&lines);
         let count = |words: &str| text.lines().filter(|line| line.contains(words)).count();
         let most = usize::try_from(UNPROVEN_LINES).unwrap();
         assert_eq!(count("cause=\"aggressive-mode\""), most);
         assert_eq!(count("cause=\"wrong-key\""), 1);
+        assert_eq!(count("cause=\"overload\""), 1);
         assert_eq!(count("cause=\"l2tp-silent\""), 1);
     }
 

@@ -53,29 +53,29 @@ impl Users {
         }
     }
 
-    /// The users as they were read last.
-    pub(super) fn all(&self) -> &config::Users {
-        &self.users
+    /// The addresses fixed for users, as they were read last.
+    pub(super) fn fixed_addresses(&self) -> BTreeSet<IpAddr> {
+        self.users.fixed_addresses(self.server.as_bytes())
     }
 
-    /// Reads the files again if they have changed; the fixed addresses of before, if there are other
-    /// users now. When they cannot be read, those of before count on, which is said once, and it is
-    /// tried again later: what was missing may be a descriptor.
-    pub(super) fn refresh(&mut self) -> Option<BTreeSet<IpAddr>> {
+    /// Reads the files again if they have changed; whether there are other users now. When they cannot
+    /// be read, those of before count on, which is said once, and it is tried again later: what was
+    /// missing may be a descriptor.
+    pub(super) fn refresh(&mut self) -> bool {
         let now = clock::now();
         let due = |(at, _): &(Instant, _)| now - *at >= AGAIN;
         if !self.users.has_changed() && !self.stale.as_ref().is_some_and(due) {
-            return None;
+            return false;
         }
         let mut findings = Vec::new();
         let read = config::Users::load(&self.settings, &mut findings);
         match read.filter(|_| !any_error(&findings)) {
             Some(users) => {
                 self.stale = None;
-                let before = std::mem::replace(&mut self.users, users);
+                self.users = users;
                 info!(users = self.users.records().count(), "users read again");
                 findings.iter().for_each(log);
-                Some(before.fixed_addresses())
+                true
             }
             None => {
                 findings.retain(Diagnostic::is_error);
@@ -86,7 +86,7 @@ impl Users {
                 }
                 self.users.keep();
                 self.stale = Some((now, why));
-                None
+                false
             }
         }
     }

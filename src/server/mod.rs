@@ -1,17 +1,16 @@
 //! `adit serve`: what a server does with the control loop.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, anyhow};
-use dataplane::DataPlane;
+use dataplane::{DataPlane, SessionUsage};
 use engine::{Engine, Event, Login, RequestId, SessionInfo, Verdict};
 use rand_core::SeedableRng;
 use tokio::sync::mpsc;
 use tracing::{debug, error, info, warn};
-use wire::Instant;
+use wire::{Instant, Secret};
 
 use crate::cli::Failure;
 use crate::config::{Bundle, Config, Encapsulation, Sources};
@@ -20,26 +19,30 @@ use crate::io::capability::Needs;
 use crate::io::ports::{self, ListenPorts};
 use crate::io::raw::{RawSocket, Share};
 use crate::io::worker::Lost;
-use crate::io::{clock, confinement, memory, prefix::Prefix};
+use crate::io::{SetupError, clock, confinement, memory};
 use crate::nat::Masquerade;
 use crate::settings;
 use crate::shell::{Host, Shell, Wiring};
 
+mod addresses;
 mod attendance;
 mod device;
 mod ebb;
 pub(crate) mod journal;
 mod limits;
 mod login;
+mod meters;
 mod operator;
 mod signals;
 mod status;
 
+use addresses::Addresses;
 use attendance::{Attendance, Plan};
 use device::{Interfaces, Need, SharedDevice};
 use ebb::Ebb;
 use journal::Journal;
 use login::Users;
+use meters::Meters;
 use signals::{Signal, Signals};
 
 /// How long goodbyes may take.
@@ -79,6 +82,8 @@ struct Server {
     tun: Option<SharedDevice>,
     /// Removed likewise.
     nat: Masquerade,
+    /// The one that is used until the next start, whatever its file says by now.
+    tunnel_secret: Option<Secret>,
     _claims: ports::Claims,
 }
 
@@ -87,19 +92,19 @@ struct Desk {
     config: Config,
     users: Users,
     journal: Journal,
+    meters: Meters,
     attendance: Attendance,
-    /// Fixed addresses that have come up with a login, and want a route before their first packet.
-    unrouted: Vec<IpAddr>,
+    addresses: Addresses,
     /// A packet thread has lost the interface of all clients.
     lost: bool,
 }
 
 impl Host for Desk {
     fn login(&mut self, login: Login, engine: &mut Engine) -> Verdict {
-        if let Some(before) = self.users.refresh() {
-            let fixed = self.users.all().fixed_addresses();
-            self.unrouted.extend(fixed.difference(&before));
-            engine.set_reserved(fixed);
+        if self.users.refresh() {
+            let fixed = self.users.fixed_addresses();
+            engine.set_reserved(fixed.clone());
+            self.addresses.fix(fixed);
         }
         self.users.judge(&login)
     }
@@ -116,12 +121,21 @@ impl Host for Desk {
     }
 
     fn event(&mut self, event: Event, plane: &DataPlane) {
-        self.journal.event(&event, plane);
+        let all = |session| plane.session_usage(session).unwrap_or_default();
+        let usage = match &event {
+            Event::SessionDown(info, _) => self.meters.down(info.session, all(info.session)),
+            _ => SessionUsage::default(),
+        };
+        self.journal.event(&event, usage);
         match event {
             Event::LoggedIn(login) => self.attendance.logged_in(&login),
-            Event::SessionUp(info) => self.attendance.up(&info),
+            Event::SessionUp(info) => {
+                self.meters.up(info.session, all(info.session));
+                self.addresses.up(info.session, info.remote_address);
+                self.attendance.up(&info);
+            }
             Event::SessionDown(info, reason) => {
-                let usage = plane.session_usage(info.session).unwrap_or_default();
+                self.addresses.down(info.session);
                 self.attendance.down(&info, usage, reason.to_string());
             }
             Event::LoggedOut(session) => self.attendance.logged_out(session),
@@ -145,12 +159,15 @@ impl Server {
         let threads = config.packet_threads();
         let listeners = ports::listen(&config.listen.addresses, ports, threads)?;
         let calls = control_socket(&config)?;
+        let fixed = bundle.users.fixed_addresses(config.ppp.name.as_bytes());
+        let addresses = Addresses::new(config.pool.ranges.clone(), fixed);
+        let hosts = addresses.hosts();
         let Interfaces {
             shared: tun,
             insides,
             devices,
-        } = Interfaces::open(&config, &bundle.users, threads)?;
-        let nat = Masquerade::start(&config, &bundle.users)?;
+        } = Interfaces::open(&config, &hosts, threads)?;
+        let nat = Masquerade::start(&config, &hosts)?;
 
         let plane = DataPlane::new(dataplane::Config {
             isolate_clients: config.clients.isolation,
@@ -189,8 +206,10 @@ impl Server {
         )?;
         shell.gather_deadlines(TICK);
         let commands = shell.workers().first().cloned();
+        let tunnel_secret = bundle.tunnel_secret.clone();
         let desk = Desk {
             journal: Journal::default(),
+            meters: Meters::default(),
             attendance: Attendance::new(
                 Plan {
                     scripts: settings::scripts(&bundle.config),
@@ -203,15 +222,12 @@ impl Server {
             ),
             users: Users::new(bundle, &config.ppp.name),
             config,
-            unrouted: Vec::new(),
+            addresses,
             lost: false,
         };
-        // Only what lies in the pool, and only what bears our mark.
-        let fixed = desk.users.all().fixed_addresses();
-        let ranges = &desk.config.pool.ranges;
-        desk.attendance.proxies().sweep(|address| {
-            fixed.contains(&address) || ranges.iter().any(|range| range.contains(address))
-        });
+        // Only clients' addresses, and only what bears our mark.
+        let is_client = |address| desk.addresses.contains(address);
+        desk.attendance.proxies().sweep(is_client);
         let started = clock::now();
         Ok(Self {
             shell,
@@ -221,6 +237,7 @@ impl Server {
             calls,
             tun,
             nat,
+            tunnel_secret,
             _claims: listeners.claims,
         })
     }
@@ -278,7 +295,6 @@ impl Server {
                 input = self.shell.next() => {
                     let input = input?;
                     self.shell.handle(input, &mut self.desk).await?;
-                    self.route();
                     if std::mem::take(&mut self.desk.lost)
                         && let Some(tun) = &mut self.tun
                     {
@@ -286,6 +302,7 @@ impl Server {
                     }
                 }
             }
+            self.route();
         }
     }
 
@@ -294,37 +311,38 @@ impl Server {
         let Some(tun) = &mut self.tun else {
             return Ok(());
         };
-        let (config, users) = (&self.desk.config, self.desk.users.all());
+        let hosts = self.desk.addresses.hosts();
+        let config = &self.desk.config;
         match need {
             Need::Routes => {
-                if let Err(error) = tun.route(config, users) {
+                if let Err(error) = tun.route(config, &hosts) {
                     warn!("{error}");
                 }
             }
             Need::Device => {
-                let queues = tun.make_again(config, users)?;
+                let queues = tun.make_again(config, &hosts)?;
                 self.shell.renew(queues).await?;
             }
         }
         Ok(())
     }
 
-    /// Routes and masquerades the fixed addresses that have come up.
+    /// Routes and masquerades the addresses of clients, if they have others by now.
     fn route(&mut self) {
-        if self.desk.unrouted.is_empty() {
-            return;
-        }
-        for address in std::mem::take(&mut self.desk.unrouted) {
-            if let Some(tun) = &mut self.tun
-                && let Err(error) = tun.add_route(Prefix::host(address))
-            {
-                warn!("{error}");
-            }
-        }
-        let followed = self.nat.follow(&self.desk.config, self.desk.users.all());
-        if let Err(error) = followed {
+        if self.desk.addresses.have_changed()
+            && let Err(error) = self.follow()
+        {
             warn!("{error}");
         }
+    }
+
+    /// Does with routes and masquerading what clients' addresses and the settings want by now.
+    fn follow(&mut self) -> Result<(), SetupError> {
+        let hosts = self.desk.addresses.take();
+        if let Some(tun) = &mut self.tun {
+            tun.follow(&hosts);
+        }
+        self.nat.follow(&self.desk.config, &hosts)
     }
 
     /// Says goodbye to everybody, and waits for no answer; for what is to be done after sessions

@@ -20,6 +20,7 @@ impl Operator for Server {
             &self.shell,
             &self.desk.config,
             &self.desk.journal,
+            &self.desk.meters,
             &self.desk.config.tun.pattern(),
             self.started,
         )
@@ -36,7 +37,7 @@ impl Operator for Server {
     }
 
     fn sessions(&mut self) -> Vec<control::SessionRow> {
-        status::sessions(&self.shell)
+        status::sessions(&self.shell, &self.desk.meters)
     }
 
     fn close_session(&mut self, session: u64) -> Result<String, String> {
@@ -84,16 +85,16 @@ impl Operator for Server {
         };
         debug_assert!(!any_error(&findings));
         findings.iter().for_each(login::log);
-        let before = self.desk.users.all().fixed_addresses();
-        let fixed = bundle.users.fixed_addresses();
-        self.desk.unrouted.extend(fixed.difference(&before));
-        self.route();
+        // The server has the name it was started with until it is started again.
+        let name = self.desk.config.ppp.name.clone();
+        let fixed = bundle.users.fixed_addresses(name.as_bytes());
         self.shell
             .engine
             .set_keys(Arc::new(settings::keyring(&bundle)));
-        self.shell.engine.set_reserved(fixed);
+        self.shell.engine.set_reserved(fixed.clone());
+        self.desk.addresses.fix(fixed);
         self.desk.config.nat.clone_from(&bundle.config.nat);
-        match self.nat.follow(&self.desk.config, &bundle.users) {
+        match self.follow() {
             Ok(()) => {
                 let forwarding = bundle.config.nat.masquerade;
                 self.desk.attendance.set_forwarding(forwarding);
@@ -108,13 +109,14 @@ impl Operator for Server {
         settings.ipsec.own_key_only = bundle.config.ipsec.own_key_only;
         settings.ipsec.key_choice = bundle.config.ipsec.key_choice;
         settings.secrets.clone_from(&bundle.config.secrets);
-        let restart = if bundle.config == self.desk.config {
-            ""
-        } else {
+        let restart = if bundle.config != self.desk.config {
             "; the other settings have changed too, and take effect at the next start"
+        } else if bundle.tunnel_secret != self.tunnel_secret {
+            "; the tunnel secret has changed too, and takes effect at the next start"
+        } else {
+            ""
         };
-        // The server has the name it was started with until it is started again.
-        self.desk.users = Users::new(bundle, &self.desk.config.ppp.name);
+        self.desk.users = Users::new(bundle, &name);
         Ok(format!("reloaded {keys} keys and {users} users{restart}"))
     }
 }

@@ -3,6 +3,7 @@
 use wire::Instant;
 
 use super::journal::{Journal, Remembered, esp, nat};
+use super::meters::Meters;
 use super::{Tally, wall_clock};
 use crate::config::Config;
 use crate::control::{
@@ -18,12 +19,13 @@ pub(super) fn report(
     shell: &Shell,
     config: &Config,
     journal: &Journal,
+    meters: &Meters,
     interface: &str,
     started: Instant,
 ) -> StatusReport {
     StatusReport {
         peers: shell.engine.peers().map(peer).collect(),
-        sessions: sessions(shell),
+        sessions: sessions(shell, meters),
         failures: journal.failures().map(failure).collect(),
         ..totals(shell, config, journal, interface, started)
     }
@@ -55,7 +57,7 @@ pub(super) fn totals(
             size: config.pool.ranges.iter().fold(0, |sum: u64, range| {
                 sum.saturating_add(u64::try_from(range.len()).unwrap_or(u64::MAX))
             }),
-            used: shell.engine.addresses_in_use() as u64,
+            used: shell.engine.addresses_lent() as u64,
         },
         counters: Counters {
             half_open: engine.half_open as u64,
@@ -68,7 +70,7 @@ pub(super) fn totals(
             bytes_out: usage.sent.bytes,
             guard: guard(shell),
             drops: drops(shell),
-            refusals: journal.refusals().clone(),
+            refusals: journal.refusals(shell.engine.silent_refusals()),
         },
         held: held(shell),
         ..StatusReport::default()
@@ -127,12 +129,14 @@ fn failure(remembered: &Remembered) -> FailureRow {
 }
 
 /// All sessions that carry traffic, in the order in which they came up.
-pub(super) fn sessions(shell: &Shell) -> Vec<SessionRow> {
+pub(super) fn sessions(shell: &Shell, meters: &Meters) -> Vec<SessionRow> {
     let row = |info: engine::SessionInfo| {
-        let usage = shell.plane.session_usage(info.session).unwrap_or_default();
+        let all = shell.plane.session_usage(info.session).unwrap_or_default();
+        let usage = meters.usage(info.session, all);
         SessionRow {
             session: info.session.0,
             peer: info.peer.0,
+            account: info.account.map(|account| account.to_string()),
             authentication: info
                 .authentication
                 .map_or_else(String::new, |method| method.name().to_owned()),

@@ -171,6 +171,13 @@ neighbour_reaches_client() {
     ip -n "$(ns neighbour)" neigh show "$(inner_of client)" | grep -F "$mac"
 }
 
+# Such a packet fits into adit0, but not into the client's session: it is adit that says so.
+neighbour_learns_mtu() {
+    local said
+    said=$(in_ns "$(ns neighbour)" ping -n -c 2 -i 0.2 -W 2 -M do -s 1322 "$(inner_of client)" 2>&1)
+    grep -E 'mtu( ?=|:) ?1280' <<<"$said" || { echo "$said"; return 1; }
+}
+
 no_proxies() {
     [[ -z $(ip -n "$(ns server)" neigh show proxy) ]]
 }
@@ -185,11 +192,13 @@ crash_and_start() { # configuration
 case_proxyarp() {
     [[ -n $adit ]] || { skip "proxyarp: adit itself: no program"; return; }
     sed "s/^\[clients\]/[clients]\nproxy-arp = true/" "$work/adit.toml" >"$work/proxy.toml"
+    echo 'narrow l2tpd "opens sesame" * -- mtu 1280' >>"$work/chap-secrets"
     if check "proxyarp: namespaces" topology_lan &&
         check "proxyarp: adit serve listens" start_server "$work/proxy.toml" &&
-        check "proxyarp: a client connects" connect client alice; then
+        check "proxyarp: a client connects" connect client narrow; then
         ip -n "$(ns client)" route add 10.10.1.201 dev adit-c0
         check "proxyarp: a neighbour reaches the client" neighbour_reaches_client
+        check "proxyarp: a neighbour learns how much fits" neighbour_learns_mtu
         stop "$client" 10
         check "proxyarp: the entry goes with the client" within 5 no_proxies
         if check "proxyarp: a client connects again" connect client alice; then

@@ -55,8 +55,8 @@ start_gateway() { # command in front…
 
 reload_gateway() { timeout 10 "$adit" reload --config "$work/gateway.toml"; }
 
-connect_outwards() {
-    connect client alice && ip -n "$(ns client)" route add "$world_address" dev adit-c0
+connect_outwards() { # user
+    connect client "$1" && ip -n "$(ns client)" route add "$world_address" dev adit-c0
 }
 
 # The world sees the server where the client speaks.
@@ -87,7 +87,7 @@ gateway() {
     set_masquerade false
     check "gateway: adit serve listens" start_gateway || return
     check "gateway: off by default: no table, no forwarding" eval 'no_table && forwards 0'
-    check "gateway: a client connects" connect_outwards || return
+    check "gateway: a client connects" connect_outwards alice || return
     check "gateway: and reaches the server only" cut_off
     set_masquerade true
     check "gateway: adit reload turns masquerading on" reload_gateway
@@ -102,7 +102,7 @@ gateway() {
     within 20 gone "$client"
 
     check "gateway: adit serve begins with it" start_gateway
-    check "gateway: the client reaches the host again" eval 'connect_outwards && reaches_world'
+    check "gateway: the client reaches the host again" eval 'connect_outwards alice && reaches_world'
     check "gateway: a second server keeps its hands off" second_gateway
     kill -KILL "$server" "$client"
     within 5 gone "$server"
@@ -114,9 +114,43 @@ gateway() {
         start_gateway "${read_only_sysctls[@]}"
     check "gateway: what the crash left is replaced" eval '! our_table | grep leftover'
     check "gateway: the sysctl is as it was" forwards 0
-    check "gateway: the client reaches the host" eval 'connect_outwards && reaches_world'
+    check "gateway: the client reaches the host" eval 'connect_outwards alice && reaches_world'
     check "gateway: an interface that comes later forwards too" later_interface
+    stop "$client" 10
+    check "gateway: a fixed address changes, and who is connected reaches the host" address_changes
+    check "gateway: the route to it goes with the session" address_goes
+    check "gateway: that of a user who is removed, with the reload" user_goes
     check "gateway: the server ends and leaves nothing behind" leaves_nothing
+}
+
+# carol has addresses outside of the pool, within what the administrator's rules let through.
+carols_address_is() { # address
+    sed -i '/^carol /d' "$work/chap-secrets" &&
+        printf 'carol l2tpd "opens sesame" %s\n' "$1" >>"$work/chap-secrets"
+}
+
+routed_inwards() { # address
+    ip -n "$(ns server)" route show dev adit0 | grep -F "$1 "
+}
+
+not_routed_inwards() { ! routed_inwards "$1"; }
+
+# Somebody else's login shows it.
+address_changes() {
+    carols_address_is 10.10.1.207
+    connect_outwards carol && reaches_world || return 1
+    carols_address_is 10.10.1.208
+    gets_in client "$work/psk" && routed_inwards 10.10.1.208 && reaches_world
+}
+
+address_goes() {
+    stop "$client" 10
+    within 5 not_routed_inwards 10.10.1.207
+}
+
+user_goes() {
+    sed -i '/^carol /d' "$work/chap-secrets"
+    reload_gateway && not_routed_inwards 10.10.1.208
 }
 
 later_interface() {

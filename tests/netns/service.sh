@@ -76,6 +76,18 @@ failed_reload_is_told() {
     return "$code"
 }
 
+# The tunnel secret is read at the start only.
+reload_tells_of_the_secret() {
+    local toml=$work/secret.toml
+    { cat "$work/adit.toml"; printf '[l2tp]\nsecret-file = "%s"\n' "$work/tunnel-secret"; } >"$toml"
+    (umask 077; echo 'one secret' >"$work/tunnel-secret")
+    start_server "$toml" || return 1
+    timeout 10 "$adit" reload --config "$toml" >"$work/reload" || return 1
+    grep -F 'next start' "$work/reload" && { echo "nothing has changed"; return 1; }
+    echo 'another secret' >"$work/tunnel-secret"
+    timeout 10 "$adit" reload --config "$toml" | grep -F 'tunnel secret has changed'
+}
+
 case_service() {
     local callers=() seen=0
     if [[ -z $adit ]]; then
@@ -89,6 +101,8 @@ case_service() {
                 check "service: told to end, the server tells everybody" all_are_told
             check "service: and that it ends" manager_hears STOPPING=1
         fi
+        stop "$server" 10
+        check "service: a reload tells what waits for the next start" reload_tells_of_the_secret
     fi
     teardown
 }

@@ -176,6 +176,25 @@ told_to_end_often() {
     ((code == 0)) || { echo "exit code $code"; return 1; }
 }
 
+way_outside() { [[ -n $(ip -n "$(ns client)" route show "$server_address") ]]; }
+
+# A client whose terminal is closed says goodbye, and the way to the server is as it was before.
+client_hangs_up() {
+    connect client alice env --default-signal=HUP && way_outside || return 1
+    kill -HUP "$client"
+    within 5 gone "$client" || { echo "it does not end"; return 1; }
+    way_outside && { echo "its route is left"; return 1; }
+    within 5 status_shows_nobody alice
+}
+
+hangs_up_under_nohup() {
+    connect client alice env --ignore-signal=HUP || return 1
+    kill -HUP "$client"
+    sleep 1
+    gone "$client" && { echo "it has ended"; return 1; }
+    stop "$client" 10
+}
+
 # However often it is asked for, it is read again once a second at most, and the traffic goes on.
 storm_of_reloads() {
     local number reloads
@@ -196,6 +215,8 @@ case_signals() {
     elif check "signals: namespaces" topology_direct; then
         check "signals: told to end while it starts" ended_while_it_starts
         if check "signals: adit serve listens" start_server "$work/masquerade.toml" &&
+            check "signals: a client's terminal is closed" client_hangs_up &&
+            check "signals: the same under nohup" hangs_up_under_nohup &&
             check "signals: a client connects" connect client alice; then
             check "signals: a storm of reloads" storm_of_reloads
             check "signals: told to end again and again" told_to_end_often

@@ -143,6 +143,49 @@ fn the_old_sa_may_go_before_or_after_the_new_one_comes() {
     }
 }
 
+/// Nobody says anything but what has to be: under its new SAs the client names no session.
+#[test]
+fn a_quiet_client_stays_in_whatever_becomes_of_its_old_sas() {
+    for old in [
+        OldSa::DeletedAfterOverlap,
+        OldSa::LeftToExpire,
+        OldSa::DeletedBefore,
+    ] {
+        for nat in [true, false] {
+            let (mut world, _, mut client) = behind_nat(9);
+            if !nat {
+                client = world.add(Realm::INTERNET, "203.0.113.5", client_config(), WAN);
+            }
+            let mut habits = Profile::Windows10.habits();
+            habits.ike.child_rekey.old = old;
+            habits.ike.ike_rekey.old = old;
+            // An Echo-Request of LCP.
+            world.party(client).tamper = Some(Box::new(|layer, frame| {
+                let asks = frame.windows(3).take(3).any(|at| at == [0xc0, 0x21, 9]);
+                match layer == Layer::Ppp && asks {
+                    true => Vec::new(),
+                    false => vec![frame],
+                }
+            }));
+            world.dial(client, |dial| {
+                dial.habits = habits;
+                dial.link.timers.echo_interval = None;
+            });
+            let up = world.run_until(Duration::from_secs(20), |world| world.is_up(client));
+            assert!(up, "{}", world.report());
+            let tunnel = world.server().sessions()[0].tunnel_ids;
+            let started = world.server().engine.ike_counters();
+            world.run_for(Duration::from_secs(20 * 3600));
+            let counters = world.server().engine.ike_counters();
+            assert!(counters.main_modes > started.main_modes, "{old:?}");
+            let sessions = world.server().sessions();
+            assert_eq!(sessions.len(), 1, "{old:?}, NAT: {nat}\n{}", world.report());
+            assert_eq!(sessions[0].tunnel_ids, tunnel, "it is the same session");
+            assert!(world.ping(client, 1), "{old:?}\n{}", world.report());
+        }
+    }
+}
+
 #[test]
 fn a_phase_1_rekey_that_has_no_answer_on_4500_comes_from_500() {
     let (mut world, _, client) = behind_nat(6);

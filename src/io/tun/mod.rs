@@ -178,6 +178,20 @@ impl Tun {
         })
     }
 
+    /// Takes back what [`Tun::add_route`] has done for `to`.
+    pub fn remove_route(&mut self, to: Prefix) {
+        let route = Route {
+            to,
+            gateway: None,
+            device: self.index,
+            source: None,
+        };
+        // Gone already if somebody took the device down.
+        if let Err(error) = self.netlink.delete_route(&route) {
+            debug!(device = self.name, %to, %error, "the route is not removed");
+        }
+    }
+
     /// Sends what is for the addresses from `first` to `last` into the device.
     ///
     /// # Errors

@@ -124,6 +124,25 @@ fn packets_pass_both_ways() {
     });
 }
 
+#[test]
+fn a_route_goes_alone() {
+    in_a_namespace("io::tun::tests::a_route_goes_alone", || {
+        let (mut tun, _queues) = Tun::create("adit-t7", 1, false).unwrap();
+        tun.up(1400).unwrap();
+        tun.add_address(ip("10.10.1.1")).unwrap();
+        for host in ["10.9.0.7", "10.9.0.8"] {
+            tun.add_route(Prefix::host(ip(host)), None).unwrap();
+        }
+        let mut netlink = Netlink::open().unwrap();
+        let mut leads_here = |to: &str| netlink.next_hop(ip(to)).is_ok();
+        assert!(leads_here("10.9.0.7") && leads_here("10.9.0.8"));
+        for _ in 0..2 {
+            tun.remove_route(Prefix::host(ip("10.9.0.7")));
+            assert!(!leads_here("10.9.0.7") && leads_here("10.9.0.8"));
+        }
+    });
+}
+
 /// More than the kernel's own 500, and every one of them in its order.
 #[test]
 fn a_burst_waits_for_its_reader() {

@@ -458,6 +458,7 @@ mod tests {
                 mru: 1400,
                 acfc: false,
                 pfc: false,
+                ipv6: false,
                 dhcp: None,
             }),
         })

@@ -167,6 +167,7 @@ impl End {
             mru: MTU,
             acfc: false,
             pfc: false,
+            ipv6: false,
             dhcp: None,
         };
         for update in [

@@ -70,6 +70,19 @@ pub(super) enum Task {
     LoggedOut(Box<Subject>),
 }
 
+impl Task {
+    /// The script that it leads to.
+    pub(super) const fn script(&self) -> Kind {
+        match self {
+            Self::LoggedIn(_) => Kind::AuthUp,
+            Self::Prepare(..) => Kind::IpPreUp,
+            Self::Up(_) => Kind::IpUp,
+            Self::Down(_) => Kind::IpDown,
+            Self::LoggedOut(_) => Kind::AuthDown,
+        }
+    }
+}
+
 /// What a session is to have.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Terms {

@@ -177,13 +177,22 @@ impl Attendance {
         self.means.ending.store(true, Ordering::Relaxed);
         // What is left undone here, the end of the process does.
         self.lanes.finish(limit);
-        let left = self
-            .means
-            .runners
-            .finish(end.saturating_since(clock::now()));
-        if left > 0 && !self.means.scripts.is_empty() {
-            warn!("{left} scripts were not run any more, as the time for goodbyes is over");
-        }
+        let rest = end.saturating_since(clock::now());
+        self.means.runners.finish(rest);
+        let left = match self.waiting() {
+            0 => return,
+            1 => "1 script was".to_owned(),
+            count => format!("{count} scripts were"),
+        };
+        warn!("{left} not run any more, as the time for goodbyes is over");
+    }
+
+    /// Scripts that wait at either station. What leads to one that there is not is none.
+    fn waiting(&self) -> usize {
+        let (scripts, runners) = (&self.means.scripts, &self.means.runners);
+        let is_there = |kind| scripts.path(kind).is_some();
+        let first = self.lanes.waiting(|task| is_there(task.script()));
+        first + runners.waiting(|script| is_there(script.kind()))
     }
 
     fn submit(&self, session: SessionId, task: Task) -> Result<(), Full> {

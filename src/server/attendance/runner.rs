@@ -21,6 +21,19 @@ pub(super) enum Script {
     AuthDown(Box<Subject>, Option<Parting>),
 }
 
+impl Script {
+    /// Which of the operator's it is.
+    pub(super) const fn kind(&self) -> Kind {
+        match self {
+            Self::AuthUp(_) => Kind::AuthUp,
+            Self::IpPreUp(..) => Kind::IpPreUp,
+            Self::IpUp(_) => Kind::IpUp,
+            Self::IpDown(_) => Kind::IpDown,
+            Self::AuthDown(..) => Kind::AuthDown,
+        }
+    }
+}
+
 /// The scripts of one session.
 pub(super) struct Runner {
     scripts: Arc<Scripts>,

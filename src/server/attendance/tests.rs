@@ -28,8 +28,13 @@ struct Lab {
 impl Lab {
     /// All five scripts note that they begin and end; each does `extra` between.
     fn new(extra: &str, limit: Duration) -> Self {
+        Self::with(&Kind::ALL, extra, limit)
+    }
+
+    /// These scripts only.
+    fn with(kinds: &[Kind], extra: &str, limit: Duration) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let paths = Kind::ALL.map(|kind| {
+        let paths = kinds.iter().map(|kind| {
             let path = folder.path().join(kind.name());
             let text = format!(
                 "#!/bin/sh\nnote() {{ echo \"$1 ${{0##*/}} $PEERNAME\" >>{0}/notes; }}\n\
@@ -38,7 +43,7 @@ impl Lab {
             );
             fs::write(&path, text).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-            (kind, path)
+            (*kind, path)
         });
         let (sender, _) = upcalls(&Limits::default());
         let (inside, _) = mpsc::channel(1);
@@ -236,6 +241,28 @@ fn at_the_end_the_time_is_limited() {
     let notes = lab.notes();
     assert!(notes.contains(&"end ip-up alice".to_owned()), "{notes:?}");
     assert!(!notes.contains(&"begin auth-down alice".to_owned()));
+}
+
+/// One that is at work is not missed, nor one that there is not.
+#[test]
+fn at_the_end_what_is_missed_is_counted() {
+    for (kinds, missed) in [(&[Kind::IpDown][..], 0), (&Kind::ALL[3..], 1)] {
+        let mut lab = Lab::with(kinds, "sleep 2", LONG);
+        lab.log_in(1, "alice");
+        assert_eq!(lab.attendance.prepare(RequestId(1), &info(1)), None);
+        lab.answer(1);
+        lab.attendance.up(&info(1));
+        lab.down(1);
+        lab.attendance.logged_out(SessionId(1));
+        let began = Instant::now();
+        while lab.notes().is_empty() {
+            assert!(began.elapsed() < LONG);
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        lab.attendance.finish(Duration::from_millis(100));
+        assert_eq!(lab.notes(), ["begin ip-down alice"]);
+        assert_eq!(lab.attendance.waiting(), missed);
+    }
 }
 
 #[test]
