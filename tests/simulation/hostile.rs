@@ -6,10 +6,11 @@ use ppp::Method;
 use rand_core::{Rng as _, SeedableRng};
 use wire::{Carrier, Path, Rng};
 
+use crate::datagram::isakmp;
 use crate::echo::{ping, pings};
 use crate::link::Conditions;
 use crate::net::{Datagram, Protocol, Realm};
-use crate::party::{client_config, isakmp, server_config};
+use crate::party::{client_config, server_config};
 use crate::world::{Index, World, ip};
 
 const WAN: Conditions = Conditions::delayed(Duration::from_millis(5));

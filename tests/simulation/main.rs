@@ -40,6 +40,7 @@
 mod captures;
 mod connecting;
 mod crowd;
+mod datagram;
 mod day;
 mod echo;
 mod explanations;

@@ -9,9 +9,10 @@ use ppp::Method;
 use wire::{Carrier, Ports};
 
 use crate::captures::{datagrams, shared};
+use crate::datagram;
 use crate::link::Conditions;
 use crate::net::{Datagram, Protocol, Realm};
-use crate::party::{self, client_config, server_config};
+use crate::party::{client_config, server_config};
 use crate::world::{Index, World, ip};
 
 const WAN: Conditions = Conditions::delayed(Duration::from_millis(5));
@@ -148,7 +149,7 @@ fn from_outside_it_does_nothing() {
                     remote: SocketAddr::new(server, local),
                     carrier,
                 };
-                party::isakmp(path, bytes.clone())
+                datagram::isakmp(path, bytes.clone())
             };
             let esp = |protocol, port| Datagram {
                 src: SocketAddr::new(source.ip(), port),

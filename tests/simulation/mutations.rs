@@ -13,12 +13,13 @@ use ppp::Method;
 use wire::{Carrier, Path};
 
 use crate::captures::{datagrams, shared};
+use crate::datagram::isakmp;
 use crate::link::Conditions;
 use crate::matrix::{self, affordable};
 use crate::mutator::Mutator;
 use crate::nat::Behaviour;
 use crate::net::{Datagram, Protocol, Realm};
-use crate::party::{Layer, client_config, isakmp, server_config};
+use crate::party::{Layer, client_config, server_config};
 use crate::world::{Index, World, ip};
 
 const WAN: Conditions = Conditions::delayed(Duration::from_millis(5));
