@@ -34,6 +34,12 @@ mod clients;
     dead_code,
     reason = "the benchmark needs a part of what the simulation needs"
 )]
+#[path = "../../tests/simulation/datagram.rs"]
+mod datagram;
+#[allow(
+    dead_code,
+    reason = "the benchmark needs a part of what the simulation needs"
+)]
 #[path = "../../tests/simulation/echo.rs"]
 mod echo;
 mod net;

@@ -157,11 +157,8 @@ impl Engine {
         let Some(peer) = self.sessions.get(&id).map(|session| session.peer) else {
             return;
         };
-        if let Some(mut failure) = self.failure(peer, cause, why) {
+        if let Some(failure) = self.failure(peer, cause, why) {
             let user = user.to_string();
-            // Addresses in this line may end up in a packet filter.
-            let proven = self.peers.get(&peer).and_then(|peer| peer.proven_outer());
-            failure.outer = proven.unwrap_or(failure.outer);
             let failure = Box::new(failure);
             self.event(Event::LoginFailed { user, failure });
         }
@@ -213,9 +210,10 @@ impl Engine {
         peer.is_some_and(|peer| peer.dialled.is_some() || peer.attempt.refuse(now))
     }
 
+    /// Addresses in lines about failures may end up in a packet filter, so that they are proven ones.
     fn failure(&self, id: PeerId, cause: Cause, what: String) -> Option<Failure> {
         let peer = self.peers.get(&id)?;
-        let outer = peer.outer_path()?.remote;
+        let outer = peer.proven_outer()?;
         let at = peer.attempt.stage();
         Some(Failure::new(outer, peer.make(), at, cause, what))
     }

@@ -304,6 +304,10 @@ impl Engine {
     /// child SAs and no tunnel and may be the same client's. QUIRK(Windows): it deletes the old
     /// child SAs once it has new ones, and a quiet client says nothing under these that tells whose
     /// they are.
+    ///
+    /// That it is there is proven by a confirmed child SA and no change of its path: whoever has a key
+    /// of ours can send authentic packets under any address, but what was sent there went into the
+    /// keys.
     fn heir(&self, id: PeerId) -> Option<PeerId> {
         let peer = self
             .peers
@@ -316,7 +320,8 @@ impl Engine {
         let young = self.peers.get(&heir)?;
         let fits = more.is_none()
             && young.is_provisional()
-            && !young.children.is_empty()
+            && !young.moved
+            && young.children.values().any(|child| child.is_active())
             && self.twins(heir).contains(&id)
             && self.may_continue(young.info.as_ref()?, id);
         fits.then_some(heir)
@@ -386,6 +391,7 @@ impl Engine {
         };
         if let Some(mut info) = peer.info.take() {
             let before = info.clone();
+            peer.moved |= path.remote != before.path.remote;
             info.path = path;
             peer.info = Some(info);
             self.unlist(id, Some(&before));

@@ -35,6 +35,8 @@ pub(crate) struct Peer {
     pub(crate) attempt: Attempt,
     /// We dialled it, with this in hand; `None` for peers that dialled us.
     pub(crate) dialled: Option<Box<Dialled>>,
+    /// It has been found elsewhere than where it began.
+    pub(crate) moved: bool,
     /// When INITIAL-CONTACT came from its endpoint; nothing has been heard from it since.
     pub(crate) doubtful: Option<Instant>,
     /// The younger peer that last turned out to be this one.
@@ -59,6 +61,13 @@ pub(crate) struct Child {
     /// The question how much it has carried is under way, or was answered with too much.
     pub(crate) measuring: bool,
     pub(crate) half: OutboundHalf,
+}
+
+impl Child {
+    /// Whether the peer has confirmed it, and it is in use.
+    pub(crate) const fn is_active(&self) -> bool {
+        matches!(self.half, OutboundHalf::Active)
+    }
 }
 
 /// Where the outbound half of a child SA is.
@@ -87,6 +96,7 @@ impl Peer {
             dialled: None,
             doubtful: None,
             absorbed: None,
+            moved: false,
             last_reason: None,
             phase2: String::new(),
             suite: None,

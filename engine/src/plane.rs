@@ -126,7 +126,7 @@ impl Engine {
     }
 
     /// The older peer that a provisional one continues, if the packet proves it: one of equal
-    /// outer address, identity and key that has the tunnel *and* the session it names.
+    /// identity and key, at the address that this one has proved to be at, that has the tunnel *and* the session it names.
     fn elder(&self, provisional: PeerId, ids: (u16, u16)) -> Option<PeerId> {
         let peer = self
             .peers

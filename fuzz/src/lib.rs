@@ -12,6 +12,9 @@
 )]
 
 #[allow(dead_code, reason = "the simulation needs more of it")]
+#[path = "../../tests/simulation/datagram.rs"]
+mod datagram;
+#[allow(dead_code, reason = "the simulation needs more of it")]
 #[path = "../../tests/simulation/echo.rs"]
 mod echo;
 mod input;

@@ -23,7 +23,8 @@ pub struct Config {
     /// Whether we demand that the peer proves that it knows `secret`. Off by default: the clients
     /// built into Windows, macOS and iOS cannot answer a Challenge.
     pub challenge: bool,
-    /// Whether we hide the AVPs that may be hidden. Needs `secret`; off by default.
+    /// Whether we hide the AVPs that may be hidden, as a server only from peers that have sent or
+    /// been sent a Challenge. Needs `secret`; off by default.
     pub hide: bool,
     /// Durations.
     pub timing: Timing,

@@ -260,6 +260,9 @@ fn tunnel_secrets_and_hidden_avps_work_together_or_fail_with_a_reason() {
         (with("s", true, false), with("s", false, false), true),
         (with("s", false, false), with("s", true, false), true),
         (with("s", true, true), with("s", true, true), true),
+        (with("s", true, true), with("s", false, true), true),
+        // Windows has no secret, and is not told in riddles.
+        (Config::default(), with("s", false, true), true),
         (with("s", true, false), with("t", false, false), false),
         (with("s", false, false), with("t", true, false), false),
         (with("s", true, false), Config::default(), false),

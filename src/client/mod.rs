@@ -55,15 +55,15 @@ pub(crate) const RETRANSMIT: Backoff = Backoff {
 /// Why there is no connection, as a sentence.
 pub fn connect(arguments: &Connect) -> Result<(), Failure> {
     let begun = clock::now();
-    let server = resolve(&arguments.server)
-        .map_err(|failure| check::told(arguments, failure, &[], begun))?;
+    let told = |failure| check::told(arguments, failure, &[], begun);
+    let server = resolve(&arguments.server).map_err(told)?;
     let input = &mut std::io::stdin().lock();
     let variable = |name: &str| std::env::var_os(name);
     let surroundings = Surroundings {
         variable: &variable,
         input,
     };
-    let secrets = secrets::read(arguments, Some(server), surroundings)?;
+    let secrets = secrets::read(arguments, Some(server), surroundings).map_err(told)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

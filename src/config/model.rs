@@ -188,7 +188,8 @@ pub struct L2tp {
     /// it; empty: there is none.
     #[serde(with = "optional")]
     pub secret_file: Option<PathBuf>,
-    /// Whether we hide the AVPs that may be hidden; needs `secret-file`.
+    /// Whether we hide the AVPs that may be hidden from all but clients that ask for the secret;
+    /// needs `secret-file`.
     pub hide_avps: bool,
 }
 

@@ -24,19 +24,20 @@ impl Places {
         }
     }
 
-    /// How many there are; only groups of addresses that are whole count.
+    /// How many there are.
     pub(super) fn count(self) -> u64 {
-        let groups = self.addresses.checked_div(self.spread).unwrap_or(0);
-        groups.saturating_mul(self.group())
+        self.addresses.saturating_mul(self.ports)
     }
 
     /// The address and the pair of sockets of a place. Neighbours have other addresses, not only
     /// other ports: what a server grants to each address is then not used up by the first ones.
     pub(super) fn at(self, place: u64) -> Option<(u64, usize)> {
         let within = place.checked_rem(self.group())?;
-        let pair = usize::try_from(within.checked_div(self.spread)?).ok()?;
-        let group = place.checked_div(self.group())?.checked_mul(self.spread)?;
-        let address = group.checked_add(within.checked_rem(self.spread)?)?;
+        let first = place.checked_div(self.group())?.checked_mul(self.spread)?;
+        // The last group may have fewer addresses.
+        let spread = self.spread.min(self.addresses.checked_sub(first)?);
+        let pair = usize::try_from(within.checked_div(spread)?).ok()?;
+        let address = first.checked_add(within.checked_rem(spread)?)?;
         Some((address, pair))
     }
 
@@ -47,6 +48,7 @@ impl Places {
         whole
             .saturating_mul(self.spread)
             .saturating_add(rest.min(self.spread))
+            .min(self.addresses)
     }
 
     /// Places of the addresses that neighbours are spread over.
@@ -67,6 +69,7 @@ mod tests {
             (254, 700, 3, false),
             (65_534, 100, 50, true),
             (5, 7, 2, true),
+            (99, 1_000, 20, true),
             (1, 9, 9, false),
         ] {
             let places = Places::new(addresses, clients, ports, exactly);

@@ -259,6 +259,34 @@ fn whoever_borrows_the_address_of_a_peer_does_not_continue_it() {
     assert_eq!(bench.peer(3), elder);
 }
 
+#[test]
+fn who_has_borrowed_an_endpoint_does_not_inherit_what_is_there() {
+    for borrowed in [false, true] {
+        let mut bench = Bench::new();
+        bench.tell(sa_up(1));
+        bench.up(1, 1, SPI);
+        let elder = bench.peer(1);
+        let tunnel = l2tp::TunnelId {
+            peer: elder,
+            id: 7_007,
+        };
+        let peer = bench.engine.peers.get_mut(&elder).unwrap();
+        peer.tunnels.insert(tunnel);
+        // Behind the same translator, at another port.
+        let mut own = path();
+        own.remote.set_port(40_500);
+        bench.tell(sa_up_over(2, if borrowed { own } else { path() }));
+        bench.up(2, 2, SPI + 1);
+        if borrowed {
+            bench.moved(2, path());
+        }
+        bench.down(1);
+        bench.engine.on_grace(now(), elder);
+        bench.apply();
+        assert_eq!(bench.peer(2) == elder, !borrowed);
+    }
+}
+
 /// Whether a client gets our answers, IKE alone knows.
 #[test]
 fn a_refusal_says_whether_its_address_may_be_forged() {

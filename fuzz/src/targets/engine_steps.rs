@@ -22,6 +22,7 @@ use engine::{AddressRange, Config, Reason};
 use ppp::Method;
 use wire::{Carrier, Instant, PeerId, Ports, Secret};
 
+use crate::datagram;
 use crate::echo;
 use crate::input::Input;
 use crate::mutator::Mutator;
@@ -319,7 +320,7 @@ impl World {
             remote: datagram.dst,
             carrier,
         };
-        *datagram = party::isakmp(path, message);
+        *datagram = datagram::isakmp(path, message);
     }
 
     /// A client's host sends anything at all.
@@ -337,8 +338,8 @@ impl World {
             carrier,
         };
         let datagram = match detail >> 4 & 3 {
-            0 => party::isakmp(ike(500, Carrier::Ike), bytes.to_vec()),
-            1 => party::isakmp(ike(4500, Carrier::NatT), bytes.to_vec()),
+            0 => datagram::isakmp(ike(500, Carrier::Ike), bytes.to_vec()),
+            1 => datagram::isakmp(ike(4500, Carrier::NatT), bytes.to_vec()),
             2 => datagram(4500, Protocol::Udp),
             _ => datagram(0, Protocol::Esp),
         };

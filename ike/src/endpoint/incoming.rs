@@ -141,6 +141,8 @@ impl Endpoint {
                 ExchangeType::TRANSACTION | ExchangeType::NEW_GROUP,
                 Phase::Established(established),
             ) => {
+                // Nothing of the message is proven; it is told of whoever has the IKE SA.
+                let path = sa.frame.proven_path(sa.frame.path);
                 let refusal = Refusal::ExchangeType(header.exchange.0);
                 self.context
                     .refuse(path, Some(id), established.make, refusal);

@@ -9,7 +9,7 @@ use crate::job::DhOutcome;
 use crate::quick_mode::initiator::Step;
 use crate::quick_mode::{Agreed, Arrival, QuickMode, initiator, responder};
 use crate::timers::Owner;
-use crate::{ChildId, CloseReason, Event, JobResult, Refusal, SaId, Timer};
+use crate::{ChildId, CloseReason, Event, JobResult, Make, Refusal, SaId, Timer};
 
 /// Finished Quick Modes that one IKE SA remembers.
 const REMEMBERED: usize = 64;
@@ -138,7 +138,9 @@ impl Endpoint {
         }
         self.finish_quick_mode(id, message_id, QuickMode::Failed);
         let established = self.sas.get_mut(&id).and_then(|sa| sa.established());
-        let make = established.map(|(_, sa)| sa.make).unwrap_or_default();
+        let (path, make) = established.map_or((path, Make::Unknown), |(frame, sa)| {
+            (frame.proven_path(path), sa.make)
+        });
         self.context.refuse(path, Some(id), make, refusal);
     }
 
@@ -216,7 +218,7 @@ impl Endpoint {
             .sas
             .get_mut(&id)
             .and_then(|sa| sa.established())
-            .map(|(frame, sa)| (frame.path, sa.make));
+            .map(|(frame, sa)| (frame.proven_path(frame.path), sa.make));
         self.on_quick_mode_unavailable(id, message_id);
         if let Some((path, make)) = make {
             self.context.refuse(path, Some(id), make, Refusal::NoSpi);

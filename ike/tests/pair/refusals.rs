@@ -347,6 +347,30 @@ fn header(exchange: u8, version: u8) -> Header {
     }
 }
 
+/// Whoever has seen the cookies can write them, and any address.
+#[test]
+fn what_is_not_authentic_is_told_of_whoever_has_the_ike_sa() {
+    let mut pair = Pair::new(4);
+    pair.connect();
+    pair.run_for(seconds(5));
+    let client = |sent: &&crate::harness::Sent| sent.from == Side::Client;
+    let last = pair.sent.iter().rfind(client).expect("it is connected");
+    let (mut message, path) = (last.bytes.clone(), last.path);
+    // Transaction: RFC 2408 §3.1, the exchange type.
+    message[18] = ExchangeType::TRANSACTION.0;
+    let forged = Path {
+        local: path.remote,
+        remote: "203.0.113.5:500".parse().expect("an address"),
+        carrier: path.carrier,
+    };
+    pair.inject(Side::Server, forged, &message);
+    let blamed = pair.events.iter().filter_map(|(_, _, event)| match event {
+        Event::Refused { path, .. } => Some(path.remote.ip()),
+        _ => None,
+    });
+    assert_eq!(blamed.collect::<Vec<_>>(), [ip(CLIENT)]);
+}
+
 #[test]
 fn aggressive_mode_and_ikev2_get_a_sentence_and_no_answer() {
     let mut pair = Pair::new(7);

@@ -7,7 +7,7 @@ use super::connection::Tunnel;
 use super::table::State;
 use crate::codec::{ControlHeader, Message, emit_hidden};
 use crate::habits::HeaderId;
-use crate::{Output, Transmit};
+use crate::{Output, Role, Transmit};
 
 impl Tunnel {
     pub(super) fn send(&mut self, cx: &mut Context<'_>, session: u16, message: &Message) {
@@ -58,8 +58,12 @@ impl Tunnel {
 
     pub(super) fn encode(&self, cx: &mut Context<'_>, message: &Message) -> Vec<u8> {
         let (list, mut body) = (self.habits.arrange(message), Vec::new());
+        // Who calls and speaks of no secret has none, and could not read what is hidden.
+        let shared = self.role == Role::Client || self.answer.is_some() || self.challenge.is_some();
         match &cx.config.secret {
-            Some(secret) if cx.config.hide => emit_hidden(&list, secret, cx.rng, &mut body),
+            Some(secret) if cx.config.hide && shared => {
+                emit_hidden(&list, secret, cx.rng, &mut body)
+            }
             _ => self.habits.emit(&list, &mut body),
         }
         body

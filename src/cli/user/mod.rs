@@ -222,7 +222,13 @@ pub fn run(
         }
         Verb::Unlock(unlock) => unlock.run(environment, out),
         Verb::List { file, json } => {
-            let target = Target::of(file, environment)?;
+            // What is only shown is at nobody's cost.
+            let target = match Target::of(file, environment) {
+                Err(_) if file.file.is_some() && file.config.file.is_none() => {
+                    Target::with(file, Config::default())?
+                }
+                target => target?,
+            };
             let bytes = file::read(&target.path).map_err(|error| unusable(&target.path, &error))?;
             let editor = Editor::new(&bytes, target.rules);
             say(&list::text(&target.path, editor.users(), *json))
@@ -286,6 +292,10 @@ impl Target {
             }
             None => return Err(Failure::Configuration(loaded.findings)),
         };
+        Self::with(file, config)
+    }
+
+    fn with(file: &UsersFile, config: Config) -> Result<Self, Failure> {
         let server = match &file.server {
             None => Name::Exact(config.ppp.name.as_bytes().into()),
             Some(name) if name == "*" => Name::Any,

@@ -234,6 +234,18 @@ fn a_broken_configuration_is_not_the_default() {
         assert!(failure.to_string().contains("ADIT_PPP__MRU"), "{failure}");
         assert!(!folder.path("users").exists());
     }
+    // To look at a file that is named needs none.
+    folder.write("users", "ann l2tpd pw *\n");
+    let words = ["adit", "user", "list", "--file", &users];
+    let Command::User(user) = Cli::try_parse_from(words).unwrap().command else {
+        panic!("another command");
+    };
+    let environment = vec![("ADIT_PPP__MRU".to_owned(), "x".to_owned())];
+    let mut rng = wire::Rng::from_seed([7; 32]);
+    let (mut nothing, mut out) = (&b""[..], Vec::new());
+    let mut input = Input::Reader(&mut nothing);
+    run(&user, environment, &mut input, &mut rng, &mut out).unwrap();
+    assert!(String::from_utf8(out).unwrap().contains("ann"));
 }
 
 /// Each of many that run at the same time does its part.
