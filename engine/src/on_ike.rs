@@ -221,9 +221,10 @@ impl Engine {
         let Some(peer) = self.peers.get_mut(&id) else {
             return;
         };
-        let namesake = peer.children.iter_mut().find(|(name, other)| {
-            **name != child && other.outbound == spi && matches!(other.half, OutboundHalf::Active)
-        });
+        let namesake = peer
+            .children
+            .iter_mut()
+            .find(|(name, other)| **name != child && other.outbound == spi && other.is_active());
         if let Some((name, other)) = namesake {
             other.half = OutboundHalf::Retired;
             let name = *name;
@@ -420,7 +421,7 @@ impl Engine {
             return;
         };
         for (name, child) in &young.children {
-            if matches!(child.half, OutboundHalf::Active) {
+            if child.is_active() {
                 self.retire_namesake(now, into, *name, child.outbound);
             }
         }

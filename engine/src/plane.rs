@@ -6,7 +6,7 @@ use ppp::NetworkUp;
 use wire::{Instant, Path, PeerId, Ports};
 
 use crate::engine::Pending;
-use crate::peer::{Child, OutboundHalf, Peer};
+use crate::peer::{Child, Peer};
 use crate::session::Session;
 use crate::timers::Timer;
 use crate::{Config, Engine, Output, Request, SessionId, suite};
@@ -331,7 +331,7 @@ impl Engine {
 
     /// The outbound half is there only if it was confirmed.
     pub(crate) fn plane_remove_child(&mut self, peer: PeerId, child: &Child) {
-        if matches!(child.half, OutboundHalf::Active) {
+        if child.is_active() {
             self.plane_remove_outbound(peer, child.outbound);
         }
         self.plane(Update::RemoveInbound { spi: child.inbound });

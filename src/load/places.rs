@@ -24,6 +24,11 @@ impl Places {
         }
     }
 
+    /// Clients of each address.
+    pub(super) const fn ports(self) -> u64 {
+        self.ports
+    }
+
     /// How many there are.
     pub(super) fn count(self) -> u64 {
         self.addresses.saturating_mul(self.ports)

@@ -36,8 +36,6 @@ pub(super) struct Plan {
     pub(super) arguments: Load,
     addresses: Addresses,
     places: Places,
-    /// Clients of each address.
-    ports: u64,
     /// Where each pair of sockets is bound: for IKE, and for IKE and ESP behind the marker.
     sockets: Vec<[SocketAddr; 2]>,
     users: Vec<String>,
@@ -102,7 +100,6 @@ impl Plan {
             arguments: arguments.clone(),
             addresses,
             places,
-            ports,
             sockets: Vec::new(),
             users,
             passwords,
@@ -128,7 +125,7 @@ impl Plan {
             IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
         };
         let mut opened = Vec::new();
-        for _ in 0..self.ports {
+        for _ in 0..self.places.ports() {
             let pair = ports::ephemeral(any)?;
             self.sockets.push(pair.each_ref().map(UdpSocket::local));
             opened.extend(pair);
@@ -355,7 +352,7 @@ mod tests {
     #[test]
     fn every_client_has_an_endpoint_and_a_user_of_its_own() {
         let mut plan = plan("--clients 700 --user u{} --from 127.64.0.0/24").unwrap();
-        assert_eq!(plan.ports, 3, "254 addresses are too few for 700");
+        assert_eq!(plan.places.ports(), 3, "254 addresses are too few for 700");
         plan.open().unwrap();
         let dials: Vec<Dial> = (0..plan.endpoints())
             .map(|slot| plan.dial(slot, slot).unwrap())

@@ -106,6 +106,16 @@ impl Bench {
         }
     }
 
+    /// With a peer under IKE SA 1 and child SA 1, and the name that a tunnel of its would have.
+    fn with_elder() -> (Self, PeerId, l2tp::TunnelId) {
+        let mut bench = Self::new();
+        bench.tell(sa_up(1));
+        bench.up(1, 1, SPI);
+        let peer = bench.peer(1);
+        let tunnel = l2tp::TunnelId { peer, id: 7_007 };
+        (bench, peer, tunnel)
+    }
+
     fn tell(&mut self, event: Ike) {
         self.engine.on_ike_event(now(), event);
         self.apply();
@@ -232,14 +242,7 @@ fn initial_contact_from_a_borrowed_address_makes_nobody_doubtful() {
 
 #[test]
 fn whoever_borrows_the_address_of_a_peer_does_not_continue_it() {
-    let mut bench = Bench::new();
-    bench.tell(sa_up(1));
-    bench.up(1, 1, SPI);
-    let elder = bench.peer(1);
-    let tunnel = l2tp::TunnelId {
-        peer: elder,
-        id: 7_007,
-    };
+    let (mut bench, elder, tunnel) = Bench::with_elder();
     let call = l2tp::SessionId { tunnel, id: 9 };
     bench.engine.kindred.insert_call(call);
     bench.tell(sa_up_over(2, elsewhere()));
@@ -262,14 +265,7 @@ fn whoever_borrows_the_address_of_a_peer_does_not_continue_it() {
 #[test]
 fn who_has_borrowed_an_endpoint_does_not_inherit_what_is_there() {
     for borrowed in [false, true] {
-        let mut bench = Bench::new();
-        bench.tell(sa_up(1));
-        bench.up(1, 1, SPI);
-        let elder = bench.peer(1);
-        let tunnel = l2tp::TunnelId {
-            peer: elder,
-            id: 7_007,
-        };
+        let (mut bench, elder, tunnel) = Bench::with_elder();
         let peer = bench.engine.peers.get_mut(&elder).unwrap();
         peer.tunnels.insert(tunnel);
         // Behind the same translator, at another port.

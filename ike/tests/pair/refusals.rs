@@ -1,5 +1,6 @@
 //! What an administrator reads when a client is turned away.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,12 +60,26 @@ fn forged(pair: &mut Pair, number: usize) -> (Path, Vec<u8>) {
     pair.run_for(Duration::from_millis(15));
     let message = pair.sent.last().expect("a message").clone();
     assert_eq!(message.from, Side::Client);
-    let path = Path {
-        local: message.path.remote,
+    (from_elsewhere(message.path), message.bytes)
+}
+
+/// Where a client's message arrives that bears another address.
+fn from_elsewhere(path: Path) -> Path {
+    Path {
+        local: path.remote,
         remote: "203.0.113.5:500".parse().expect("an address"),
-        carrier: message.path.carrier,
-    };
-    (path, message.bytes)
+        carrier: path.carrier,
+    }
+}
+
+/// The addresses of those who are said to have been turned away.
+fn blamed(pair: &Pair) -> Vec<IpAddr> {
+    let events = pair.events.iter().map(|(_, _, event)| event);
+    let paths = events.filter_map(|event| match event {
+        Event::WrongKey { path } | Event::Refused { path, .. } => Some(path),
+        _ => None,
+    });
+    paths.map(|path| path.remote.ip()).collect()
 }
 
 /// Connects as far as message 5, which arrives with another address on it.
@@ -79,11 +94,7 @@ fn a_wrong_key_is_blamed_on_whoever_got_message_2() {
     let mut pair = Pair::new(2);
     pair.key = Secret::from(&b"wrong"[..]);
     forge_message_5(&mut pair);
-    let blamed = pair.events.iter().filter_map(|(_, _, event)| match event {
-        Event::WrongKey { path } | Event::Refused { path, .. } => Some(path.remote.ip()),
-        _ => None,
-    });
-    assert_eq!(blamed.collect::<Vec<_>>(), [ip(CLIENT), ip(CLIENT)]);
+    assert_eq!(blamed(&pair), [ip(CLIENT), ip(CLIENT)]);
 }
 
 /// Nor does the address on it give anybody the key that is for those who are there.
@@ -358,17 +369,8 @@ fn what_is_not_authentic_is_told_of_whoever_has_the_ike_sa() {
     let (mut message, path) = (last.bytes.clone(), last.path);
     // Transaction: RFC 2408 §3.1, the exchange type.
     message[18] = ExchangeType::TRANSACTION.0;
-    let forged = Path {
-        local: path.remote,
-        remote: "203.0.113.5:500".parse().expect("an address"),
-        carrier: path.carrier,
-    };
-    pair.inject(Side::Server, forged, &message);
-    let blamed = pair.events.iter().filter_map(|(_, _, event)| match event {
-        Event::Refused { path, .. } => Some(path.remote.ip()),
-        _ => None,
-    });
-    assert_eq!(blamed.collect::<Vec<_>>(), [ip(CLIENT)]);
+    pair.inject(Side::Server, from_elsewhere(path), &message);
+    assert_eq!(blamed(&pair), [ip(CLIENT)]);
 }
 
 #[test]

@@ -92,6 +92,16 @@ impl Lab {
         });
     }
 
+    /// Alice's session 1, from the login to its end.
+    fn come_and_go(&mut self) {
+        self.log_in(1, "alice");
+        assert_eq!(self.attendance.prepare(RequestId(1), &info(1)), None);
+        self.answer(1);
+        self.attendance.up(&info(1));
+        self.down(1);
+        self.attendance.logged_out(SessionId(1));
+    }
+
     /// Waits for the answer to a request.
     fn answer(&mut self, expected: u64) {
         let (id, answer) = self.answered.blocking_recv().unwrap();
@@ -229,12 +239,7 @@ fn a_script_that_hangs_is_ended_and_the_session_goes_on() {
 #[test]
 fn at_the_end_the_time_is_limited() {
     let mut lab = Lab::new("sleep 0.5", LONG);
-    lab.log_in(1, "alice");
-    assert_eq!(lab.attendance.prepare(RequestId(1), &info(1)), None);
-    lab.answer(1);
-    lab.attendance.up(&info(1));
-    lab.down(1);
-    lab.attendance.logged_out(SessionId(1));
+    lab.come_and_go();
     let began = Instant::now();
     lab.attendance.finish(Duration::from_millis(700));
     assert!(began.elapsed() < Duration::from_secs(2));
@@ -248,12 +253,7 @@ fn at_the_end_the_time_is_limited() {
 fn at_the_end_what_is_missed_is_counted() {
     for (kinds, missed) in [(&[Kind::IpDown][..], 0), (&Kind::ALL[3..], 1)] {
         let mut lab = Lab::with(kinds, "sleep 2", LONG);
-        lab.log_in(1, "alice");
-        assert_eq!(lab.attendance.prepare(RequestId(1), &info(1)), None);
-        lab.answer(1);
-        lab.attendance.up(&info(1));
-        lab.down(1);
-        lab.attendance.logged_out(SessionId(1));
+        lab.come_and_go();
         let began = Instant::now();
         while lab.notes().is_empty() {
             assert!(began.elapsed() < LONG);
