@@ -62,9 +62,9 @@ pub enum Ingress<'a> {
         /// The UDP payload.
         message: &'a mut [u8],
     },
-    /// For the engine: an L2TP data message with ids that are not those of a session of its peer;
-    /// counted as [`DropReason::PeerMismatch`]. If the peer turns out to be the continuation of
-    /// an older one that has such a session, [`DataPlane::deliver`] takes the message again.
+    /// For the engine: an L2TP data message with ids that are not those of a session of its peer.
+    /// The peer may turn out to be the continuation of an older one that has such a session, or the
+    /// message that opened the session may be on its way up: [`DataPlane::deliver`] takes this one again.
     Stray {
         /// Under whose association it came.
         peer: PeerId,
@@ -142,8 +142,9 @@ impl DataPlane {
     }
 
     /// Takes an L2TP message in that has been opened before: one that came back as
-    /// [`Ingress::Stray`] and whose peer is known by now. What is no UDP payload out of an
-    /// association of that very peer must never get here.
+    /// [`Ingress::Stray`] and whose peer is known by now. It is not a stray a second time, but
+    /// dropped as [`DropReason::PeerMismatch`]. What is no UDP payload out of an association of that
+    /// very peer must never get here.
     pub fn deliver<'a>(&self, peer: PeerId, ports: Ports, message: &'a mut [u8]) -> Ingress<'a> {
         let found = self.by_peer.with(peer, Arc::clone);
         let outcome = match found {
@@ -153,17 +154,15 @@ impl DataPlane {
             }
             None => Err(DropReason::UnknownPeer),
         };
-        self.counted(outcome)
+        self.counted(outcome.and_then(|ingress| match ingress {
+            Ingress::Stray { .. } => Err(DropReason::PeerMismatch),
+            ingress => Ok(ingress),
+        }))
     }
 
     pub(crate) fn counted<'a>(&self, outcome: Result<Ingress<'a>, DropReason>) -> Ingress<'a> {
         match outcome {
-            Ok(ingress) => {
-                if matches!(ingress, Ingress::Stray { .. }) {
-                    self.drops.count(DropReason::PeerMismatch);
-                }
-                ingress
-            }
+            Ok(ingress) => ingress,
             Err(reason) => {
                 self.drops.count(reason);
                 Ingress::Dropped(reason)

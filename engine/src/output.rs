@@ -45,8 +45,9 @@ pub enum Output {
     },
     /// Change the tables of the data plane.
     DataPlane(dataplane::Update),
-    /// Hand an L2TP message that came up as a stray back to the data plane, now that its peer
-    /// is known ([`dataplane::DataPlane::deliver`]).
+    /// Hand an L2TP message that came up as a stray back to the data plane, now that its peer and
+    /// its session are known; if they are not, it is dropped there
+    /// ([`dataplane::DataPlane::deliver`]).
     Deliver {
         /// The peer it belongs to.
         peer: PeerId,

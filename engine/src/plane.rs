@@ -46,7 +46,7 @@ pub enum Upcall {
         /// The UDP payload.
         message: Vec<u8>,
     },
-    /// An L2TP data message for a tunnel that the peer of its SA does not have.
+    /// An L2TP data message for a session that the peer of its SA does not have, or not yet.
     Stray {
         /// Whose SA it came under.
         peer: PeerId,
@@ -82,10 +82,7 @@ impl Engine {
             }
             Upcall::Dhcp { session, message } => self.on_dhcp(session, &message),
             Upcall::Control { peer, ports, bytes } => {
-                let elder = control_ids(&bytes).and_then(|ids| self.rejoin(now, peer, ids));
-                let peer = elder
-                    .or_else(|| self.joined.get(&peer).copied())
-                    .unwrap_or(peer);
+                let peer = self.rejoin(now, peer, control_ids(&bytes));
                 // Its SAs may have gone while the message was waiting.
                 if self.peers.contains_key(&peer) {
                     self.note_l2tp(peer);
@@ -98,31 +95,26 @@ impl Engine {
                 ids,
                 bytes,
             } => {
-                if let Some(peer) = self.rejoin(now, peer, ids) {
-                    self.output(Output::Deliver { peer, ports, bytes });
-                }
+                // Also where it is nobody else's: what comes right behind the message that opens a
+                // session is ahead of the news of it, and the data plane knows better by now.
+                let peer = self.rejoin(now, peer, Some(ids));
+                self.output(Output::Deliver { peer, ports, bytes });
             }
         }
     }
 
     /// Whose packet it is that came under the SA of `peer` and names a tunnel and a session that
-    /// `peer` does not have: `None` if it is nobody's. The first such packet joins the two; those
-    /// that were on their way up meanwhile still name the younger one.
-    fn rejoin(&mut self, now: Instant, peer: PeerId, ids: (u16, u16)) -> Option<PeerId> {
-        if let Some(elder) = self.joined.get(&peer).copied() {
-            return self.has_call(elder, ids).then_some(elder);
+    /// `peer` does not have, or nothing of the kind. The first such packet joins the peer to the one
+    /// whose these are; those that were on their way up meanwhile still name the younger one.
+    fn rejoin(&mut self, now: Instant, peer: PeerId, ids: Option<(u16, u16)>) -> PeerId {
+        if let Some(elder) = self.joined.get(&peer) {
+            return *elder;
         }
-        let elder = self.elder(peer, ids)?;
+        let Some(elder) = ids.and_then(|ids| self.elder(peer, ids)) else {
+            return peer;
+        };
         self.join(now, peer, elder);
-        Some(elder)
-    }
-
-    fn has_call(&self, peer: PeerId, (tunnel, session): (u16, u16)) -> bool {
-        let tunnel = l2tp::TunnelId { peer, id: tunnel };
-        self.by_call.contains_key(&l2tp::SessionId {
-            tunnel,
-            id: session,
-        })
+        elder
     }
 
     /// The older peer that a provisional one continues, if the packet proves it: one of equal

@@ -8,10 +8,13 @@
 //!
 //! Most first messages of a flood are forged, and nothing follows them: they are no work. So what is
 //! expected is weighed by how many of those that were answered lately have gone on. A flood keeps
-//! nobody out for longer than it takes to see that it is one.
+//! nobody out for longer than it takes to see that it is one. How long a client takes to go on is
+//! learned from those that do: taken for forged, clients that are slow, as those of a busy host, would
+//! make room for more than there is, which then push them out.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use rand_core::Rng as _;
@@ -20,8 +23,10 @@ use wire::{Instant, Path, Rng};
 use crate::codec::Cookie;
 use crate::{Limits, RequestId, SaId};
 
-/// Whoever has not gone on this long after message 2 is not expected to.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// Whoever has not gone on this long after message 2 is not expected to: at least, and at most,
+const PATIENCE: RangeInclusive<Duration> = Duration::from_millis(500)..=Duration::from_secs(4);
+/// and between these so many times the mean of those that have.
+const PATIENCE_FACTOR: u32 = 4;
 /// Whoever has not repeated a first message for so long has given up: the pauses of clients grow to
 /// 20 or 40 seconds.
 const GIVEN_UP: Duration = Duration::from_secs(60);
@@ -33,9 +38,9 @@ const FIRST_GUESS: Duration = Duration::from_millis(1);
 const LONGEST_SAMPLE: Duration = Duration::from_secs(1);
 /// Computations of one handshake: the shared secret, and the trial of the keys.
 const PER_HANDSHAKE: u32 = 2;
-/// The part of a mean that the latest sample makes up, as a power of two: of the time of a
-/// computation, and of how many go on.
-const PACE_WEIGHT: u32 = 4;
+/// The part of a mean that the latest sample makes up, as a power of two: of times, and of how many go
+/// on.
+const TIME_WEIGHT: u32 = 4;
 const RETURN_WEIGHT: u32 = 8;
 /// All of those that were answered go on.
 const ALL: u32 = 1 << 16;
@@ -64,6 +69,10 @@ pub(crate) struct Admission {
     pace: Duration,
     /// Those that have had message 2, lately, and have not gone on. Their order is that of time.
     answered: BTreeMap<SaId, Instant>,
+    /// Those that were not expected any more, but may have been given up too early.
+    overdue: BTreeMap<SaId, Instant>,
+    /// The mean time from message 2 to message 3.
+    delay: Duration,
     /// How many of them do, of [`ALL`].
     returning: u32,
     queue: VecDeque<Waiting>,
@@ -79,6 +88,8 @@ impl Default for Admission {
             busy_since: Instant::BOOT,
             pace: FIRST_GUESS,
             answered: BTreeMap::new(),
+            overdue: BTreeMap::new(),
+            delay: Duration::ZERO,
             returning: ALL,
             queue: VecDeque::new(),
             heard: BTreeMap::new(),
@@ -101,7 +112,7 @@ impl Admission {
         if self.computing.remove(&request) && done {
             let sample = (now - self.busy_since).min(LONGEST_SAMPLE);
             self.busy_since = now;
-            self.pace = self.pace - self.pace / (1 << PACE_WEIGHT) + sample / (1 << PACE_WEIGHT);
+            self.pace = mean(self.pace, sample);
         }
     }
 
@@ -111,26 +122,46 @@ impl Admission {
     }
 
     /// Message 3 has come.
-    pub(crate) fn note_proven(&mut self, sa: SaId) {
-        if self.answered.remove(&sa).is_some() {
+    pub(crate) fn note_proven(&mut self, now: Instant, sa: SaId) {
+        let expected = self.answered.remove(&sa).map(|since| (since, 1));
+        // It has been counted as one that does not go on, which is to be made up for.
+        let late = self.overdue.remove(&sa).map(|since| (since, 2));
+        let Some((since, times)) = expected.or(late) else {
+            return;
+        };
+        for _ in 0..times {
             self.returning += (ALL - self.returning) >> RETURN_WEIGHT;
         }
+        self.delay = mean(self.delay, now - since);
     }
 
     /// A half-open IKE SA is gone.
     pub(crate) fn note_gone(&mut self, sa: SaId) {
+        self.overdue.remove(&sa);
         if self.answered.remove(&sa).is_some() {
-            self.returning -= self.returning >> RETURN_WEIGHT;
+            self.note_unreturned();
         }
+    }
+
+    fn note_unreturned(&mut self) {
+        self.returning -= self.returning >> RETURN_WEIGHT;
+    }
+
+    /// How long after message 2 somebody is expected to go on.
+    fn patience(&self) -> Duration {
+        let patience = self.delay.saturating_mul(PATIENCE_FACTOR);
+        patience.clamp(*PATIENCE.start(), *PATIENCE.end())
     }
 
     /// Whether one more may begin.
     pub(crate) fn is_open(&mut self, now: Instant, limits: &Limits) -> bool {
-        while let Some((sa, since)) = self.answered.first_key_value()
-            && now - *since >= PATIENCE
+        let patience = self.patience();
+        while let Some(first) = self.answered.first_entry()
+            && now - *first.get() >= patience
         {
-            let sa = *sa;
-            self.note_gone(sa);
+            let (sa, since) = first.remove_entry();
+            self.overdue.insert(sa, since);
+            self.note_unreturned();
         }
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         let answered = u64::from(count(self.answered.len()));
@@ -217,6 +248,11 @@ impl Admission {
     }
 }
 
+/// A mean time, and one more sample.
+fn mean(before: Duration, sample: Duration) -> Duration {
+    before - before / (1 << TIME_WEIGHT) + sample / (1 << TIME_WEIGHT)
+}
+
 #[cfg(test)]
 mod tests {
     use rand_core::SeedableRng as _;
@@ -286,7 +322,7 @@ mod tests {
             assert!(admission.is_open(at(second * 1_000), &limits()));
             for _ in 0..1_000 {
                 admission.note_begun(at(second * 1_000), SaId(begun));
-                admission.note_proven(SaId(begun));
+                admission.note_proven(at(second * 1_000), SaId(begun));
                 begun += 1;
             }
         }
@@ -300,6 +336,34 @@ mod tests {
             "{}",
             begun - before
         );
+    }
+
+    /// Clients of a busy host: whoever is admitted goes on after 1.5 seconds. They are mistaken for a flood
+    /// at first, and not for long.
+    #[test]
+    fn how_long_clients_take_is_learned() {
+        let mut admission = Admission::default();
+        let mut answered = VecDeque::new();
+        let mut most = Vec::new();
+        for tick in 0..800_u64 {
+            let now = at(tick * 10);
+            while answered.front().is_some_and(|(due, _)| *due <= now) {
+                let (_, sa) = answered.pop_front().unwrap();
+                admission.note_proven(now, sa);
+            }
+            for number in 0..20 {
+                if admission.is_open(now, &limits()) {
+                    let sa = SaId(tick * 20 + number);
+                    admission.note_begun(now, sa);
+                    answered.push_back((now + Duration::from_millis(1_500), sa));
+                }
+            }
+            most.push(answered.len());
+        }
+        assert!(most.iter().max() < Some(&4_096), "{:?}", most.iter().max());
+        let later = most.iter().skip(350).max();
+        assert!(later <= Some(&510), "{later:?}");
+        assert!(admission.overdue.is_empty() && admission.patience() == *PATIENCE.end());
     }
 
     #[test]

@@ -4,11 +4,12 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use engine::{Event, Stage};
+use engine::{Event, Profile, Stage};
 use ppp::Method;
 use wire::Carrier;
 
 use crate::link::Conditions;
+use crate::matrix;
 use crate::nat::Behaviour;
 use crate::net::Realm;
 use crate::party::{Layer, SERVER_INSIDE, client_config, server_config};
@@ -69,6 +70,27 @@ fn behind_nat_esp_travels_in_udp() {
         assert_eq!(session.path.remote.ip(), ip("198.51.100.9"));
         assert_eq!(session.identity, "192.168.1.10");
         assert!(session.nat.peer && !session.nat.here);
+    }
+}
+
+/// Their first LCP request follows on the message that opens the session, and arrives before the
+/// server's engine has made anything of that. Who repeats it after three seconds is kept waiting if it is lost.
+#[test]
+fn those_that_begin_ppp_at_once_need_not_begin_again() {
+    for profile in [
+        Profile::MacOs,
+        Profile::Ios,
+        Profile::ChromeOs,
+        Profile::Adit,
+    ] {
+        let mut server = server_config(&[Method::MsChapV2]);
+        server.ike.policy = ike::Policy::new(matrix::options(profile));
+        let (mut world, client) = world(1, server, Some(Behaviour::HOME));
+        matrix::dial(&mut world, client, profile);
+        let up = world.run_until(Duration::from_secs(2), |world| world.is_up(client));
+        assert!(up, "{profile:?} is not up\n{}", world.report());
+        let mut drops = world.server().plane.drops();
+        assert_eq!(drops.find(|(_, count)| *count > 0), None, "{profile:?}");
     }
 }
 

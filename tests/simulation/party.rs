@@ -76,6 +76,9 @@ pub struct Party {
     /// How long a computation takes.
     pub compute: Duration,
     jobs: VecDeque<(Instant, RequestId, ike::Job)>,
+    /// What has come out of ESP for the engine, and when. As in the program, it waits until all has been
+    /// opened that came with it.
+    upcalls: VecDeque<(Instant, Upcall)>,
     /// The peers that have had an outbound SA.
     armed: BTreeSet<PeerId>,
     buffer: Buffer,
@@ -166,6 +169,7 @@ impl Party {
             believes_everybody: false,
             compute: Duration::from_millis(2),
             jobs: VecDeque::new(),
+            upcalls: VecDeque::new(),
             armed: BTreeSet::new(),
             buffer: Buffer::default(),
             answers_pings: true,
@@ -254,10 +258,7 @@ impl Party {
                     self.send_ip(now, net, &reply);
                 }
             }
-            Came::Upcall(upcall) => {
-                self.engine.handle_upcall(now, upcall);
-                self.drain(now, net);
-            }
+            Came::Upcall(upcall) => self.upcalls.push_back((now, upcall)),
             Came::Nothing => {}
         }
     }
@@ -346,10 +347,15 @@ impl Party {
         }
         let timeout = self.engine.poll_timeout().map(|(at, _)| at);
         let job = self.jobs.front().map(|(at, ..)| *at);
-        [timeout, job].into_iter().flatten().min()
+        let upcall = self.upcalls.front().map(|(at, _)| *at);
+        [timeout, job, upcall].into_iter().flatten().min()
     }
 
     pub fn on_time(&mut self, now: Instant, net: &mut Network) {
+        while let Some((_, upcall)) = self.upcalls.pop_front() {
+            self.engine.handle_upcall(now, upcall);
+            self.drain(now, net);
+        }
         while self.jobs.front().is_some_and(|(at, ..)| *at <= now) {
             let Some((_, id, job)) = self.jobs.pop_front() else {
                 break;

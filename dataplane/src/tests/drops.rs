@@ -230,7 +230,7 @@ fn every_reason() {
     assert_eq!(watch.comes(forge.ip(&inner)), DropReason::NetworkDown);
     assert_eq!(watch.goes(egress), DropReason::NoSession);
 
-    // Another's ids: handed up, and counted.
+    // Another's ids: handed up, and dropped when it comes back and they are still another's.
     let mut stray = forge.l2tp(&[0, 2, 0, 10, 0, 21, 0xc0, 0x21]);
     let got = watch.plane.ingress(now(), path(Carrier::NatT), &mut stray);
     assert!(
@@ -245,6 +245,14 @@ fn every_reason() {
         ),
         "{got:?}"
     );
+    assert_eq!(watch.plane.dropped(DropReason::PeerMismatch), 0);
+    let ports = Ports {
+        local: 1701,
+        remote: 1701,
+    };
+    let message = &mut [0, 2, 0, 10, 0, 21, 0xc0, 0x21];
+    let got = watch.plane.deliver(PEER, ports, message);
+    assert_eq!(got, Ingress::Dropped(DropReason::PeerMismatch));
     watch.note(DropReason::PeerMismatch, 0);
 
     let all: BTreeSet<DropReason> = DropReason::ALL.iter().copied().collect();
@@ -304,7 +312,11 @@ fn one_client_cannot_speak_for_another() {
     .concat();
     let mut sealed = forge.l2tp(&frame);
     let got = plane.ingress(now(), path(Carrier::NatT), &mut sealed);
-    assert!(matches!(got, Ingress::Stray { .. }), "{got:?}");
+    let Ingress::Stray { ports, message, .. } = got else {
+        panic!("{got:?}");
+    };
+    let got = plane.deliver(PEER, ports, message);
+    assert_eq!(got, Ingress::Dropped(DropReason::PeerMismatch));
     assert_eq!(plane.dropped(DropReason::PeerMismatch), 1);
     assert_eq!(
         plane.session_usage(SessionId(8)).unwrap().received.packets,

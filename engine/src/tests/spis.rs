@@ -95,6 +95,8 @@ fn child_up(sa: u64, child: u64, inbound: u32, outbound: u32) -> Ike {
 struct Bench {
     engine: Engine,
     plane: dataplane::DataPlane,
+    /// To whom messages have been handed back.
+    delivered: Vec<PeerId>,
 }
 
 impl Bench {
@@ -103,6 +105,7 @@ impl Bench {
         Self {
             engine: Engine::new(Config::default(), config.slots, Rng::seed_from_u64(1)),
             plane: dataplane::DataPlane::new(config),
+            delivered: Vec::new(),
         }
     }
 
@@ -123,11 +126,15 @@ impl Bench {
 
     fn apply(&mut self) {
         while let Some(output) = self.engine.poll_output() {
-            if let Output::DataPlane(update) = output {
-                let shown = format!("{update:?}");
-                self.plane
-                    .apply(update)
-                    .unwrap_or_else(|error| panic!("{error}: {shown}"));
+            match output {
+                Output::DataPlane(update) => {
+                    let shown = format!("{update:?}");
+                    self.plane
+                        .apply(update)
+                        .unwrap_or_else(|error| panic!("{error}: {shown}"));
+                }
+                Output::Deliver { peer, .. } => self.delivered.push(peer),
+                _ => {}
             }
         }
     }
@@ -251,6 +258,7 @@ fn whoever_borrows_the_address_of_a_peer_does_not_continue_it() {
     let borrower = bench.peer(2);
     bench.stray(borrower, (7_007, 9));
     assert_eq!(bench.peer(2), borrower);
+    assert_eq!(bench.delivered, [borrower]);
 
     // The client itself, which rekeys and then gets another address.
     bench.tell(sa_up(3));
@@ -260,6 +268,9 @@ fn whoever_borrows_the_address_of_a_peer_does_not_continue_it() {
     let young = bench.peer(3);
     bench.stray(young, (7_007, 9));
     assert_eq!(bench.peer(3), elder);
+    // One that was on its way meanwhile still names the younger.
+    bench.stray(young, (7_007, 9));
+    assert_eq!(bench.delivered, [borrower, elder, elder]);
 }
 
 #[test]

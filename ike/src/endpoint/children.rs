@@ -3,7 +3,7 @@
 use super::main_mode::{REKEY_RETRY, with_margin};
 use super::{Child, Endpoint, Members};
 use crate::codec::{ChainBuilder, Delete, MessageId, PayloadType};
-use crate::context::count;
+use crate::context::{Answered, count};
 use crate::habits::{OldSa, Rekey};
 use crate::quick_mode::{Agreed, QuickMode};
 use crate::sa::{Party, Role};
@@ -80,8 +80,9 @@ impl Endpoint {
         }
     }
 
-    /// The peer uses it: Quick Mode message 3, or the first ESP packet.
-    pub(super) fn on_confirmed(&mut self, id: ChildId) {
+    /// The peer uses it: Quick Mode message 3, or the first ESP packet. The exchange is `then` what
+    /// that makes of it.
+    pub(super) fn on_confirmed(&mut self, id: ChildId, then: fn(Box<Answered>) -> QuickMode) {
         let Some(child) = self.children.get_mut(&id) else {
             return;
         };
@@ -90,11 +91,17 @@ impl Endpoint {
         }
         let (sa, message_id) = (child.sa, child.message_id);
         self.context.event(Event::ChildConfirmed { child: id });
-        self.stop_repeating(sa, message_id, id);
+        self.stop_repeating(sa, message_id, id, then);
     }
 
     /// Message 2 is not sent again for a child SA that is in use, or gone.
-    fn stop_repeating(&mut self, sa: SaId, message_id: MessageId, child: ChildId) {
+    fn stop_repeating(
+        &mut self,
+        sa: SaId,
+        message_id: MessageId,
+        child: ChildId,
+        then: fn(Box<Answered>) -> QuickMode,
+    ) {
         let established = self.sas.get_mut(&sa).and_then(|sa| sa.established());
         let waiting = match established.and_then(|(_, sa)| sa.quick_modes.get(&message_id)) {
             Some(QuickMode::RespondExpectConfirm(state)) if state.child == child => {
@@ -102,7 +109,7 @@ impl Endpoint {
             }
             _ => return,
         };
-        self.finish_quick_mode(sa, message_id, QuickMode::Done(Box::new(waiting)));
+        self.finish_quick_mode(sa, message_id, then(Box::new(waiting)));
     }
 
     /// Valid ESP has come: the peer lives.
@@ -225,7 +232,7 @@ impl Endpoint {
                 sa.children.remove(&id);
                 frame.role == Role::Responder && sa.children.is_empty()
             });
-        self.stop_repeating(child.sa, child.message_id, id);
+        self.stop_repeating(child.sa, child.message_id, id, QuickMode::Done);
         if alone == Some(true) {
             let end = self.context.now + self.context.config.timing.without_child;
             self.context

@@ -208,7 +208,7 @@ impl Endpoint {
                 if waited && matches!(next, State::AwaitKe(_)) {
                     let source = sa.first.map_or(path.remote.ip(), |first| first.ip());
                     self.half_open.prove(id, source);
-                    context.admission.note_proven(id);
+                    context.admission.note_proven(context.now, id);
                 }
                 sa.move_to(Phase::Responding(next));
             }

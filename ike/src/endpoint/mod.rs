@@ -22,6 +22,7 @@ use crate::crypto::Group;
 use crate::fragment::{FragmentCounters, Reassembly};
 use crate::habits::FirstPort;
 use crate::half_open::HalfOpen;
+use crate::quick_mode::QuickMode;
 use crate::sa::{Party, Phase, Sa};
 use crate::{
     Answer, ChildId, CloseReason, Config, Cookies, Event, Habits, Keyring, Output, Refusal,
@@ -257,7 +258,7 @@ impl Endpoint {
     pub fn confirm_child(&mut self, now: Instant, child: ChildId) {
         self.context.now = now;
         self.on_traffic(child);
-        self.on_confirmed(child);
+        self.on_confirmed(child, QuickMode::RespondInUse);
     }
 
     /// The peer's ESP comes over `path` now, and ESP to it goes there: a NAT has given it another

@@ -41,6 +41,16 @@ impl Endpoint {
                 }
                 QuickMode::Done(answered)
             }
+            Some(QuickMode::RespondInUse(answered)) => {
+                if answered.request == message {
+                    count(&mut context.counters.repeated);
+                    context.send(frame.route(), answered.answer.clone());
+                    QuickMode::RespondInUse(answered)
+                } else {
+                    // Message 3, or what claims to be: there is nothing left for it to confirm.
+                    QuickMode::Done(answered)
+                }
+            }
             Some(QuickMode::RespondExpectConfirm(state)) => {
                 if state.answered.request == message {
                     count(&mut context.counters.repeated);
@@ -50,7 +60,7 @@ impl Endpoint {
                     sa.quick_modes
                         .insert(message_id, QuickMode::RespondExpectConfirm(state));
                     self.on_fresh(id, path);
-                    return self.on_confirmed(child);
+                    return self.on_confirmed(child, QuickMode::Done);
                 } else {
                     count(&mut context.counters.unauthentic);
                 }
@@ -348,7 +358,7 @@ impl Endpoint {
                     answer,
                 };
                 self.finish_quick_mode(id, message_id, QuickMode::Done(Box::new(answered)));
-                self.on_confirmed(child);
+                self.on_confirmed(child, QuickMode::Done);
                 if let Some(old) = replaces {
                     self.child_replaced(old);
                 }

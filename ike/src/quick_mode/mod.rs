@@ -38,6 +38,8 @@ pub(crate) enum QuickMode {
     AskExpectAnswer(Box<initiator::ExpectAnswer>),
     /// The shared secret is being computed.
     AskAwaitShared(Box<initiator::AwaitShared>),
+    /// ESP came under what we answered before message 3 did, which may still come.
+    RespondInUse(Box<Answered>),
     /// It is over; what was said last is remembered.
     Done(Box<Answered>),
     /// It has failed; messages that come late are ignored.
@@ -54,6 +56,7 @@ impl QuickMode {
             Self::AskAwaitKey(state) => Some(state.request),
             Self::AskAwaitShared(state) => Some(state.request),
             Self::RespondExpectConfirm(_)
+            | Self::RespondInUse(_)
             | Self::AskExpectAnswer(_)
             | Self::Done(_)
             | Self::Failed => None,
@@ -69,6 +72,7 @@ impl QuickMode {
             Self::AskAwaitShared(state) => Some(state.spi),
             Self::RespondAwaitSpi(_)
             | Self::RespondExpectConfirm(_)
+            | Self::RespondInUse(_)
             | Self::AskAwaitSpi(_)
             | Self::Done(_)
             | Self::Failed => None,
@@ -92,6 +96,7 @@ impl QuickMode {
             Self::RespondAwaitSpi(_) | Self::AskAwaitSpi(_) => "waiting for an SPI",
             Self::RespondAwaitKe(_) | Self::AskAwaitShared(_) => "computing the shared secret",
             Self::RespondExpectConfirm(_) => "expecting message 3",
+            Self::RespondInUse(_) => "in use before message 3",
             Self::AskAwaitKey(_) => "computing our public value",
             Self::AskExpectAnswer(_) => "expecting message 2",
             Self::Done(_) => "done",

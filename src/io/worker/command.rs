@@ -55,7 +55,8 @@ pub enum Command {
     },
     /// Change the tables of the data plane.
     Apply(Update),
-    /// Take an L2TP message that came up as a stray once more, now that its peer is known.
+    /// Take an L2TP message that came up as a stray once more, now that its peer is known and the
+    /// session may be.
     Deliver {
         /// The peer it belongs to.
         peer: PeerId,
