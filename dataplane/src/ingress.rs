@@ -161,13 +161,10 @@ impl DataPlane {
     }
 
     pub(crate) fn counted<'a>(&self, outcome: Result<Ingress<'a>, DropReason>) -> Ingress<'a> {
-        match outcome {
-            Ok(ingress) => ingress,
-            Err(reason) => {
-                self.drops.count(reason);
-                Ingress::Dropped(reason)
-            }
-        }
+        outcome.unwrap_or_else(|reason| {
+            self.drops.count(reason);
+            Ingress::Dropped(reason)
+        })
     }
 
     fn open<'a>(

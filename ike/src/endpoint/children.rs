@@ -80,8 +80,8 @@ impl Endpoint {
         }
     }
 
-    /// The peer uses it: Quick Mode message 3, or the first ESP packet. The exchange is `then` what
-    /// that makes of it.
+    /// The peer uses it: Quick Mode message 3, or the first ESP packet, which say with `then` what
+    /// becomes of the exchange.
     pub(super) fn on_confirmed(&mut self, id: ChildId, then: fn(Box<Answered>) -> QuickMode) {
         let Some(child) = self.children.get_mut(&id) else {
             return;
