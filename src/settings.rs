@@ -68,6 +68,14 @@ pub fn plane_config(peers: usize) -> dataplane::Config {
     }
 }
 
+/// How the packet threads use the cores.
+pub const fn cores(config: &Config) -> worker::Cores {
+    worker::Cores {
+        pin: config.workers.pin,
+        busy_poll: config.workers.busy_poll,
+    }
+}
+
 /// What packet threads let through.
 pub fn worker_limits(config: &Config) -> worker::Limits {
     let limits = &config.limits;

@@ -107,8 +107,8 @@ pub struct Wiring {
 }
 
 impl Shell {
-    /// Starts the threads, a packet thread for each wiring; with `pin` each of these on a core of
-    /// its own. There are as many as `plane` has been told.
+    /// Starts the threads, a packet thread for each wiring. There are as many of these as `plane` has
+    /// been told.
     ///
     /// # Errors
     /// When the kernel gives none.
@@ -116,7 +116,7 @@ impl Shell {
         engine: Engine,
         plane: DataPlane,
         wirings: Vec<Wiring>,
-        pin: bool,
+        cores: worker::Cores,
         limits: worker::Limits,
     ) -> anyhow::Result<Self> {
         let plane = Arc::new(plane);
@@ -138,7 +138,7 @@ impl Shell {
             notices: Arc::clone(&notices),
             lost: tell_lost.clone(),
         });
-        let workers = Workers::start(parts.collect(), pin)?;
+        let workers = Workers::start(parts.collect(), cores)?;
         // What is left of it is the workers'.
         drop(sender);
         let (pool, computed) = Pool::new()?;
@@ -519,7 +519,7 @@ mod tests {
             engine,
             plane,
             vec![wiring],
-            false,
+            worker::Cores::default(),
             worker::Limits::default(),
         )
         .unwrap();

@@ -237,7 +237,7 @@ impl Client {
             engine,
             plane,
             vec![wiring],
-            false,
+            worker::Cores::default(),
             worker::Limits::default(),
         )?;
         Ok(Self {

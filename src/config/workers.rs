@@ -12,13 +12,25 @@ use super::validate::Check;
 const MOST: usize = 64;
 
 /// `[workers]`
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
 pub struct Workers {
     /// How many threads packets go through; 0: one for each core.
     pub threads: usize,
     /// Whether each of them keeps to a core of its own.
     pub pin: bool,
+    /// Whether one that is busy looks for more, for half a millisecond, before it sleeps.
+    pub busy_poll: bool,
+}
+
+impl Default for Workers {
+    fn default() -> Self {
+        Self {
+            threads: 0,
+            pin: false,
+            busy_poll: true,
+        }
+    }
 }
 
 impl Config {

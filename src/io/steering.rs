@@ -261,7 +261,7 @@ mod tests {
                 .recv(&mut [IoSliceMut::new(&mut storage)], &mut meta)
                 .is_ok()
             {
-                let path = socket.path_of(&meta[0]);
+                let path = socket.path_of(&meta[0], &storage);
                 assert_eq!(thread, dataplane::owner::owner(&path, THREADS), "{path:?}");
                 seen[usize::from(storage[27])] += 1;
             }

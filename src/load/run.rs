@@ -96,7 +96,13 @@ impl Run {
             raw: Vec::new(),
             inside: Inside::Queue(inside),
         };
-        let mut shell = Shell::start(engine, plane, vec![wiring], false, worker::Limits::NONE)?;
+        let mut shell = Shell::start(
+            engine,
+            plane,
+            vec![wiring],
+            worker::Cores::default(),
+            worker::Limits::NONE,
+        )?;
         shell.queue_computations(most.saturating_mul(2));
         let now = clock::now();
         let arguments = &plan.arguments;

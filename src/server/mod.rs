@@ -201,7 +201,7 @@ impl Server {
             engine,
             plane,
             wirings,
-            config.workers.pin,
+            settings::cores(&config),
             settings::worker_limits(&config),
         )?;
         shell.gather_deadlines(TICK);

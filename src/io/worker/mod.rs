@@ -3,7 +3,8 @@
 //! A worker owns a set of sockets and some queues of the TUN device, and nobody else touches them.
 //! It sleeps in `epoll_wait`, and on waking serves in short rounds whatever is ready: commands of the
 //! control plane first, then the sockets, then the TUN device. A small packet waits for the whole
-//! round in front of it, so rounds are one system call per source.
+//! round in front of it, so rounds are one system call per source. While there is much to do it
+//! polls for a moment before it sleeps ([`Cores::busy_poll`]).
 //!
 //! For a packet of traffic a worker takes no lock, allocates nothing and logs nothing. Towards the
 //! control plane it never waits: three bounded queues go up ([`Upcalls`]), one comes down
@@ -18,6 +19,7 @@
 
 mod bell;
 mod command;
+mod cores;
 mod counters;
 mod devices;
 mod handover;
@@ -41,6 +43,7 @@ use super::tun::TunQueues;
 use super::udp::UdpSocket;
 
 pub use command::{Command, Commands, Gone, Refused};
+pub use cores::Cores;
 pub use counters::{Counter, Counters};
 pub use devices::Devices;
 pub use engine::Upcall as FromPeer;
@@ -109,26 +112,24 @@ impl Worker {
     /// # Errors
     /// As a sentence, when the kernel refuses a thread or the means to wake it.
     pub fn start(parts: Parts) -> Result<Self, SetupError> {
-        Self::start_among(parts, Handovers::default(), None)
+        Self::start_among(parts, Handovers::default(), Cores::default())
     }
 
-    /// Starts one of several threads, where `core` says so on that core.
-    fn start_among(
-        parts: Parts,
-        handovers: Handovers,
-        core: Option<usize>,
-    ) -> Result<Self, SetupError> {
+    /// Starts one of several threads.
+    fn start_among(parts: Parts, handovers: Handovers, cores: Cores) -> Result<Self, SetupError> {
         let failed = |what| move |source| SetupError::Thread { what, source };
         let (commands, incoming) = command::commands().map_err(failed("eventfd"))?;
         let counters = Arc::new(Counters::default());
-        let name = format!("adit-worker-{}", parts.number);
-        let run = run::Run::new(parts, handovers, incoming, Arc::clone(&counters))
+        let number = parts.number;
+        let name = format!("adit-worker-{number}");
+        let counted = Arc::clone(&counters);
+        let run = run::Run::new(parts, handovers, incoming, counted, cores.busy_poll)
             .map_err(failed("epoll"))?;
         let thread = std::thread::Builder::new()
             .name(name)
             .spawn(move || {
-                if let Some(core) = core {
-                    workers::keep_to(core);
+                if cores.pin {
+                    cores::keep_to(number);
                 }
                 run.run();
             })

@@ -1,5 +1,6 @@
 //! The loop of a worker.
 
+mod busy_poll;
 mod delivery;
 mod egress;
 mod ingress;
@@ -7,17 +8,20 @@ mod ingress;
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, mpsc};
+use std::thread;
 
 use dataplane::offload::{Coalescer, VnetHeader};
 use dataplane::{Buffer, DataPlane, Egress, Outbox, SessionId};
 use quinn_udp::RecvMeta;
 use rustix::buffer::spare_capacity;
+use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::io::Errno;
 use tokio::sync::{Notify, mpsc as queues};
 use tracing::{debug, error, warn};
 use wire::{Carrier, Path};
 
+use self::busy_poll::BusyPoll;
 use self::delivery::{deliver_alone, mergeable};
 use super::command::{Command, Incoming};
 use super::counters::Counters;
@@ -40,6 +44,11 @@ const MESSAGE: usize = 65_536;
 const COMMAND_ROUND: usize = 256;
 /// Ready sources told per `epoll_wait`.
 const EVENTS: usize = 32;
+/// A time-out with which `epoll_wait` does not wait.
+const AT_ONCE: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 0,
+};
 /// The longest IP packet out of a device.
 const PACKET: usize = 65_535;
 
@@ -125,6 +134,7 @@ pub(super) struct Run {
     epoll: OwnedFd,
     incoming: Incoming,
     inbox: Inbox,
+    busy_poll: BusyPoll,
     core: Core,
 }
 
@@ -165,6 +175,7 @@ impl Run {
         handovers: Handovers,
         incoming: Incoming,
         counters: Arc<Counters>,
+        busy_poll: bool,
     ) -> io::Result<Self> {
         let threads = parts.plane.config().threads;
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
@@ -201,6 +212,7 @@ impl Run {
                 meta: [RecvMeta::default(); MESSAGES],
                 joined: false,
             },
+            busy_poll: BusyPoll::new(clock::now(), busy_poll),
             core: Core {
                 number: parts.number,
                 handovers,
@@ -230,12 +242,21 @@ impl Run {
         let mut events = Vec::with_capacity(EVENTS);
         while !self.incoming.is_over() {
             events.clear();
-            match epoll::wait(&self.epoll, spare_capacity(&mut events), None) {
+            let polling = self.busy_poll.is_due(clock::now());
+            let timeout = polling.then_some(&AT_ONCE);
+            match epoll::wait(&self.epoll, spare_capacity(&mut events), timeout) {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => {
                     error!(%error, "epoll_wait failed: this packet thread ends");
                     return;
                 }
+            }
+            if events.is_empty() {
+                if polling {
+                    // Whoever has to fill our queues may be waiting for this very core.
+                    thread::yield_now();
+                }
+                continue;
             }
             let now = clock::now();
             // Commands first: what they send is mostly what a peer is waiting for.
@@ -273,6 +294,7 @@ impl Run {
             if self.core.plane.take_urgent() {
                 self.core.notices.notify_one();
             }
+            self.busy_poll.worked(now, clock::now());
         }
     }
 

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use tokio::sync::oneshot;
-use tracing::warn;
 
 use super::command::{Command, Commands, Gone};
+use super::cores::Cores;
 use super::counters::Counters;
 use super::handover::Handover;
 use super::owners::Owners;
@@ -27,12 +26,11 @@ pub struct Workers {
 }
 
 impl Workers {
-    /// Starts a thread for each element, at least one; with `pin` each on a core of its own, as
-    /// far as there are so many.
+    /// Starts a thread for each element, at least one.
     ///
     /// # Errors
     /// As a sentence, when the kernel refuses a thread or the means to wake it.
-    pub fn start(parts: Vec<Parts>, pin: bool) -> Result<Self, SetupError> {
+    pub fn start(parts: Vec<Parts>, cores: Cores) -> Result<Self, SetupError> {
         let queues = if parts.len() > 1 { parts.len() } else { 0 };
         let handovers: Handovers = (0..queues)
             .map(|_| Handover::new())
@@ -44,10 +42,7 @@ impl Workers {
         let owners = Owners::new(parts.len());
         let workers = parts
             .into_iter()
-            .map(|parts| {
-                let core = pin.then_some(parts.number);
-                Worker::start_among(parts, Arc::clone(&handovers), core)
-            })
+            .map(|parts| Worker::start_among(parts, Arc::clone(&handovers), cores))
             .collect::<Result<Vec<_>, _>>()?;
         let unaware = vec![false; workers.len()];
         Ok(Self {
@@ -122,24 +117,5 @@ impl Workers {
             .for_each(|worker| worker.commands().stop());
         let ended: Vec<bool> = self.workers.into_iter().map(Worker::finish).collect();
         ended.into_iter().all(|orderly| orderly)
-    }
-}
-
-/// Keeps the calling thread to the core of that number, counted among those it may use.
-pub(super) fn keep_to(core: usize) {
-    let kept = sched_getaffinity(None).and_then(|allowed| {
-        let mut usable = (0..CpuSet::MAX_CPU).filter(|cpu| allowed.is_set(*cpu));
-        let mut own = CpuSet::new();
-        if let Some(cpu) = usable.nth(core % usize::try_from(allowed.count()).unwrap_or(1).max(1)) {
-            own.set(cpu);
-            sched_setaffinity(None, &own)?;
-        }
-        Ok(())
-    });
-    if let Err(error) = kept {
-        warn!(
-            "A packet thread cannot be kept to a core ({error}): the kernel places it (in the \
-             service's sandbox, loosen.conf.example has what allows it)"
-        );
     }
 }

@@ -84,8 +84,9 @@ impl Core {
             return;
         };
         let mut paths = [None; MESSAGES];
-        for (path, meta) in paths.iter_mut().zip(&inbox.meta).take(count) {
-            *path = Some(socket.path_of(meta));
+        let received = inbox.meta.iter().zip(&inbox.buffers);
+        for (path, (meta, packet)) in paths.iter_mut().zip(received).take(count) {
+            *path = Some(socket.path_of(meta, packet));
         }
         let mut coalescer = std::mem::take(&mut self.coalescer).recycle();
         let messages = inbox.buffers.iter_mut().zip(&inbox.meta).zip(&paths);
