@@ -198,10 +198,13 @@ pub(super) fn prepare(socket: &Socket, ipv4: bool) -> io::Result<UdpSocketState>
     // behind something that eats the ICMP messages, and whoever can send us a forged one
     // could make packets small. Routers may cut our packets, and we clamp the TCP MSS so that
     // they seldom have to.
+    // Nor does anybody ask for what it has the kernel tell with every packet: its traffic class.
     if ipv4 {
         sockopt::set_ip_mtu_discover(socket, Ipv4PathMtuDiscovery::DONT)?;
+        socket.set_recv_tos_v4(false)?;
     } else {
         sockopt::set_ipv6_mtu_discover(socket, Ipv6PathMtuDiscovery::DONT)?;
+        socket.set_recv_tclass_v6(false)?;
     }
     // Forced where we may, else as much as net.core.rmem_max allows.
     if sockopt::set_socket_recv_buffer_size_force(socket, SOCKET_BUFFER).is_err() {

@@ -240,9 +240,10 @@ impl Run {
     /// Runs until it is told to end and has nothing left to do.
     pub(super) fn run(mut self) {
         let mut events = Vec::with_capacity(EVENTS);
+        let mut now = clock::now();
         while !self.incoming.is_over() {
             events.clear();
-            let polling = self.busy_poll.is_due(clock::now());
+            let polling = self.busy_poll.is_due(now);
             let timeout = polling.then_some(&AT_ONCE);
             match epoll::wait(&self.epoll, spare_capacity(&mut events), timeout) {
                 Ok(_) | Err(Errno::INTR) => {}
@@ -251,6 +252,7 @@ impl Run {
                     return;
                 }
             }
+            now = clock::now();
             if events.is_empty() {
                 if polling {
                     // Whoever has to fill our queues may be waiting for this very core.
@@ -258,7 +260,6 @@ impl Run {
                 }
                 continue;
             }
-            let now = clock::now();
             // Commands first: what they send is mostly what a peer is waiting for.
             if events
                 .iter()
@@ -294,7 +295,9 @@ impl Run {
             if self.core.plane.take_urgent() {
                 self.core.notices.notify_one();
             }
-            self.busy_poll.worked(now, clock::now());
+            let began = now;
+            now = clock::now();
+            self.busy_poll.worked(began, now);
         }
     }
 
